@@ -1,0 +1,1 @@
+"""Leaders and followers, one algorithm a file."""

@@ -1,0 +1,1 @@
+"""Followers, one algorithm a file."""

@@ -1,0 +1,1 @@
+"""Leaders, one algorithm a file."""

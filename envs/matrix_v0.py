@@ -1,0 +1,79 @@
+"""Matrix games: commitment to a mixed strategy in one shot.
+
+| fact            | value                                                              |
+|-----------------|--------------------------------------------------------------------|
+| Agents          | leader_0, follower_0                                               |
+| States          | 1                                                                  |
+| Leader actions  | rows                                                               |
+| Follower actions| columns                                                            |
+| Horizon         | 1                                                                  |
+| Order           | the follower knows the mixture, not the row drawn from it          |
+| Optimum         | strong Stackelberg value by linear programs (``exact.solve(temperature=0)``) |
+
+Presets and their strong Stackelberg values: ``letchford`` 2.5, ``conitzer_sandholm`` 3.5 (Conitzer
+and Sandholm, EC 2006), ``escape`` 30 and ``maintain`` 27.5 (Zhang et al., arXiv 1909.03510).
+
+Version history: v0, first version.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from stackelberg_games.errors import InvalidGameError, UnknownIdError
+from stackelberg_games.faces import faces
+from stackelberg_games.tabular import TabularGame
+
+PRESETS: dict[str, tuple[ArrayLike, ArrayLike]] = {
+    "letchford": ([[1, 3], [0, 2]], [[1, 0], [0, 1]]),
+    "conitzer_sandholm": ([[2, 4], [1, 3]], [[1, 0], [0, 1]]),
+    "escape": ([[15, 10, 0], [10, 10, 0], [0, 0, 30]], [[15, 10, 0], [10, 10, 0], [0, 0, 30]]),
+    "maintain": ([[20, 0, 0], [30, 10, 0], [0, 0, 5]], [[15, 0, 0], [0, 5, 0], [0, 0, 10]]),
+}
+
+
+def game(
+    preset: str = "letchford",
+    *,
+    leader: ArrayLike | None = None,
+    follower: ArrayLike | None = None,
+    follower_sees_action: bool = False,
+    horizon: int = 1,
+) -> TabularGame:
+    """A matrix game.
+
+    Args:
+        preset: name of a game of the literature; ignored when payoffs are given.
+        leader: the leader's payoffs, ``[A, B]``.
+        follower: the follower's payoffs, ``[A, B]``.
+        follower_sees_action: true for the sequential game, in which the follower observes the row.
+        horizon: number of independent rounds.
+
+    Raises:
+        UnknownIdError: no such preset.
+        InvalidGameError: only one payoff matrix is given, or their shapes differ.
+    """
+    if leader is None and follower is None:
+        if preset not in PRESETS:
+            raise UnknownIdError("matrix game", preset, PRESETS)
+        leader, follower = PRESETS[preset]
+    if leader is None or follower is None:
+        raise InvalidGameError("leader and follower payoffs are given together or not at all")
+    payoffs = np.asarray(leader, dtype=float), np.asarray(follower, dtype=float)
+    if payoffs[0].ndim != 2 or payoffs[0].shape != payoffs[1].shape:
+        raise InvalidGameError(f"payoffs have shapes {payoffs[0].shape} and {payoffs[1].shape}: expected [A, B] twice")
+    return TabularGame(
+        np.ones((1, *payoffs[0].shape, 1)),
+        payoffs[0][None],
+        payoffs[1][None],
+        [1.0],
+        leader_discount=0.0 if horizon == 1 else 1.0,
+        follower_discount=0.0,
+        horizon=horizon,
+        follower_sees_action=follower_sees_action,
+        name="matrix-v0",
+    )
+
+
+env, raw_env, parallel_env = faces(game)

@@ -1,0 +1,112 @@
+"""Two-player Stackelberg Markov games for PettingZoo.
+
+A leader commits; a follower sees the commitment and best-responds by its own learning; the leader
+sees only the trajectories that come out, and improves its commitment.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from stackelberg_games._version import __version__
+from stackelberg_games.registry import (
+    followers,
+    games,
+    leaders,
+    make,
+    make_follower,
+    make_leader,
+    mirror,
+    register,
+)
+
+if TYPE_CHECKING:
+    from stackelberg_games import exact, hypergradient
+    from stackelberg_games.commitment import Configuration, MLPPolicy, TabularPolicy
+    from stackelberg_games.follower import Follower
+    from stackelberg_games.game import Game, LeaderView
+    from stackelberg_games.gradient_check import gradient_check
+    from stackelberg_games.gym_env import best_response_env
+    from stackelberg_games.information import Evidence, Information
+    from stackelberg_games.leader import GradientLeader, Leader
+    from stackelberg_games.play import TabularResponse, rollout
+    from stackelberg_games.tabular import Tables, TabularGame
+    from stackelberg_games.training import Run, train
+    from stackelberg_games.trajectories import Trajectories
+
+_LAZY = {
+    "Configuration": "commitment",
+    "Evidence": "information",
+    "Follower": "follower",
+    "Game": "game",
+    "GradientLeader": "leader",
+    "Information": "information",
+    "Leader": "leader",
+    "LeaderView": "game",
+    "MLPPolicy": "commitment",
+    "Run": "training",
+    "TabularGame": "tabular",
+    "TabularPolicy": "commitment",
+    "TabularResponse": "play",
+    "Tables": "tabular",
+    "Trajectories": "trajectories",
+    "best_response_env": "gym_env",
+    "exact": "",
+    "gradient_check": "gradient_check",
+    "hypergradient": "",
+    "rollout": "play",
+    "train": "training",
+}
+
+__all__ = [
+    "Configuration",
+    "Evidence",
+    "Follower",
+    "Game",
+    "GradientLeader",
+    "Information",
+    "Leader",
+    "LeaderView",
+    "MLPPolicy",
+    "Run",
+    "TabularGame",
+    "TabularPolicy",
+    "TabularResponse",
+    "Tables",
+    "Trajectories",
+    "__version__",
+    "best_response_env",
+    "exact",
+    "followers",
+    "games",
+    "gradient_check",
+    "hypergradient",
+    "leaders",
+    "make",
+    "make_follower",
+    "make_leader",
+    "register",
+    "rollout",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import heavy modules (torch, numba) on first use only."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'stackelberg_games' has no attribute {name!r}")
+    if not _LAZY[name]:
+        return importlib.import_module(f"stackelberg_games.{name}")
+    value = getattr(importlib.import_module(f"stackelberg_games.{_LAZY[name]}"), name)
+    globals()[name] = value  # a submodule of the same name must not shadow it
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+for _game in games():
+    mirror(_game)
+del _game

@@ -1,0 +1,183 @@
+"""Commitments: the leader's decision as a torch module.
+
+A commitment decides per stage (a policy over leader actions given the state), per episode (a
+configuration of the game), or both.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.game import Game, IntArray, LeaderView
+from stackelberg_games.randomness import Lane, Streams
+from stackelberg_games.tabular import check_probabilities, cumulative
+
+
+class Commitment(nn.Module, ABC):
+    """The leader's decision theta. Parameters are float64."""
+
+    def configuration(self) -> Tensor | None:
+        """The per-episode configuration, or None where the leader only acts."""
+        return None
+
+    @abstractmethod
+    def probabilities(self) -> Tensor:
+        """Action probabilities in every state, ``[S, A]``; finite games only."""
+
+    @abstractmethod
+    def sample(self, states: Any, streams: Streams, stage: int) -> Any:
+        """Leader actions for a batch of states, drawn from the leader's lane."""
+
+
+class DiscretePolicy(Commitment):
+    """A policy over finitely many actions in finitely many states."""
+
+    states: int
+    actions: int
+
+    @abstractmethod
+    def log_probabilities(self) -> Tensor:
+        """Log-probabilities ``[S, A]``, float64, differentiable."""
+
+    def probabilities(self) -> Tensor:
+        """Action probabilities ``[S, A]``."""
+        return self.log_probabilities().exp()
+
+    def sample(self, states: Any, streams: Streams, stage: int) -> IntArray:
+        """Draw actions by inversion, int64 ``[N]``."""
+        with torch.no_grad():
+            table = cumulative(self.probabilities().numpy())
+        draws = streams.uniform(Lane.LEADER, stage)
+        return (draws >= table[np.asarray(states)]).sum(axis=1).astype(np.int64)
+
+
+class TabularPolicy(DiscretePolicy):
+    """One logit for each state and action.
+
+    Args:
+        game: a finite game, or the view of one.
+        logits: ``[S, A]``; zeros (the uniform policy) if not given.
+    """
+
+    def __init__(self, game: Game | LeaderView, logits: ArrayLike | Tensor | None = None) -> None:
+        super().__init__()
+        self.states, self.actions = _sizes(game)
+        values = torch.zeros(self.states, self.actions, dtype=torch.float64)
+        if logits is not None:
+            values = torch.as_tensor(logits, dtype=torch.float64).clone()
+        if tuple(values.shape) != (self.states, self.actions) or bool(torch.isnan(values).any()):
+            raise InvalidArgumentError(
+                f"logits of shape {tuple(values.shape)}: expected ({self.states}, {self.actions}), no NaN"
+            )
+        self.logits = nn.Parameter(values)
+
+    @classmethod
+    def from_probabilities(
+        cls, game: Game | LeaderView, probabilities: ArrayLike, floor: float = 1e-300
+    ) -> TabularPolicy:
+        """The policy with given action probabilities ``[S, A]``; zeros become ``floor``."""
+        rows = np.asarray(probabilities, dtype=np.float64)
+        check_probabilities("probabilities", rows)
+        return cls(game, np.log(np.maximum(rows, floor)))
+
+    def log_probabilities(self) -> Tensor:
+        """Log-softmax of the logits, ``[S, A]``."""
+        return torch.log_softmax(self.logits, dim=1)
+
+
+class MLPPolicy(DiscretePolicy):
+    """A multilayer perceptron on one-hot states, evaluated once for all states.
+
+    Args:
+        game: a finite game, or the view of one.
+        hidden: widths of the hidden layers.
+        seed: of the initial weights (Xavier-uniform; the last layer starts at zero, so that the
+            first commitment is the uniform policy).
+    """
+
+    def __init__(
+        self, game: Game | LeaderView, hidden: Sequence[int] = (64, 64), seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.states, self.actions = _sizes(game)
+        widths = [self.states, *hidden, self.actions]
+        layers: list[nn.Module] = []
+        source = torch.Generator().manual_seed(seed)
+        for index, (inputs, outputs) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+            layer = nn.Linear(inputs, outputs, dtype=torch.float64)
+            nn.init.zeros_(layer.bias)
+            last = index == len(widths) - 2
+            nn.init.zeros_(layer.weight) if last else nn.init.xavier_uniform_(layer.weight, generator=source)
+            layers += [layer] if last else [layer, nn.ReLU()]
+        self.network = nn.Sequential(*layers)
+        self.register_buffer("inputs", torch.eye(self.states, dtype=torch.float64), persistent=False)
+
+    def log_probabilities(self) -> Tensor:
+        """Log-softmax of the network's outputs in every state, ``[S, A]``."""
+        return torch.log_softmax(self.network(self.inputs), dim=1)
+
+
+class Configuration(Commitment):
+    """A per-episode configuration, with an optional per-stage policy beside it.
+
+    Args:
+        parameters: initial parameters, any shape.
+        transform: from parameters to configuration (the parametrisation: sigmoid, softmax over a
+            budget, ...); the identity if not given.
+        policy: the per-stage policy; None where the leader has a single action.
+        states: number of states, needed only without ``policy``.
+    """
+
+    def __init__(
+        self,
+        parameters: ArrayLike,
+        transform: Callable[[Tensor], Tensor] | None = None,
+        policy: DiscretePolicy | None = None,
+        states: int = 1,
+    ) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.as_tensor(parameters, dtype=torch.float64).clone())
+        self.transform = transform
+        self.policy = policy
+        self.states = states
+
+    def configuration(self) -> Tensor:
+        """The configuration, a float64 tensor."""
+        return self.weights if self.transform is None else self.transform(self.weights)
+
+    def probabilities(self) -> Tensor:
+        """Action probabilities ``[S, A]``; a single sure action without a policy."""
+        if self.policy is None:
+            return torch.ones(self.states, 1, dtype=torch.float64)
+        return self.policy.probabilities()
+
+    def sample(self, states: Any, streams: Streams, stage: int) -> IntArray:
+        """Leader actions, int64 ``[N]``."""
+        if self.policy is None:
+            return np.zeros(len(states), dtype=np.int64)
+        return self.policy.sample(states, streams, stage)
+
+
+def flatten(commitment: nn.Module) -> Tensor:
+    """All trainable parameters as one detached vector."""
+    return nn.utils.parameters_to_vector(commitment.parameters()).detach().clone()
+
+
+def assign(commitment: nn.Module, vector: Tensor) -> None:
+    """Write a vector from ``flatten`` back into the parameters."""
+    with torch.no_grad():
+        nn.utils.vector_to_parameters(vector.clone(), commitment.parameters())
+
+
+def _sizes(game: Game | LeaderView) -> tuple[int, int]:
+    view = game.view() if isinstance(game, Game) else game
+    states, actions, _ = view.sizes()
+    return states, actions

@@ -1,0 +1,61 @@
+"""Typed errors. Each message names the value that was wrong and says what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class StackelbergError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class InvalidGameError(StackelbergError, ValueError):
+    """The rules of a game are inconsistent: a shape, a probability, a discount, a reward."""
+
+
+class InvalidArgumentError(StackelbergError, ValueError):
+    """An argument is outside its range or of the wrong shape."""
+
+
+class InvalidActionError(StackelbergError, ValueError):
+    """An action lies outside the action space of the player who submitted it."""
+
+
+class UnknownIdError(StackelbergError, LookupError):
+    """No game, leader or follower is registered under an id."""
+
+    def __init__(self, kind: str, wrong_id: str, known: Iterable[str]) -> None:
+        self.kind, self.wrong_id, self.known = kind, wrong_id, tuple(sorted(known))
+        close = difflib.get_close_matches(wrong_id, self.known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known ids: {', '.join(self.known)}"
+        super().__init__(f"no {kind} is registered as {wrong_id!r}; {hint}")
+
+    def __reduce__(self) -> tuple[type[UnknownIdError], tuple[str, str, tuple[str, ...]]]:
+        return (UnknownIdError, (self.kind, self.wrong_id, self.known))
+
+
+class InformationError(StackelbergError, PermissionError):
+    """A leader asked for more than its information class grants."""
+
+
+class CheckpointError(StackelbergError):
+    """A stored run is missing, truncated, altered, or belongs to other settings."""
+
+
+class UnsupportedGameError(StackelbergError):
+    """An algorithm was given a game outside the class it is defined for."""
+
+
+class SolverError(StackelbergError, ArithmeticError):
+    """A solver did not reach its tolerance."""
+
+
+class MissingExtraError(StackelbergError, ImportError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"this needs {package!r}, which is not installed; "
+            f"run: pip install 'stackelberg-games[{extra}]'"
+        )

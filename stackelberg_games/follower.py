@@ -1,0 +1,68 @@
+"""What every follower is: settings, a temperature, and a response to a commitment."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from stackelberg_games.commitment import Commitment
+from stackelberg_games.errors import UnsupportedGameError
+from stackelberg_games.game import Game
+from stackelberg_games.play import ResponsePolicy
+from stackelberg_games.response import Response
+from stackelberg_games.tabular import TabularGame
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a follower returns.
+
+    Attributes:
+        policy: the response policy.
+        values: its values, where it knows them.
+        transitions: stages it played on its own to learn this response.
+    """
+
+    policy: ResponsePolicy
+    values: Response | None = None
+    transitions: int = 0
+
+
+class Follower(ABC):
+    """A follower. Subclasses are dataclasses whose fields are their settings.
+
+    It owns its learning: what it keeps between two commitments is its own business.
+    """
+
+    @property
+    def declared_temperature(self) -> float | None:
+        """The temperature that leaders are told; None where the notion does not apply."""
+        return getattr(self, "temperature", None)
+
+    def begin(self, game: Game, *, seed: int = 0) -> None:
+        """Start a match with no memory of earlier ones."""
+
+    @abstractmethod
+    def respond(self, game: Game, commitment: Commitment) -> Answer:
+        """Respond to a commitment."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings it was constructed with."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that changes during a match, as nested dicts, lists, numbers and arrays."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a stored state, after ``begin``."""
+
+
+def finite(game: Game, who: object) -> TabularGame:
+    """``game`` if it is finite; raise ``UnsupportedGameError`` naming the agent if not."""
+    if not isinstance(game, TabularGame):
+        raise UnsupportedGameError(f"{type(who).__name__} needs a finite game, got {type(game).__name__}")
+    return game

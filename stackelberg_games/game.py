@@ -1,0 +1,181 @@
+"""The rules of a two-player Stackelberg Markov game, and what a leader may know of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from stackelberg_games.errors import InvalidGameError, UnsupportedGameError
+from stackelberg_games.randomness import Streams
+
+if TYPE_CHECKING:
+    from pettingzoo import AECEnv, ParallelEnv
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+class Step(NamedTuple):
+    """What a batch of stages brings; every field has leading dimension N.
+
+    Attributes:
+        states: next states.
+        leader_rewards: float ``[N]``.
+        follower_rewards: float ``[N]``.
+        terminated: bool ``[N]``; true where the next state is terminal.
+    """
+
+    states: Any
+    leader_rewards: FloatArray
+    follower_rewards: FloatArray
+    terminated: BoolArray
+
+
+@dataclass(frozen=True)
+class LeaderView:
+    """Everything a leader is told of a game before the first episode.
+
+    Spaces, discounts and the order of moves; no transition, no reward, no follower.
+
+    Attributes:
+        state_space, leader_action_space, follower_action_space: gymnasium spaces.
+        leader_discount, follower_discount: in [0, 1).
+        horizon: stages of an episode, or None.
+        follower_sees_action: whether the follower observes the leader's action before it moves.
+        temperature: the follower's temperature as the leader believes it, or None if untold.
+    """
+
+    state_space: gymnasium.Space[Any]
+    leader_action_space: gymnasium.Space[Any]
+    follower_action_space: gymnasium.Space[Any]
+    leader_discount: float
+    follower_discount: float
+    horizon: int | None
+    follower_sees_action: bool
+    temperature: float | None = None
+
+    def sizes(self) -> tuple[int, int, int]:
+        """Numbers of states, leader actions and follower actions of a finite game.
+
+        Raises:
+            UnsupportedGameError: one of the spaces is not discrete.
+        """
+        spaces = (self.state_space, self.leader_action_space, self.follower_action_space)
+        if not all(isinstance(space, gymnasium.spaces.Discrete) for space in spaces):
+            raise UnsupportedGameError(f"a finite game is needed; these are its spaces: {spaces}")
+        states, leader, follower = (int(space.n) for space in spaces)  # type: ignore[attr-defined]
+        return states, leader, follower
+
+
+class Game(ABC):
+    """Rules of a game, batched and functional: states in, states out, explicit streams.
+
+    A subclass sets the attributes and writes ``initial``, ``step`` and ``observe``; the PettingZoo
+    and Gymnasium faces are derived from these.
+
+    Attributes:
+        name: id such as ``"discrete_toy-v0"``; shown by faces and reports.
+        state_space, leader_action_space, follower_action_space: gymnasium spaces.
+        leader_discount: in [0, 1); 1 is allowed with a finite horizon.
+        follower_discount: in [0, 1).
+        horizon: number of stages after which play and the leader's objective are truncated, or
+            None for the infinite discounted game. The follower's response is stationary.
+        follower_sees_action: whether the follower observes the leader's action before it moves.
+    """
+
+    name: str
+    state_space: gymnasium.Space[Any]
+    leader_action_space: gymnasium.Space[Any]
+    follower_action_space: gymnasium.Space[Any]
+    leader_discount: float
+    follower_discount: float
+    horizon: int | None
+    follower_sees_action: bool
+
+    @abstractmethod
+    def initial(self, streams: Streams) -> Any:
+        """First states of a batch of episodes, ``[N, ...]``."""
+
+    @abstractmethod
+    def step(
+        self, states: Any, leader_actions: Any, follower_actions: Any, streams: Streams, stage: int
+    ) -> Step:
+        """Play one stage in every episode of a batch."""
+
+    @abstractmethod
+    def observe(self, state: Any) -> NDArray[np.float32]:
+        """The state of one episode as a flat vector, as the faces show it."""
+
+    @property
+    @abstractmethod
+    def observation_space(self) -> gymnasium.spaces.Box:
+        """Space of ``observe``."""
+
+    def view(self, temperature: float | None = None) -> LeaderView:
+        """What a leader is told; ``temperature`` is what it believes of the follower."""
+        return LeaderView(
+            self.state_space,
+            self.leader_action_space,
+            self.follower_action_space,
+            self.leader_discount,
+            self.follower_discount,
+            self.horizon,
+            self.follower_sees_action,
+            temperature,
+        )
+
+    def stages(self, tolerance: float = 1e-2) -> int:
+        """Length of a sampled episode: the horizon, or where both discounts fall to ``tolerance``."""
+        if self.horizon is not None:
+            return self.horizon
+        largest = max(self.leader_discount, self.follower_discount)
+        return 1 if largest <= tolerance else int(np.ceil(np.log(tolerance) / np.log(largest)))
+
+    def env(self, render_mode: str | None = None) -> AECEnv[Any, Any, Any]:
+        """PettingZoo AEC environment with the usual wrappers; agents leader_0 and follower_0."""
+        from stackelberg_games.aec import env
+
+        return env(self, render_mode=render_mode)
+
+    def raw_env(self, render_mode: str | None = None) -> AECEnv[Any, Any, Any]:
+        """PettingZoo AEC environment without wrappers."""
+        from stackelberg_games.aec import StackelbergEnv
+
+        return StackelbergEnv(self, render_mode=render_mode)
+
+    def parallel_env(
+        self, form: Literal["turns", "plan"] = "turns", render_mode: str | None = None
+    ) -> ParallelEnv[Any, Any, Any]:
+        """PettingZoo Parallel environment.
+
+        Args:
+            form: ``"turns"``: leader and follower phases alternate, the idle player is masked;
+                ``"plan"``: one step a round, the follower submits a reply to every leader action.
+            render_mode: None, ``"ansi"``, ``"rgb_array"`` or ``"human"``.
+        """
+        from stackelberg_games.parallel import parallel_env
+
+        return parallel_env(self, form=form, render_mode=render_mode)
+
+
+def check_discount(name: str, value: float, *, one_allowed: bool = False) -> float:
+    """Return ``value`` as a float; raise ``InvalidGameError`` outside [0, 1)."""
+    if not (0.0 <= value < 1.0 or (one_allowed and value == 1.0)):
+        remedy = "" if one_allowed else "; 1 is allowed for the leader when the horizon is finite"
+        raise InvalidGameError(f"{name}={value!r}: a discount lies in [0, 1){remedy}")
+    return float(value)
+
+
+def check_horizon(horizon: int | None) -> int | None:
+    """Return ``horizon`` if it is None or a positive integer; raise ``InvalidGameError`` if not."""
+    if horizon is None:
+        return None
+    if isinstance(horizon, bool) or not isinstance(horizon, int | np.integer) or horizon < 1:
+        raise InvalidGameError(f"horizon={horizon!r}: expected None or an integer >= 1")
+    return int(horizon)

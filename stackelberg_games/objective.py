@@ -1,0 +1,197 @@
+"""The leader's exact objective in finite games, its hypergradient, and the values of both players."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stackelberg_games.commitment import Commitment
+from stackelberg_games.critics import CriticTables
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.game import FloatArray
+from stackelberg_games.response import Arrays, Response, hard_response, soft_response
+from stackelberg_games.tabular import Model, TabularGame
+
+
+def best_response(
+    game: TabularGame, commitment: Commitment, temperature: float, start: FloatArray | None = None
+) -> Response:
+    """The follower's exact response: soft for ``temperature > 0``, hard (ties for the leader) for 0.
+
+    Args:
+        game: a finite game.
+        commitment: what the follower responds to.
+        temperature: tau >= 0.
+        start: values ``[S]`` to warm-start Newton's method from.
+    """
+    with torch.no_grad():
+        arrays = Arrays.of(game, game.model(commitment))
+    return hard_response(arrays) if temperature == 0 else soft_response(arrays, temperature, start)
+
+
+def leader_objective(
+    game: TabularGame,
+    commitment: Commitment,
+    temperature: float,
+    *,
+    discount: float | None = None,
+    horizon: int | None = None,
+    start: FloatArray | None = None,
+) -> Tensor:
+    """The leader's expected return against the soft-optimal follower, a scalar tensor.
+
+    ``backward()`` gives the exact hypergradient: the fixed point V* of the soft Bellman operator
+    is solved to machine precision without gradients, and one differentiable Newton step from it,
+    V* + (I - gF P_g)^-1 (T V* - V*), carries the implicit derivative.
+
+    Args:
+        game: a finite game.
+        commitment: its parameters receive the gradient.
+        temperature: tau > 0.
+        discount: overrides the leader's discount; 1 is allowed with a finite horizon.
+        horizon: overrides the game's horizon.
+        start: values ``[S]`` to warm-start the response from.
+    """
+    values = differentiable_values(game, commitment, temperature, discount=discount, horizon=horizon, start=start)
+    return game.initial_tensor @ values.leader
+
+
+@dataclass(frozen=True)
+class StateValues:
+    """Differentiable values of the states, tensors ``[S]``.
+
+    Attributes:
+        leader: VL(s) over the leader's horizon.
+        follower: VF(s), averaged over the leader's policy.
+    """
+
+    leader: Tensor
+    follower: Tensor
+
+
+def differentiable_values(
+    game: TabularGame,
+    commitment: Commitment,
+    temperature: float,
+    *,
+    discount: float | None = None,
+    horizon: int | None = None,
+    start: FloatArray | None = None,
+) -> StateValues:
+    """Values of both players whose gradients include the follower's response."""
+    model = game.model(commitment)
+    response = soft_response(Arrays.of(game, model), temperature, start)
+    values, policy = _differentiable_response(game, model, response)
+    chain, reward = _leader_chain(game, model, policy)
+    return StateValues(_accumulate(game, chain, reward, discount, horizon), values)
+
+
+def _differentiable_response(game: TabularGame, model: Model, solved: Response) -> tuple[Tensor, Tensor]:
+    alive = game.alive_tensor
+    transition = model.transition * alive
+    fixed = torch.from_numpy(solved.values)
+    arrays = Arrays.of(game, model)
+    system = torch.eye(game.states, dtype=torch.float64)
+    system = system - game.follower_discount * torch.from_numpy(arrays.chain(solved.policy))
+
+    def q_of(values: Tensor) -> Tensor:
+        q = model.follower_reward + game.follower_discount * (transition @ values)
+        if game.follower_sees_action:
+            return q
+        return (model.policy[:, :, None] * q).sum(dim=1, keepdim=True)
+
+    soft = solved.temperature * torch.logsumexp(q_of(fixed) / solved.temperature, dim=2)
+    backup = (model.policy * soft).sum(dim=1) if game.follower_sees_action else soft[:, 0]
+    values = fixed + torch.linalg.solve(system, backup * alive - fixed)
+    policy = torch.softmax(q_of(values) / solved.temperature, dim=2)
+    return values, policy.expand(game.states, game.leader_actions, game.follower_actions)
+
+
+def _leader_chain(game: TabularGame, model: Model, response: Tensor) -> tuple[Tensor, Tensor]:
+    """State transitions ``[S, S]`` and expected leader rewards ``[S]``; dead where terminal."""
+    alive = game.alive_tensor
+    joint = model.policy[:, :, None] * response * alive[:, None, None]
+    chain = torch.einsum("sab,sabn->sn", joint, model.transition * alive)
+    return chain, (joint * model.leader_reward).sum(dim=(1, 2))
+
+
+def _accumulate(
+    game: TabularGame, chain: Tensor, reward: Tensor, discount: float | None, horizon: int | None
+) -> Tensor:
+    """sum_t (discount * chain)^t reward: one solve, or doubling over the bits of the horizon."""
+    discount = game.leader_discount if discount is None else discount
+    horizon = game.horizon if horizon is None else horizon
+    if not (0 <= discount < 1 or (discount == 1 and horizon is not None)):
+        raise InvalidArgumentError(f"discount={discount!r}: expected [0, 1), or 1 with a finite horizon")
+    step = discount * chain
+    if horizon is None:
+        return torch.linalg.solve(torch.eye(game.states, dtype=torch.float64) - step, reward)
+    total, block, power = torch.zeros_like(reward), reward, step
+    remaining = horizon
+    while remaining:
+        if remaining & 1:
+            total = block + power @ total
+        remaining >>= 1
+        if remaining:
+            block = block + power @ block
+            power = power @ power
+    return total
+
+
+def leader_value(
+    game: TabularGame,
+    commitment: Commitment,
+    response: FloatArray,
+    *,
+    discount: float | None = None,
+    horizon: int | None = None,
+) -> float:
+    """The leader's expected return against a given response policy ``[S, A, B]``."""
+    with torch.no_grad():
+        chain, reward = _leader_chain(game, game.model(commitment), torch.tensor(response))
+        values = _accumulate(game, chain, reward, discount, horizon)
+        return float(game.initial_tensor @ values)
+
+
+def follower_value(
+    game: TabularGame, commitment: Commitment, response: FloatArray, temperature: float = 0.0
+) -> float:
+    """The follower's expected discounted return, with tau times its entropy added, from the start."""
+    with torch.no_grad():
+        arrays = Arrays.of(game, game.model(commitment))
+    entropy = -np.log(np.where(response > 0, response, 1.0))
+    reward = arrays.average(arrays.follower_reward + temperature * entropy, response)
+    system = np.eye(game.states) - game.follower_discount * arrays.chain(response)
+    return float(game.initial_distribution @ np.linalg.solve(system, reward))
+
+
+def critics(game: TabularGame, commitment: Commitment, temperature: float) -> CriticTables:
+    """All values of both players at a commitment and its soft-optimal response."""
+    with torch.no_grad():
+        arrays = Arrays.of(game, game.model(commitment))
+    solved = soft_response(arrays, temperature)
+
+    def q_of(values: FloatArray) -> FloatArray:
+        return np.asarray(arrays.leader_reward + arrays.leader_discount * (arrays.transition @ values))
+
+    if game.horizon is None:
+        system = np.eye(game.states) - arrays.leader_discount * arrays.chain(solved.policy)
+        q = q_of(np.linalg.solve(system, arrays.average(arrays.leader_reward, solved.policy)))
+    else:
+        tables = [arrays.leader_reward]
+        for _ in range(1, game.horizon):
+            tables.append(q_of(arrays.average(tables[-1], solved.policy)))
+        q = np.stack(tables)
+    return CriticTables(
+        q,
+        solved.q,
+        solved.action_values,
+        solved.values,
+        solved.policy,
+        arrays.policy,
+        arrays.alive,
+        game.follower_sees_action,
+    )

@@ -1,0 +1,165 @@
+"""Games, leaders and followers by id, found through entry points.
+
+Built-in and third-party agents and games enter by the same door: the entry-point groups
+``stackelberg_games.games``, ``stackelberg_games.leaders`` and ``stackelberg_games.followers``, whose
+names are ids and whose objects are factories. ``register`` adds one at run time.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from stackelberg_games.errors import InvalidArgumentError, UnknownIdError
+
+if TYPE_CHECKING:
+    from pettingzoo import AECEnv, ParallelEnv
+
+    from stackelberg_games.follower import Follower
+    from stackelberg_games.game import Game
+    from stackelberg_games.leader import Leader
+
+Kind = Literal["game", "leader", "follower"]
+Factory = TypeVar("Factory", bound=Callable[..., Any])
+_OWN = "stackelberg-games"
+_added: dict[str, dict[str, Callable[..., Any]]] = {"game": {}, "leader": {}, "follower": {}}
+
+
+@cache
+def _entries(kind: Kind) -> dict[str, EntryPoint]:
+    """Entry points by id; on a clash the built-in one wins and the other is named in a warning."""
+    found: dict[str, EntryPoint] = {}
+    entries = entry_points(group=f"stackelberg_games.{kind}s")
+    for entry in sorted(entries, key=lambda e: (e.dist is None or e.dist.name != _OWN, e.name)):
+        if entry.name in found and entry.value != found[entry.name].value:
+            source = entry.dist.name if entry.dist else "unknown"
+            warnings.warn(f"{kind} {entry.name!r} of {source} is ignored: the id is taken", stacklevel=3)
+        found.setdefault(entry.name, entry)
+    return found
+
+
+def register(kind: Kind, new_id: str) -> Callable[[Factory], Factory]:
+    """Decorator that registers a factory under an id for this process.
+
+    Raises:
+        InvalidArgumentError: the id is taken.
+    """
+
+    def add(factory: Factory) -> Factory:
+        if new_id in ids(kind):
+            raise InvalidArgumentError(f"the {kind} id {new_id!r} is taken; choose another or raise its version")
+        _added[kind][new_id] = factory
+        if kind == "game":
+            mirror(new_id)
+        return factory
+
+    return add
+
+
+def ids(kind: Kind) -> list[str]:
+    """Sorted ids of everything registered of a kind."""
+    return sorted({*_entries(kind), *_added[kind]})
+
+
+def factory(kind: Kind, wanted: str) -> Callable[..., Any]:
+    """The factory registered under an id.
+
+    Raises:
+        UnknownIdError: nothing is; the message suggests the closest id.
+    """
+    if wanted in _added[kind]:
+        return _added[kind][wanted]
+    if wanted not in _entries(kind):
+        raise UnknownIdError(kind, wanted, ids(kind))
+    loaded: Callable[..., Any] = _entries(kind)[wanted].load()
+    return loaded
+
+
+def _build(kind: Kind, wanted: str, settings: dict[str, Any]) -> Any:
+    maker = factory(kind, wanted)
+    try:
+        return maker(**settings)
+    except TypeError as error:
+        if "argument" not in str(error):
+            raise
+        raise InvalidArgumentError(f"{kind} {wanted!r}: {error}") from error
+
+
+def make(game_id: str, **settings: Any) -> Game:
+    """A game by id.
+
+    Raises:
+        UnknownIdError: no such game.
+        InvalidArgumentError: it has no such setting.
+    """
+    game: Game = _build("game", game_id, settings)
+    return game
+
+
+def make_leader(leader_id: str, **settings: Any) -> Leader:
+    """A leader by id; raises like ``make``."""
+    leader: Leader = _build("leader", leader_id, settings)
+    return leader
+
+
+def make_follower(follower_id: str, **settings: Any) -> Follower:
+    """A follower by id; raises like ``make``."""
+    follower: Follower = _build("follower", follower_id, settings)
+    return follower
+
+
+def games() -> list[str]:
+    """Ids of all registered games."""
+    return ids("game")
+
+
+def leaders() -> list[str]:
+    """Ids of all registered leaders."""
+    return ids("leader")
+
+
+def followers() -> list[str]:
+    """Ids of all registered followers."""
+    return ids("follower")
+
+
+def aec_env(*, game_id: str, render_mode: str | None = None, **settings: Any) -> AECEnv[Any, Any, Any]:
+    """What PettingZoo's AEC registry constructs."""
+    return make(game_id, **_renamed(settings)).env(render_mode)
+
+
+def turns_env(*, game_id: str, render_mode: str | None = None, **settings: Any) -> ParallelEnv[Any, Any, Any]:
+    """What PettingZoo's Parallel registry constructs under the game's own id."""
+    return make(game_id, **_renamed(settings)).parallel_env("turns", render_mode)
+
+
+def plan_env(*, game_id: str, render_mode: str | None = None, **settings: Any) -> ParallelEnv[Any, Any, Any]:
+    """What PettingZoo's Parallel registry constructs under ``<game>_plan-v<N>``."""
+    return make(game_id, **_renamed(settings)).parallel_env("plan", render_mode)
+
+
+def _renamed(settings: dict[str, Any]) -> dict[str, Any]:
+    """PettingZoo calls the horizon ``max_cycles``."""
+    if "max_cycles" in settings:
+        settings["horizon"] = settings.pop("max_cycles")
+    return settings
+
+
+def mirror(game_id: str) -> None:
+    """Register a game in both of PettingZoo's registries, lazily, once."""
+    import pettingzoo
+
+    name, _, version = game_id.rpartition("-")
+    here = "stackelberg_games.registry"
+    wanted = (
+        ("aec", f"stackelberg/{game_id}", f"{here}:aec_env"),
+        ("parallel", f"stackelberg/{game_id}", f"{here}:turns_env"),
+        ("parallel", f"stackelberg/{name}_plan-{version}", f"{here}:plan_env"),
+    )
+    known = {"aec": pettingzoo.aec_registry, "parallel": pettingzoo.parallel_registry}
+    for kind, full_id, entry_point in wanted:
+        if full_id not in known[kind]:
+            pettingzoo.register(kind, full_id, entry_point, kwargs={"game_id": game_id})

@@ -1,0 +1,217 @@
+"""The follower's exact response in finite games: soft (Newton) and hard (policy iteration).
+
+Conventions: float64 arrays, states S, leader actions A, follower actions B. A follower that does
+not see the leader's action has the same response row for every a.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.special import logsumexp
+
+from stackelberg_games.errors import InvalidArgumentError, SolverError
+from stackelberg_games.game import BoolArray, FloatArray
+from stackelberg_games.tabular import Model, TabularGame
+
+Ties = Literal["leader", "first", "against"]
+TIE_TOLERANCE = 1e-9
+MAX_POLICY_ITERATIONS = 1000
+
+
+@dataclass(frozen=True)
+class Response:
+    """A follower's response and its values.
+
+    Attributes:
+        policy: ``[S, A, B]``.
+        q: QF, ``[S, A, B]``; where the follower does not see a, this is still r + gF P V for each
+            a, and the response maximises its average over the leader's policy.
+        values: VF(s), averages over the leader's policy, ``[S]``; zero at terminal states.
+        temperature: tau; 0 for a hard response.
+        newton_steps: linear solves spent.
+    """
+
+    policy: FloatArray
+    q: FloatArray
+    values: FloatArray
+    temperature: float
+    newton_steps: int
+
+    @property
+    def action_values(self) -> FloatArray:
+        """VF(s, a) = tau log sum_b exp(QF / tau), or the maximum for a hard response, ``[S, A]``."""
+        if self.temperature == 0:
+            return np.asarray(self.q.max(axis=2))
+        return np.asarray(self.temperature * logsumexp(self.q / self.temperature, axis=2))
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """A finite game under one commitment, as plain arrays (see ``TabularGame.model``).
+
+    ``transition`` has its terminal columns set to zero, so that values beyond the end vanish.
+    """
+
+    policy: FloatArray
+    transition: FloatArray
+    leader_reward: FloatArray
+    follower_reward: FloatArray
+    alive: BoolArray
+    leader_discount: float
+    follower_discount: float
+    sees: bool
+
+    @classmethod
+    def of(cls, game: TabularGame, model: Model) -> Arrays:
+        """Detach a differentiable model."""
+        policy, transition, leader, follower = (table.detach().numpy() for table in model)
+        alive = ~game.terminal
+        if game.terminal.any():
+            transition = transition * alive
+        discounts = (game.leader_discount, game.follower_discount)
+        return cls(policy, transition, leader, follower, alive, *discounts, game.follower_sees_action)
+
+    def follower_q(self, values: FloatArray) -> FloatArray:
+        """QF = rF + gF P VF, ``[S, A, B]``."""
+        return self.follower_reward + self.follower_discount * (self.transition @ values)
+
+    def chain(self, response: FloatArray) -> FloatArray:
+        """State transitions when both players follow their policies, ``[S, S]``."""
+        joint = self.policy[:, :, None] * response
+        states = self.policy.shape[0]
+        flat = self.transition.reshape(states, -1, states)
+        matrix = (joint.reshape(states, 1, -1) @ flat)[:, 0]
+        return np.asarray(matrix * self.alive[:, None])
+
+    def average(self, table: FloatArray, response: FloatArray) -> FloatArray:
+        """Expectation of a table ``[S, A, B]`` over both policies, ``[S]``; zero where terminal."""
+        joint = self.policy[:, :, None] * response
+        return np.asarray((joint * table).sum(axis=(1, 2)) * self.alive)
+
+
+def soft_response(
+    arrays: Arrays,
+    temperature: float,
+    start: FloatArray | None = None,
+    *,
+    tolerance: float = 1e-12,
+    max_steps: int = 100,
+) -> Response:
+    """Soft-optimal response by soft policy iteration, which is Newton's method on V = T V.
+
+    V <- V + (I - gF P_g)^-1 (T V - V), with T the soft Bellman operator of design and
+    T V(s) = sum_a f(a|s) tau log sum_b exp(QF(s,a,b)/tau) for a follower that sees a, or
+    T V(s) = tau log sum_b exp(sum_a f(a|s) QF(s,a,b)/tau) for one that does not.
+
+    Args:
+        arrays: the game under a commitment.
+        temperature: tau > 0.
+        start: values to start from, ``[S]``; zeros if not given.
+        tolerance: on the Bellman residual, relative to the largest value.
+        max_steps: bound on the linear solves.
+
+    Raises:
+        InvalidArgumentError: tau is not positive.
+        SolverError: the tolerance was not reached.
+    """
+    if not temperature > 0:
+        raise InvalidArgumentError(f"temperature={temperature!r}: a soft response needs a number > 0")
+    states = arrays.policy.shape[0]
+    identity = np.eye(states)
+    values = np.zeros(states) if start is None else np.array(start, dtype=np.float64)
+    previous = np.inf
+    for steps in range(max_steps + 1):
+        q = arrays.follower_q(values)
+        updated, policy = _soft_backup(arrays, q, temperature)
+        residual = updated - values
+        error = float(np.abs(residual).max())
+        scale = max(1.0, float(np.abs(values).max()))
+        converged = error <= tolerance * scale
+        stalled = error >= 0.5 * previous and error <= 1e4 * np.finfo(float).eps * scale / temperature
+        if converged or stalled:
+            return Response(policy, q, values, temperature, steps)
+        previous = error
+        jacobian = identity - arrays.follower_discount * arrays.chain(policy)
+        values = values + np.linalg.solve(jacobian, residual)
+    raise SolverError(f"soft response: residual {error:.3g} after {max_steps} Newton steps")
+
+
+def soft_sweeps(arrays: Arrays, temperature: float, start: FloatArray, sweeps: int) -> Response:
+    """The response after a number of soft value iteration sweeps from ``start``, ``[S]``."""
+    values = np.array(start, dtype=np.float64)
+    for _ in range(sweeps):
+        values, _ = _soft_backup(arrays, arrays.follower_q(values), temperature)
+    q = arrays.follower_q(values)
+    return Response(_soft_backup(arrays, q, temperature)[1], q, values, temperature, 0)
+
+
+def _soft_backup(arrays: Arrays, q: FloatArray, temperature: float) -> tuple[FloatArray, FloatArray]:
+    """T V ``[S]`` and the response ``[S, A, B]``."""
+    scaled = q / temperature
+    if not arrays.sees:
+        scaled = (arrays.policy[:, :, None] * scaled).sum(axis=1, keepdims=True)
+    peak = scaled.max(axis=2, keepdims=True)
+    weights = np.exp(scaled - peak)
+    sums = weights.sum(axis=2, keepdims=True)
+    soft = temperature * (np.log(sums) + peak)[:, :, 0]
+    values = (arrays.policy * soft).sum(axis=1) if arrays.sees else soft[:, 0]
+    return values * arrays.alive, np.broadcast_to(weights / sums, q.shape)
+
+
+def hard_response(arrays: Arrays, ties: Ties = "leader") -> Response:
+    """Best response by policy iteration.
+
+    Args:
+        arrays: the game under a commitment.
+        ties: among best responses take the one best for the leader (the strong Stackelberg
+            convention), the first in index order, or the one worst for the leader.
+
+    Raises:
+        SolverError: policy iteration did not settle.
+    """
+    reward, discount = arrays.follower_reward, arrays.follower_discount
+    everything = np.ones(reward.shape, dtype=np.bool_)
+    policy, values, steps = _improve(arrays, reward, discount, everything)
+    q = arrays.follower_q(values)
+    if ties != "first":
+        averaged = _seen(arrays, q)
+        slack = TIE_TOLERANCE * max(1.0, float(np.abs(averaged).max()))
+        best = averaged >= averaged.max(axis=2, keepdims=True) - slack
+        sign = 1.0 if ties == "leader" else -1.0
+        policy, _, _ = _improve(arrays, sign * arrays.leader_reward, min(arrays.leader_discount, 1 - 1e-6), best)
+    return Response(policy, q, values, 0.0, steps)
+
+
+def _seen(arrays: Arrays, q: FloatArray) -> FloatArray:
+    """Action values as the follower compares them, ``[S, A, B]``."""
+    if arrays.sees:
+        return q
+    return np.broadcast_to((arrays.policy[:, :, None] * q).sum(axis=1, keepdims=True), q.shape)
+
+
+def _improve(
+    arrays: Arrays, reward: FloatArray, discount: float, allowed: BoolArray
+) -> tuple[FloatArray, FloatArray, int]:
+    """Howard's policy iteration for the follower's moves within ``allowed``, ``[S, A, B]``."""
+    values = np.zeros(arrays.policy.shape[0])
+    choice: FloatArray | None = None
+    identity = np.eye(len(values))
+    for steps in range(MAX_POLICY_ITERATIONS):
+        q = _seen(arrays, reward + discount * (arrays.transition @ values))
+        q = np.where(allowed, q, -np.inf)
+        greedy = np.argmax(q, axis=2)
+        if choice is not None:
+            kept = np.take_along_axis(q, choice[:, :, None], axis=2)[:, :, 0]
+            slack = 1e-12 * max(1.0, float(np.abs(values).max()))
+            greedy = np.where(q.max(axis=2) > kept + slack, greedy, choice)
+            if np.array_equal(greedy, choice):
+                return policy, values, steps
+        choice = greedy
+        policy = np.zeros_like(reward)
+        np.put_along_axis(policy, choice[:, :, None], 1.0, axis=2)
+        chain = identity - discount * arrays.chain(policy)
+        values = np.linalg.solve(chain, arrays.average(reward, policy))
+    raise SolverError(f"policy iteration did not settle in {MAX_POLICY_ITERATIONS} rounds")

@@ -1,0 +1,329 @@
+"""Finite games from arrays, with rewards and transitions that a leader may configure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import gymnasium
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from stackelberg_games.errors import InvalidActionError, InvalidGameError
+from stackelberg_games.game import (
+    BoolArray,
+    FloatArray,
+    Game,
+    IntArray,
+    Step,
+    check_discount,
+    check_horizon,
+)
+from stackelberg_games.randomness import Lane, Streams, compiled
+
+if TYPE_CHECKING:
+    from stackelberg_games.commitment import Commitment
+
+ROW_SUM_TOLERANCE = 1e-8
+
+
+class Tables(NamedTuple):
+    """What a configuration decides: float64 tensors, differentiable in the configuration.
+
+    Attributes:
+        transition: ``[S, A, B, S]``, rows sum to one.
+        leader_reward: ``[S, A, B]``.
+        follower_reward: ``[S, A, B]``.
+    """
+
+    transition: Tensor
+    leader_reward: Tensor
+    follower_reward: Tensor
+
+
+class Model(NamedTuple):
+    """A finite game under one commitment: ``Tables`` and the leader's policy, ``[S, A]``."""
+
+    policy: Tensor
+    transition: Tensor
+    leader_reward: Tensor
+    follower_reward: Tensor
+
+
+class Sampler(NamedTuple):
+    """Flat tables for compiled sampling; a cell is the flat index of (s, a, b).
+
+    Attributes:
+        actions: numbers of leader and follower actions (A, B).
+        width: K, the largest number of possible successors.
+        initial: cumulative distribution of the first state, ``[S]``.
+        successors: ``[S * A * B * K]``, states that can follow a cell.
+        cumulative: ``[S * A * B * K]``, their cumulative probabilities (see ``cumulative``).
+        leader_reward, follower_reward: ``[S * A * B]``.
+        terminal: bool ``[S]``.
+    """
+
+    actions: tuple[int, int]
+    width: int
+    initial: FloatArray
+    successors: IntArray
+    cumulative: FloatArray
+    leader_reward: FloatArray
+    follower_reward: FloatArray
+    terminal: BoolArray
+
+
+@compiled
+def pick(cumulative: Any, start: int, width: int, u: float) -> int:
+    """Index of the first of ``width`` entries from ``start`` that lies above ``u``.
+
+    Tables are flat: a slice would cost as much as the search.
+    """
+    low, high = 0, width - 1
+    while high - low > 8:
+        middle = (low + high) // 2
+        if u < cumulative[start + middle]:
+            high = middle
+        else:
+            low = middle + 1
+    while low < high and u >= cumulative[start + low]:
+        low += 1
+    return low
+
+
+@compiled
+def _step(states: Any, leader: Any, follower: Any, u: Any, sampler: Any, out: Any) -> None:
+    next_states, leader_rewards, follower_rewards, terminated = out
+    for i in range(states.shape[0]):
+        cell = (states[i] * sampler.actions[0] + leader[i]) * sampler.actions[1] + follower[i]
+        start = cell * sampler.width
+        k = pick(sampler.cumulative, start, sampler.width, u[i])
+        next_states[i] = sampler.successors[start + k]
+        leader_rewards[i] = sampler.leader_reward[cell]
+        follower_rewards[i] = sampler.follower_reward[cell]
+        terminated[i] = sampler.terminal[next_states[i]]
+
+
+def cumulative(probabilities: FloatArray) -> FloatArray:
+    """Cumulative sums along the last axis that never pick an entry of probability zero."""
+    sums = np.cumsum(probabilities, axis=-1)
+    sums /= sums[..., -1:]
+    last = probabilities.shape[-1] - 1 - np.argmax(probabilities[..., ::-1] > 0, axis=-1)
+    sums[np.arange(probabilities.shape[-1]) >= last[..., None]] = 1.0
+    return sums
+
+
+def check_probabilities(name: str, values: FloatArray) -> None:
+    """Raise ``InvalidGameError`` unless every row along the last axis is a distribution."""
+    if not np.isfinite(values).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        raise InvalidGameError(f"{name}{list(where)} is {values[where]}: expected a probability")
+    if (values < 0).any():
+        where = tuple(int(i) for i in np.argwhere(values < 0)[0])
+        raise InvalidGameError(f"{name}{list(where)} is {values[where]}: a probability is >= 0")
+    sums = values.sum(axis=-1)
+    wrong = np.abs(sums - 1.0) > ROW_SUM_TOLERANCE
+    if wrong.any():
+        where = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise InvalidGameError(
+            f"{name}{list(where)} sums to {float(sums[where]):.12g}, not to 1; normalise the row"
+        )
+
+
+class TabularGame(Game):
+    """A finite game given by arrays.
+
+    Args:
+        transition: ``[S, A, B, S]``, probabilities of the next state.
+        leader_reward: ``[S, A, B]``.
+        follower_reward: ``[S, A, B]``.
+        initial: ``[S]``, distribution of the first state.
+        leader_discount: in [0, 1); 1 is allowed with a finite horizon.
+        follower_discount: in [0, 1).
+        horizon: stages until truncation, or None for the infinite discounted game.
+        terminal: bool ``[S]``; entering such a state ends the episode, and its value is zero.
+        follower_sees_action: whether the follower observes the leader's action before it moves.
+        configure: for a leader that also configures the game, a differentiable function from its
+            configuration (a float64 tensor) to ``Tables``. The arrays above are then the tables
+            before any configuration.
+        name: shown by faces and reports.
+
+    Raises:
+        InvalidGameError: a shape, probability, reward, discount or horizon is out of range.
+    """
+
+    def __init__(
+        self,
+        transition: ArrayLike,
+        leader_reward: ArrayLike,
+        follower_reward: ArrayLike,
+        initial: ArrayLike,
+        leader_discount: float = 0.99,
+        follower_discount: float = 0.99,
+        horizon: int | None = None,
+        *,
+        terminal: ArrayLike | None = None,
+        follower_sees_action: bool = True,
+        configure: Callable[[Tensor], Tables] | None = None,
+        name: str = "tabular_game",
+    ) -> None:
+        self.name = name
+        self.horizon = check_horizon(horizon)
+        finite = self.horizon is not None
+        self.leader_discount = check_discount("leader_discount", leader_discount, one_allowed=finite)
+        self.follower_discount = check_discount("follower_discount", follower_discount)
+        self.follower_sees_action = bool(follower_sees_action)
+        self._read_arrays(transition, leader_reward, follower_reward, initial, terminal)
+        self.configure = configure
+        self.state_labels = [str(s) for s in range(self.states)]
+        self.state_space = gymnasium.spaces.Discrete(self.states)
+        self.leader_action_space = gymnasium.spaces.Discrete(self.leader_actions)
+        self.follower_action_space = gymnasium.spaces.Discrete(self.follower_actions)
+        self._observation_space = gymnasium.spaces.Box(0.0, 1.0, (self.states,), np.float32)
+        self._sampler: Sampler | None = None
+        self._tables = Tables(*map(torch.tensor, (self.transition, self.leader_reward, self.follower_reward)))
+        self.alive_tensor = torch.tensor(~self.terminal, dtype=torch.float64)
+        self.initial_tensor = torch.tensor(self.initial_distribution)
+
+    def _read_arrays(
+        self,
+        transition: ArrayLike,
+        leader_reward: ArrayLike,
+        follower_reward: ArrayLike,
+        initial: ArrayLike,
+        terminal: ArrayLike | None,
+    ) -> None:
+        self.transition = _frozen("transition", transition, 4)
+        states, leader_actions, follower_actions, _ = shape = self.transition.shape
+        if shape[3] != states or 0 in shape:
+            raise InvalidGameError(f"transition has shape {shape}: expected [S, A, B, S], no empty axis")
+        self.states, self.leader_actions, self.follower_actions = shape[:3]
+        self.leader_reward = _frozen("leader_reward", leader_reward, shape[:3])
+        self.follower_reward = _frozen("follower_reward", follower_reward, shape[:3])
+        self.initial_distribution = _frozen("initial", initial, (states,))
+        flags = np.zeros(states, dtype=bool) if terminal is None else np.array(terminal)
+        if flags.shape != (states,) or flags.dtype != np.bool_:
+            raise InvalidGameError(
+                f"terminal has shape {flags.shape} and dtype {flags.dtype}: expected bool [{states}]"
+            )
+        flags.setflags(write=False)
+        self.terminal: BoolArray = flags
+        check_probabilities("transition", self.transition)
+        check_probabilities("initial", self.initial_distribution)
+        if self.initial_distribution[flags].any():
+            raise InvalidGameError("initial gives probability to a terminal state")
+
+    @property
+    def observation_space(self) -> gymnasium.spaces.Box:
+        """One-hot states: Box(0, 1, [S])."""
+        return self._observation_space
+
+    @property
+    def sampler(self) -> Sampler:
+        """The game's own tables, prepared for compiled sampling."""
+        if self._sampler is None:
+            self._sampler = self._prepare(self.transition, self.leader_reward, self.follower_reward)
+        return self._sampler
+
+    def _prepare(self, transition: FloatArray, leader: FloatArray, follower: FloatArray) -> Sampler:
+        width = int((transition > 0).sum(axis=-1).max())
+        order = np.argsort(transition <= 0, axis=-1, kind="stable")[..., :width]
+        weights = np.take_along_axis(transition, order, axis=-1)
+        return Sampler(
+            (self.leader_actions, self.follower_actions),
+            width,
+            cumulative(self.initial_distribution),
+            np.ascontiguousarray(order, dtype=np.int64).ravel(),
+            cumulative(weights).ravel(),
+            leader.ravel(),
+            follower.ravel(),
+            self.terminal,
+        )
+
+    def tables(self, configuration: Tensor | None = None) -> Tables:
+        """Transition and rewards under a configuration (None: as given to the constructor).
+
+        Raises:
+            InvalidGameError: the game has no ``configure`` or it returned invalid tables.
+        """
+        if configuration is None:
+            return self._tables
+        if self.configure is None:
+            raise InvalidGameError(f"{self.name} cannot be configured; give it a `configure` function")
+        tables = self.configure(configuration)
+        shape = self.transition.shape
+        for name, table, expected in zip(Tables._fields, tables, (shape, shape[:3], shape[:3]), strict=True):
+            if tuple(table.shape) != expected or not bool(torch.isfinite(table).all()):
+                raise InvalidGameError(f"configure: {name} is not a finite table of shape {expected}")
+        check_probabilities("configured transition", tables.transition.detach().numpy())
+        return tables
+
+    def model(self, commitment: Commitment) -> Model:
+        """The game under a commitment, differentiable in the commitment's parameters."""
+        return Model(commitment.probabilities(), *self.tables(commitment.configuration()))
+
+    def under(self, commitment: Commitment) -> Sampler:
+        """Sampling tables under a commitment: the game's own unless it is configured."""
+        configuration = commitment.configuration()
+        if configuration is None:
+            return self.sampler
+        tables = self.tables(configuration)
+        return self._prepare(*(np.ascontiguousarray(t.detach().numpy()) for t in tables))
+
+    def initial(self, streams: Streams) -> IntArray:
+        """First states, int64 ``[N]``; draw 0 of the environment's lane."""
+        draws = streams.uniform(Lane.ENVIRONMENT, 0)[:, 0]
+        return np.searchsorted(self.sampler.initial, draws, side="right").astype(np.int64)
+
+    def step(
+        self, states: Any, leader_actions: Any, follower_actions: Any, streams: Streams, stage: int
+    ) -> Step:
+        """Play one stage; draw ``stage + 1`` of the environment's lane.
+
+        Raises:
+            InvalidActionError: an action is not an index of the player's actions.
+        """
+        leader = _indices("leader", leader_actions, self.leader_actions)
+        follower = _indices("follower", follower_actions, self.follower_actions)
+        out = Step(
+            np.empty(len(states), dtype=np.int64),
+            np.empty(len(states)),
+            np.empty(len(states)),
+            np.empty(len(states), dtype=np.bool_),
+        )
+        draws = streams.uniform(Lane.ENVIRONMENT, stage + 1)[:, 0]
+        _step(states, leader, follower, draws, self.sampler, tuple(out))
+        return out
+
+    def observe(self, state: Any) -> NDArray[np.float32]:
+        """One-hot vector of a state."""
+        vector = np.zeros(self.states, dtype=np.float32)
+        vector[state] = 1.0
+        return vector
+
+
+def _frozen(name: str, values: ArrayLike, expected: int | tuple[int, ...]) -> FloatArray:
+    """A read-only float64 copy of the expected rank or shape, all finite."""
+    try:
+        array = np.array(values, dtype=np.float64, order="C")
+    except (TypeError, ValueError) as error:
+        raise InvalidGameError(f"{name} is not a numeric array: {error}") from error
+    if isinstance(expected, int) and array.ndim != expected:
+        raise InvalidGameError(f"{name} has shape {array.shape}: expected {expected} axes")
+    if isinstance(expected, tuple) and array.shape != expected:
+        raise InvalidGameError(f"{name} has shape {array.shape}: expected {expected}")
+    if not np.isfinite(array).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise InvalidGameError(f"{name}{list(where)} is {array[where]}: expected a finite number")
+    array.setflags(write=False)
+    return array
+
+
+def _indices(player: str, actions: Any, count: int) -> IntArray:
+    array = np.asarray(actions)
+    if array.dtype.kind not in "iu" or (array < 0).any() or (array >= count).any():
+        wrong = array[(array < 0) | (array >= count)] if array.dtype.kind in "iu" else array
+        raise InvalidActionError(f"{player} action {wrong.tolist()}: expected integers in [0, {count})")
+    return array.astype(np.int64, copy=False)

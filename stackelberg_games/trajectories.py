@@ -1,0 +1,124 @@
+"""What a leader sees: batches of episodes as frozen, checked arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.game import BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """N episodes of at most T stages, padded at the end.
+
+    Entries at and beyond an episode's length are padding and carry zero rewards.
+
+    Attributes:
+        states: ``[N, T + 1, ...]``; ``states[:, t + 1]`` follows stage t.
+        leader_actions: ``[N, T, ...]``.
+        follower_actions: ``[N, T, ...]``.
+        leader_rewards: float64 ``[N, T]``.
+        follower_rewards: float64 ``[N, T]``, or None where they are not observed.
+        lengths: int64 ``[N]``, stages played, between 1 and T.
+        terminated: bool ``[N]``; true where the last state is terminal, false where the episode
+            was truncated there (values continue).
+
+    Raises:
+        InvalidArgumentError: shapes disagree, a length is out of range, or a reward is not finite.
+    """
+
+    states: NDArray[Any]
+    leader_actions: NDArray[Any]
+    follower_actions: NDArray[Any]
+    leader_rewards: FloatArray
+    follower_rewards: FloatArray | None
+    lengths: IntArray
+    terminated: BoolArray
+
+    def __post_init__(self) -> None:
+        episodes, stages = self.leader_rewards.shape if self.leader_rewards.ndim == 2 else (-1, -1)
+        expected: dict[str, tuple[int, ...]] = {
+            "states": (episodes, stages + 1),
+            "leader_actions": (episodes, stages),
+            "follower_actions": (episodes, stages),
+            "leader_rewards": (episodes, stages),
+            "follower_rewards": (episodes, stages),
+            "lengths": (episodes,),
+            "terminated": (episodes,),
+        }
+        for name, shape in expected.items():
+            array = getattr(self, name)
+            if array is None and name == "follower_rewards":
+                continue
+            if array.shape[: len(shape)] != shape:
+                raise InvalidArgumentError(f"{name} has shape {array.shape}: expected {shape}")
+            if name.endswith("rewards") and not np.isfinite(array).all():
+                raise InvalidArgumentError(f"{name} holds a value that is not finite")
+            array.setflags(write=False)
+        if episodes and (self.lengths.min() < 1 or self.lengths.max() > stages):
+            raise InvalidArgumentError(f"lengths {self.lengths.tolist()}: expected 1 to {stages}")
+
+    @property
+    def episodes(self) -> int:
+        """Number of episodes N."""
+        return int(self.lengths.shape[0])
+
+    @property
+    def stages(self) -> int:
+        """Longest possible episode T."""
+        return int(self.leader_rewards.shape[1])
+
+    @property
+    def transitions(self) -> int:
+        """Number of stages played in all episodes together."""
+        return int(self.lengths.sum())
+
+    @property
+    def mask(self) -> BoolArray:
+        """True where a stage was played, bool ``[N, T]``."""
+        return np.asarray(np.arange(self.stages) < self.lengths[:, None])
+
+    def leader_returns(self, discount: float = 1.0) -> FloatArray:
+        """Discounted return of the leader in every episode, ``[N]``."""
+        return np.asarray(self.leader_rewards @ discount ** np.arange(self.stages))
+
+    def follower_returns(self, discount: float = 1.0) -> FloatArray:
+        """Discounted return of the follower in every episode, ``[N]``.
+
+        Raises:
+            InvalidArgumentError: the follower's rewards are not observed.
+        """
+        if self.follower_rewards is None:
+            raise InvalidArgumentError("these trajectories do not hold the follower's rewards")
+        return np.asarray(self.follower_rewards @ discount ** np.arange(self.stages))
+
+    def without_follower_rewards(self) -> Trajectories:
+        """The same episodes as seen by a leader that does not observe the follower's rewards."""
+        return replace(self, follower_rewards=None)
+
+    def __getitem__(self, episodes: slice) -> Trajectories:
+        """A batch of some of the episodes."""
+        parts = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Trajectories(**{k: None if v is None else v[episodes] for k, v in parts.items()})
+
+
+def concatenate(batches: Sequence[Trajectories]) -> Trajectories:
+    """One batch from several with the same number of stages.
+
+    Raises:
+        InvalidArgumentError: there is no batch, or the numbers of stages differ.
+    """
+    if not batches or len({batch.stages for batch in batches}) != 1:
+        raise InvalidArgumentError("expected at least one batch, all with the same number of stages")
+    parts: dict[str, Any] = {}
+    for field in fields(Trajectories):
+        arrays = [getattr(batch, field.name) for batch in batches]
+        missing = any(array is None for array in arrays)
+        parts[field.name] = None if missing else np.concatenate(arrays)
+    return Trajectories(**parts)
