@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from stackelberg_games.commitment import Configuration, MLPPolicy, TabularPolicy
     from stackelberg_games.follower import Follower
     from stackelberg_games.game import Game, LeaderView
-    from stackelberg_games.gradient_check import gradient_check
+    from stackelberg_games.diagnostics import gradient_check
     from stackelberg_games.gym_env import best_response_env
     from stackelberg_games.information import Evidence, Information
     from stackelberg_games.leader import GradientLeader, Leader
@@ -53,7 +53,7 @@ _LAZY = {
     "Trajectories": "trajectories",
     "best_response_env": "gym_env",
     "exact": "",
-    "gradient_check": "gradient_check",
+    "gradient_check": "diagnostics",
     "hypergradient": "",
     "rollout": "play",
     "train": "training",

@@ -7,7 +7,7 @@ configuration of the game), or both.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,14 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.errors import CheckpointError, InvalidArgumentError
 from stackelberg_games.game import Game, IntArray, LeaderView
 from stackelberg_games.randomness import Lane, Streams
 from stackelberg_games.tabular import check_probabilities, cumulative
+
+
+Sized = Game | LeaderView | tuple[int, int]
+"""A finite game, the view of one, or its numbers of states and leader actions."""
 
 
 class Commitment(nn.Module, ABC):
@@ -32,6 +36,10 @@ class Commitment(nn.Module, ABC):
     def probabilities(self) -> Tensor:
         """Action probabilities in every state, ``[S, A]``; finite games only."""
 
+    def describe(self) -> dict[str, Any]:
+        """What ``restore`` needs to build an object of the same class and shape."""
+        return {"class": type(self).__name__}
+
     @abstractmethod
     def sample(self, states: Any, streams: Streams, stage: int) -> Any:
         """Leader actions for a batch of states, drawn from the leader's lane."""
@@ -42,6 +50,10 @@ class DiscretePolicy(Commitment):
 
     states: int
     actions: int
+
+    def describe(self) -> dict[str, Any]:
+        """Class and sizes."""
+        return {"class": type(self).__name__, "sizes": [self.states, self.actions]}
 
     @abstractmethod
     def log_probabilities(self) -> Tensor:
@@ -63,11 +75,11 @@ class TabularPolicy(DiscretePolicy):
     """One logit for each state and action.
 
     Args:
-        game: a finite game, or the view of one.
+        game: a finite game, the view of one, or its numbers of states and leader actions.
         logits: ``[S, A]``; zeros (the uniform policy) if not given.
     """
 
-    def __init__(self, game: Game | LeaderView, logits: ArrayLike | Tensor | None = None) -> None:
+    def __init__(self, game: Sized, logits: ArrayLike | Tensor | None = None) -> None:
         super().__init__()
         self.states, self.actions = _sizes(game)
         values = torch.zeros(self.states, self.actions, dtype=torch.float64)
@@ -81,7 +93,7 @@ class TabularPolicy(DiscretePolicy):
 
     @classmethod
     def from_probabilities(
-        cls, game: Game | LeaderView, probabilities: ArrayLike, floor: float = 1e-300
+        cls, game: Sized, probabilities: ArrayLike, floor: float = 1e-300
     ) -> TabularPolicy:
         """The policy with given action probabilities ``[S, A]``; zeros become ``floor``."""
         rows = np.asarray(probabilities, dtype=np.float64)
@@ -97,17 +109,18 @@ class MLPPolicy(DiscretePolicy):
     """A multilayer perceptron on one-hot states, evaluated once for all states.
 
     Args:
-        game: a finite game, or the view of one.
+        game: a finite game, the view of one, or its numbers of states and leader actions.
         hidden: widths of the hidden layers.
         seed: of the initial weights (Xavier-uniform; the last layer starts at zero, so that the
             first commitment is the uniform policy).
     """
 
     def __init__(
-        self, game: Game | LeaderView, hidden: Sequence[int] = (64, 64), seed: int = 0
+        self, game: Sized, hidden: Sequence[int] = (64, 64), seed: int = 0
     ) -> None:
         super().__init__()
         self.states, self.actions = _sizes(game)
+        self.hidden = tuple(hidden)
         widths = [self.states, *hidden, self.actions]
         layers: list[nn.Module] = []
         source = torch.Generator().manual_seed(seed)
@@ -119,6 +132,10 @@ class MLPPolicy(DiscretePolicy):
             layers += [layer] if last else [layer, nn.ReLU()]
         self.network = nn.Sequential(*layers)
         self.register_buffer("inputs", torch.eye(self.states, dtype=torch.float64), persistent=False)
+
+    def describe(self) -> dict[str, Any]:
+        """Class, sizes and hidden widths."""
+        return {**super().describe(), "hidden": list(self.hidden)}
 
     def log_probabilities(self) -> Tensor:
         """Log-softmax of the network's outputs in every state, ``[S, A]``."""
@@ -177,7 +194,23 @@ def assign(commitment: nn.Module, vector: Tensor) -> None:
         nn.utils.vector_to_parameters(vector.clone(), commitment.parameters())
 
 
-def _sizes(game: Game | LeaderView) -> tuple[int, int]:
+def restore(description: Mapping[str, Any]) -> Commitment:
+    """An object as ``Commitment.describe`` described it, with fresh parameters.
+
+    Raises:
+        CheckpointError: the class is not one of this package's own; give an object to load into.
+    """
+    sizes = tuple(description.get("sizes", ()))
+    if description["class"] == "TabularPolicy":
+        return TabularPolicy((sizes[0], sizes[1]))
+    if description["class"] == "MLPPolicy":
+        return MLPPolicy((sizes[0], sizes[1]), description["hidden"])
+    raise CheckpointError(f"cannot rebuild a {description['class']} by itself; pass `commitment` to load into")
+
+
+def _sizes(game: Sized) -> tuple[int, int]:
+    if isinstance(game, tuple):
+        return game
     view = game.view() if isinstance(game, Game) else game
     states, actions, _ = view.sizes()
     return states, actions

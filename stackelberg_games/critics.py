@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from stackelberg_games.game import BoolArray, FloatArray
-from stackelberg_games.hypergradient import StageCritics
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.game import BoolArray, FloatArray, IntArray
+from stackelberg_games.hypergradient import Influence, StageCritics
+from stackelberg_games.randomness import compiled
+from stackelberg_games.response import Arrays
 from stackelberg_games.trajectories import Trajectories
 
 
@@ -70,24 +74,91 @@ class CriticTables:
         mean = (self.policy[:, :, None] * self.follower_q).sum(axis=1, keepdims=True)
         return np.asarray(self.follower_q - mean)
 
+    def _stages_left(self, batch: Trajectories) -> tuple[IntArray, ...]:
+        """Leading index into the leader's tables: nothing, or the stages left, ``[1, T]``."""
+        if self.leader_q.ndim == 3:
+            return ()
+        if batch.stages > len(self.leader_q):
+            raise InvalidArgumentError(
+                f"episodes of {batch.stages} stages: these critics have a horizon of {len(self.leader_q)}"
+            )
+        return (len(self.leader_q) - 1 - np.arange(batch.stages)[None, :],)
+
+    def benefit_at(self, batch: Trajectories) -> FloatArray:
+        """B at the visited stages, ``[N, T]``."""
+        cell = (batch.states[:, :-1], batch.leader_actions, batch.follower_actions)
+        return np.asarray(self.benefit[(*self._stages_left(batch), *cell)])
+
     def at(self, batch: Trajectories, *, transitions: bool = False) -> StageCritics:
         """The values at the visited stages; next values too if ``transitions``."""
-        states, following = batch.states[:, :-1], batch.states[:, 1:]
-        cell = (states, batch.leader_actions, batch.follower_actions)
-        timed = self.leader_q.ndim == 4
-        left = len(self.leader_q) - 1 - np.arange(batch.stages)[None, :] if timed else None
-        prefix = () if left is None else (left,)
+        following = batch.states[:, 1:]
+        pair = (batch.states[:, :-1], batch.leader_actions)
+        left = self._stages_left(batch)
         leader_next = None
         if transitions:
             values = self.leader_values
-            leader_next = values[following]
-            if left is not None:  # after the last stage nothing is left
+            if left:  # after the last stage nothing is left
                 values = np.concatenate([np.zeros_like(values[:1]), values])
-                leader_next = values[left, following]
+            leader_next = values[(*left, following)]
         return StageCritics(
-            self.benefit[(*prefix, *cell)],
-            self.leader_advantage[(*prefix, *cell[:2])],
-            self.follower_advantage[cell],
+            self.benefit_at(batch),
+            self.leader_advantage[(*left, *pair)],
+            self.follower_advantage[(*pair, batch.follower_actions)],
             leader_next,
             self.follower_values[following] if transitions else None,
         )
+
+    def direct_weights(self, batch: Trajectories, leader_discount: float) -> FloatArray:
+        """Table ``[S, A]`` whose product with log f is the direct term, averaged over the action.
+
+        The drawn action is replaced by its expectation at every visited state, so only the states
+        are sampled.
+        """
+        states = len(self.policy)
+        stages = np.arange(batch.stages)
+        cells = stages * states + batch.states[:, :-1]
+        visits = np.bincount(cells.ravel(), weights=batch.mask.ravel(), minlength=batch.stages * states)
+        weights = visits.reshape(batch.stages, states) * (leader_discount**stages / batch.episodes)[:, None]
+        advantage = self.leader_advantage
+        if advantage.ndim == 2:
+            return np.asarray(self.policy * weights.sum(axis=0)[:, None] * advantage)
+        left = len(advantage) - 1 - stages
+        return np.asarray(self.policy * np.einsum("ts,tsa->sa", weights, advantage[left]))
+
+    def response_weights(self, batch: Trajectories, influence: Influence) -> FloatArray:
+        """Table ``[S, A]`` whose product with log f is the response term, averaged over the action."""
+        states, _, replies = self.follower_q.shape
+        trace = influence.before if self.sees else influence.after
+        cells = batch.states[:, :-1] * replies + batch.follower_actions
+        sums = np.bincount(cells.ravel(), weights=trace.ravel(), minlength=states * replies)
+        owed = sums.reshape(states, 1, replies) / batch.episodes
+        return np.asarray(self.policy * (owed * self.follower_advantage).sum(axis=2))
+
+
+def leader_q(arrays: Arrays, response: FloatArray, horizon: int | None) -> FloatArray:
+    """QL when both players follow their policies: ``[S, A, B]``, or ``[H, S, A, B]`` (entry h: h + 1 stages left)."""
+    if horizon is None:
+        system = np.eye(len(arrays.policy)) - arrays.leader_discount * arrays.chain(response)
+        values = np.linalg.solve(system, arrays.average(arrays.leader_reward, response))
+        return np.asarray(arrays.leader_reward + arrays.leader_discount * (arrays.transition @ values))
+    tables = np.empty((horizon, *response.shape))
+    joint = arrays.policy[:, :, None] * response * arrays.alive[:, None, None]
+    _backward(arrays.transition, arrays.leader_reward, joint, arrays.leader_discount, tables)
+    return tables
+
+
+@compiled
+def _backward(transition: Any, reward: Any, joint: Any, discount: float, tables: Any) -> None:
+    horizon, states, actions, replies = tables.shape
+    values = np.zeros(states)
+    for h in range(horizon):
+        updated = np.zeros(states)
+        for s in range(states):
+            for a in range(actions):
+                for b in range(replies):
+                    total = 0.0
+                    for n in range(states):
+                        total += transition[s, a, b, n] * values[n]
+                    tables[h, s, a, b] = reward[s, a, b] + discount * total
+                    updated[s] += joint[s, a, b] * tables[h, s, a, b]
+        values = updated

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -15,6 +16,8 @@ from stackelberg_games.randomness import Streams
 
 if TYPE_CHECKING:
     from pettingzoo import AECEnv, ParallelEnv
+
+    from stackelberg_games.episode import Scene
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -87,6 +90,7 @@ class Game(ABC):
         horizon: number of stages after which play and the leader's objective are truncated, or
             None for the infinite discounted game. The follower's response is stationary.
         follower_sees_action: whether the follower observes the leader's action before it moves.
+        spec: id and settings it was made from by ``make``, or None.
     """
 
     name: str
@@ -97,6 +101,7 @@ class Game(ABC):
     follower_discount: float
     horizon: int | None
     follower_sees_action: bool
+    spec: tuple[str, dict[str, Any]] | None = None
 
     @abstractmethod
     def initial(self, streams: Streams) -> Any:
@@ -117,6 +122,17 @@ class Game(ABC):
     def observation_space(self) -> gymnasium.spaces.Box:
         """Space of ``observe``."""
 
+    def draw(self, axes: Any, scene: Scene) -> bool:
+        """Draw the current state on empty Matplotlib axes; a game may define its own picture.
+
+        The faces add who played what and what it paid. The axes come without frame and ticks and
+        with limits (0, 1); a game sets the limits it needs, and ``axes.set_aspect("equal")``.
+
+        Returns:
+            False to leave it to the package: a graph of states for a finite game, else bars.
+        """
+        return False
+
     def view(self, temperature: float | None = None) -> LeaderView:
         """What a leader is told; ``temperature`` is what it believes of the follower."""
         return LeaderView(
@@ -129,6 +145,11 @@ class Game(ABC):
             self.follower_sees_action,
             temperature,
         )
+
+    def fingerprint(self) -> str:
+        """A hash that tells games with different rules apart, as far as the class can see them."""
+        facts = (type(self).__qualname__, self.name, self.spec, self.view())
+        return hashlib.sha256(repr(facts).encode()).hexdigest()
 
     def stages(self, tolerance: float = 1e-2) -> int:
         """Length of a sampled episode: the horizon, or where both discounts fall to ``tolerance``."""

@@ -114,6 +114,71 @@ def traces(
     return out
 
 
+class Influence(NamedTuple):
+    """How much past follower actions owe to the current stage, divided by tau; float64.
+
+    Attributes:
+        before: u_t / tau, ``[N, T]``; multiplies what follows the follower's earlier actions.
+        after: w_t / tau, ``[N, T]``; counts the current action too.
+        carry: u at the end of each episode, ``[N]``.
+    """
+
+    before: FloatArray
+    after: FloatArray
+    carry: FloatArray
+
+
+def influence(
+    batch: Trajectories,
+    benefit: FloatArray,
+    *,
+    leader_discount: float,
+    follower_discount: float,
+    temperature: float,
+    trace_decay: float = 1.0,
+    centre: bool = False,
+) -> Influence:
+    """The traces of a batch, ready to multiply follower terms.
+
+    Args:
+        batch: N episodes of at most T stages.
+        benefit: B at the visited stages, ``[N, T]``.
+        leader_discount: gL.
+        follower_discount: gF.
+        temperature: tau > 0.
+        trace_decay: the traces decay by ``trace_decay * gF`` a stage; 1 is unbiased, less forgets
+            influences that reach far ahead and lowers the variance.
+        centre: subtract from the traces of each episode their mean over the other episodes. The
+            traces have mean zero, so this is a control variate: it replaces each follower term X
+            by X - mean(X) with the mean of independent episodes, which keeps the estimate unbiased
+            and removes the variance that the common part of X would add. Needs two episodes.
+
+    Raises:
+        InvalidArgumentError: an argument is out of range.
+    """
+    if not temperature > 0:
+        raise InvalidArgumentError(f"temperature={temperature!r}: expected a number > 0")
+    if not 0 <= trace_decay <= 1:
+        raise InvalidArgumentError(f"trace_decay={trace_decay!r}: expected a number in [0, 1]")
+    if centre and batch.episodes < 2:
+        raise InvalidArgumentError("centre=True needs at least 2 episodes in a batch")
+    decay = trace_decay * follower_discount
+    before, after, carry = traces(benefit, batch.lengths, leader_discount, decay)
+    if centre:
+        # Beyond the end of an episode the terms are zero but the traces go on fading; leaving that
+        # part out would correlate their mean with when the episode ends.
+        missing = batch.stages - batch.lengths
+        rest = carry * (missing if decay == 1 else (1 - decay**missing) / (1 - decay))
+        before, after = (_centred(trace, rest, batch) for trace in (before, after))
+    return Influence(before / temperature, after / temperature, carry / temperature)
+
+
+def _centred(trace: FloatArray, rest: FloatArray, batch: Trajectories) -> FloatArray:
+    sums = trace.sum(axis=1) + rest
+    others = (sums.sum() - sums) / ((batch.episodes - 1) * batch.stages)
+    return (trace - others[:, None]) * batch.mask
+
+
 def coefficients(
     batch: Trajectories,
     critics: StageCritics,
@@ -123,45 +188,44 @@ def coefficients(
     temperature: float,
     follower_sees_action: bool = True,
     trace_decay: float = 1.0,
+    centre: bool = False,
 ) -> Coefficients:
     """Weights of the differentiable terms.
 
     Args:
         batch: N episodes of at most T stages.
         critics: at the visited stages.
-        leader_discount: gL.
-        follower_discount: gF.
-        temperature: tau > 0.
+        leader_discount, follower_discount, temperature, trace_decay, centre: see ``influence``.
         follower_sees_action: see the module's text.
-        trace_decay: the traces decay by ``trace_decay * gF`` a stage; 1 is unbiased, less forgets
-            influences that reach far ahead and lowers the variance.
 
     Raises:
-        InvalidArgumentError: a shape disagrees with the batch, or tau is not positive.
+        InvalidArgumentError: a shape disagrees with the batch, or see ``influence``.
     """
-    if not temperature > 0:
-        raise InvalidArgumentError(f"temperature={temperature!r}: expected a number > 0")
-    if not 0 <= trace_decay <= 1:
-        raise InvalidArgumentError(f"trace_decay={trace_decay!r}: expected a number in [0, 1]")
     shape = (batch.episodes, batch.stages)
     for name, values in vars(critics).items():
         if values is not None and values.shape != shape:
             raise InvalidArgumentError(f"critics.{name} has shape {values.shape}: expected {shape}")
-    decay = trace_decay * follower_discount
-    u, w, carry = traces(critics.benefit, batch.lengths, leader_discount, decay)
+    trace = influence(
+        batch,
+        critics.benefit,
+        leader_discount=leader_discount,
+        follower_discount=follower_discount,
+        temperature=temperature,
+        trace_decay=trace_decay,
+        centre=centre,
+    )
     discounts = leader_discount ** np.arange(batch.stages) * batch.mask
-    influence = (u if follower_sees_action else w) / temperature
     transition = np.zeros(shape)
     if critics.leader_next_value is not None and critics.follower_next_value is not None:
         transition = discounts * leader_discount * critics.leader_next_value
-        transition += w * follower_discount / temperature * critics.follower_next_value
+        transition += trace.after * follower_discount * critics.follower_next_value
     return Coefficients(
         discounts * critics.leader_advantage,
-        influence * critics.follower_advantage,
+        (trace.before if follower_sees_action else trace.after) * critics.follower_advantage,
         discounts,
-        w / temperature,
+        trace.after,
         transition,
-        carry / temperature,
+        trace.carry,
     )
 
 
@@ -174,6 +238,7 @@ def covariance(
     follower_discount: float,
     temperature: float,
     follower_sees_action: bool = True,
+    centre: bool = False,
     tails: Tails | None = None,
 ) -> Tensor:
     """Surrogate whose gradient is the hypergradient estimate, a scalar tensor.
@@ -182,7 +247,8 @@ def covariance(
         batch: N episodes.
         terms: the differentiable terms at the visited stages.
         critics: see ``StageCritics``.
-        leader_discount, follower_discount, temperature, follower_sees_action: see ``coefficients``.
+        leader_discount, follower_discount, temperature, follower_sees_action, centre: see
+            ``coefficients``.
         tails: values beyond the end of the trajectories. Without them influences that reach
             beyond it are lost, which biases the estimate by O(gF^(T - t)).
 
@@ -196,6 +262,7 @@ def covariance(
         follower_discount=follower_discount,
         temperature=temperature,
         follower_sees_action=follower_sees_action,
+        centre=centre,
     )
     if terms.log_transition is not None and critics.leader_next_value is None:
         raise InvalidArgumentError("log_transition needs critics.leader_next_value and follower_next_value")
@@ -210,7 +277,7 @@ def covariance(
         start=torch.zeros((), dtype=torch.float64),
     )
     if tails is not None:
-        ends = leader_discount ** torch.from_numpy(batch.lengths)
+        ends = torch.from_numpy(leader_discount**batch.lengths)
         total = total + (ends * tails.leader).sum()
         total = total + (torch.from_numpy(weights.carry) * tails.follower).sum()
     return total / batch.episodes

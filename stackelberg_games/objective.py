@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.commitment import Commitment
-from stackelberg_games.critics import CriticTables
+from stackelberg_games.critics import CriticTables, leader_q
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.game import FloatArray
+from stackelberg_games.game import FloatArray, check_horizon
 from stackelberg_games.response import Arrays, Response, hard_response, soft_response
 from stackelberg_games.tabular import Model, TabularGame
 
@@ -123,7 +123,7 @@ def _accumulate(
 ) -> Tensor:
     """sum_t (discount * chain)^t reward: one solve, or doubling over the bits of the horizon."""
     discount = game.leader_discount if discount is None else discount
-    horizon = game.horizon if horizon is None else horizon
+    horizon = game.horizon if horizon is None else check_horizon(horizon)
     if not (0 <= discount < 1 or (discount == 1 and horizon is not None)):
         raise InvalidArgumentError(f"discount={discount!r}: expected [0, 1), or 1 with a finite horizon")
     step = discount * chain
@@ -150,6 +150,7 @@ def leader_value(
     horizon: int | None = None,
 ) -> float:
     """The leader's expected return against a given response policy ``[S, A, B]``."""
+    game.check_response(response)
     with torch.no_grad():
         chain, reward = _leader_chain(game, game.model(commitment), torch.tensor(response))
         values = _accumulate(game, chain, reward, discount, horizon)
@@ -160,6 +161,7 @@ def follower_value(
     game: TabularGame, commitment: Commitment, response: FloatArray, temperature: float = 0.0
 ) -> float:
     """The follower's expected discounted return, with tau times its entropy added, from the start."""
+    game.check_response(response)
     with torch.no_grad():
         arrays = Arrays.of(game, game.model(commitment))
     entropy = -np.log(np.where(response > 0, response, 1.0))
@@ -173,20 +175,8 @@ def critics(game: TabularGame, commitment: Commitment, temperature: float) -> Cr
     with torch.no_grad():
         arrays = Arrays.of(game, game.model(commitment))
     solved = soft_response(arrays, temperature)
-
-    def q_of(values: FloatArray) -> FloatArray:
-        return np.asarray(arrays.leader_reward + arrays.leader_discount * (arrays.transition @ values))
-
-    if game.horizon is None:
-        system = np.eye(game.states) - arrays.leader_discount * arrays.chain(solved.policy)
-        q = q_of(np.linalg.solve(system, arrays.average(arrays.leader_reward, solved.policy)))
-    else:
-        tables = [arrays.leader_reward]
-        for _ in range(1, game.horizon):
-            tables.append(q_of(arrays.average(tables[-1], solved.policy)))
-        q = np.stack(tables)
     return CriticTables(
-        q,
+        leader_q(arrays, solved.policy, game.horizon),
         solved.q,
         solved.action_values,
         solved.values,

@@ -137,8 +137,8 @@ def rollout(
     """
     stages = game.stages() if stages is None else stages
     for name, value, least in (("episodes", episodes, 1), ("stages", stages, 1), ("first_episode", first_episode, 0)):
-        if value < least:
-            raise InvalidArgumentError(f"{name}={value}: expected an integer >= {least}")
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            raise InvalidArgumentError(f"{name}={value!r}: expected an integer >= {least}")
     streams = Streams.of(seed, episodes, first_episode)
     finite = isinstance(game, TabularGame)
     if finite and isinstance(commitment, Commitment) and isinstance(follower_policy, TabularResponse):
@@ -149,8 +149,9 @@ def rollout(
 def _rollout_tables(
     game: TabularGame, commitment: Commitment, follower: TabularResponse, streams: Streams, stages: int
 ) -> Trajectories:
+    game.check_response(follower.probabilities)
     with torch.no_grad():
-        leader = cumulative(commitment.probabilities().numpy()).ravel()
+        leader = cumulative(game.policy(commitment).numpy()).ravel()
         sampler = game.under(commitment)
     episodes = len(streams.episodes)
     out = _Batch(

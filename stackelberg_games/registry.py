@@ -96,6 +96,7 @@ def make(game_id: str, **settings: Any) -> Game:
         InvalidArgumentError: it has no such setting.
     """
     game: Game = _build("game", game_id, settings)
+    game.spec = (game_id, settings)
     return game
 
 

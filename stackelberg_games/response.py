@@ -125,7 +125,7 @@ def soft_response(
     previous = np.inf
     for steps in range(max_steps + 1):
         q = arrays.follower_q(values)
-        updated, policy = _soft_backup(arrays, q, temperature)
+        updated, policy = soft_backup(arrays, q, temperature)
         residual = updated - values
         error = float(np.abs(residual).max())
         scale = max(1.0, float(np.abs(values).max()))
@@ -143,13 +143,13 @@ def soft_sweeps(arrays: Arrays, temperature: float, start: FloatArray, sweeps: i
     """The response after a number of soft value iteration sweeps from ``start``, ``[S]``."""
     values = np.array(start, dtype=np.float64)
     for _ in range(sweeps):
-        values, _ = _soft_backup(arrays, arrays.follower_q(values), temperature)
+        values, _ = soft_backup(arrays, arrays.follower_q(values), temperature)
     q = arrays.follower_q(values)
-    return Response(_soft_backup(arrays, q, temperature)[1], q, values, temperature, 0)
+    return Response(soft_backup(arrays, q, temperature)[1], q, values, temperature, 0)
 
 
-def _soft_backup(arrays: Arrays, q: FloatArray, temperature: float) -> tuple[FloatArray, FloatArray]:
-    """T V ``[S]`` and the response ``[S, A, B]``."""
+def soft_backup(arrays: Arrays, q: FloatArray, temperature: float) -> tuple[FloatArray, FloatArray]:
+    """Soft values of a table QF ``[S, A, B]``: T V ``[S]`` and the response ``[S, A, B]``."""
     scaled = q / temperature
     if not arrays.sees:
         scaled = (arrays.policy[:, :, None] * scaled).sum(axis=1, keepdims=True)
@@ -176,10 +176,12 @@ def hard_response(arrays: Arrays, ties: Ties = "leader") -> Response:
     everything = np.ones(reward.shape, dtype=np.bool_)
     policy, values, steps = _improve(arrays, reward, discount, everything)
     q = arrays.follower_q(values)
-    if ties != "first":
-        averaged = _seen(arrays, q)
-        slack = TIE_TOLERANCE * max(1.0, float(np.abs(averaged).max()))
-        best = averaged >= averaged.max(axis=2, keepdims=True) - slack
+    averaged = _seen(arrays, q)
+    slack = TIE_TOLERANCE * max(1.0, float(np.abs(averaged).max()))
+    best = averaged >= averaged.max(axis=2, keepdims=True) - slack
+    if ties == "first":
+        policy = np.eye(reward.shape[2])[best.argmax(axis=2)]
+    else:
         sign = 1.0 if ties == "leader" else -1.0
         policy, _, _ = _improve(arrays, sign * arrays.leader_reward, min(arrays.leader_discount, 1 - 1e-6), best)
     return Response(policy, q, values, 0.0, steps)

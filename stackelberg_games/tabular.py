@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +13,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from stackelberg_games.errors import InvalidActionError, InvalidGameError
+from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, InvalidGameError
 from stackelberg_games.game import (
     BoolArray,
     FloatArray,
@@ -94,16 +96,21 @@ def pick(cumulative: Any, start: int, width: int, u: float) -> int:
 
 
 @compiled
-def _step(states: Any, leader: Any, follower: Any, u: Any, sampler: Any, out: Any) -> None:
+def _step(states: Any, leader: Any, follower: Any, u: Any, sampler: Any, out: Any) -> bool:
+    """Fill ``out``; false at the first action that is out of range."""
     next_states, leader_rewards, follower_rewards, terminated = out
+    leader_count, follower_count = sampler.actions
     for i in range(states.shape[0]):
-        cell = (states[i] * sampler.actions[0] + leader[i]) * sampler.actions[1] + follower[i]
+        if not (0 <= leader[i] < leader_count and 0 <= follower[i] < follower_count):
+            return False
+        cell = (states[i] * leader_count + leader[i]) * follower_count + follower[i]
         start = cell * sampler.width
         k = pick(sampler.cumulative, start, sampler.width, u[i])
         next_states[i] = sampler.successors[start + k]
         leader_rewards[i] = sampler.leader_reward[cell]
         follower_rewards[i] = sampler.follower_reward[cell]
         terminated[i] = sampler.terminal[next_states[i]]
+    return True
 
 
 def cumulative(probabilities: FloatArray) -> FloatArray:
@@ -242,6 +249,14 @@ class TabularGame(Game):
             self.terminal,
         )
 
+    def fingerprint(self) -> str:
+        """Hash of the arrays and of everything else that defines the game."""
+        digest = hashlib.sha256(super().fingerprint().encode())
+        for array in (self.transition, self.leader_reward, self.follower_reward, self.initial_distribution):
+            digest.update(array.tobytes())
+        digest.update(self.terminal.tobytes())
+        return digest.hexdigest()
+
     def tables(self, configuration: Tensor | None = None) -> Tables:
         """Transition and rewards under a configuration (None: as given to the constructor).
 
@@ -260,9 +275,43 @@ class TabularGame(Game):
         check_probabilities("configured transition", tables.transition.detach().numpy())
         return tables
 
+    def configured(self, configuration: Tensor) -> TabularGame:
+        """The game with its tables fixed under a configuration; it cannot be configured again.
+
+        Raises:
+            InvalidGameError: the game has no ``configure`` or it returned invalid tables.
+        """
+        tables = Tables(*(table.detach().clone() for table in self.tables(configuration)))
+        fixed = copy.copy(self)
+        fixed.transition, fixed.leader_reward, fixed.follower_reward = (
+            _frozen(name, table.numpy(), table.dim()) for name, table in zip(Tables._fields, tables, strict=True)
+        )
+        fixed.configure, fixed._tables, fixed._sampler = None, tables, None
+        return fixed
+
     def model(self, commitment: Commitment) -> Model:
         """The game under a commitment, differentiable in the commitment's parameters."""
-        return Model(commitment.probabilities(), *self.tables(commitment.configuration()))
+        return Model(self.policy(commitment), *self.tables(commitment.configuration()))
+
+    def policy(self, commitment: Commitment) -> Tensor:
+        """The commitment's action probabilities, ``[S, A]``.
+
+        Raises:
+            InvalidArgumentError: the commitment was made for a game of another size.
+        """
+        probabilities = commitment.probabilities()
+        expected = (self.states, self.leader_actions)
+        if tuple(probabilities.shape) != expected:
+            raise InvalidArgumentError(
+                f"the commitment's probabilities have shape {tuple(probabilities.shape)}: expected {expected}"
+            )
+        return probabilities
+
+    def check_response(self, response: FloatArray) -> None:
+        """Raise ``InvalidArgumentError`` unless a response policy has shape ``[S, A, B]``."""
+        expected = (self.states, self.leader_actions, self.follower_actions)
+        if response.shape != expected:
+            raise InvalidArgumentError(f"the response has shape {response.shape}: expected {expected}")
 
     def under(self, commitment: Commitment) -> Sampler:
         """Sampling tables under a commitment: the game's own unless it is configured."""
@@ -285,8 +334,8 @@ class TabularGame(Game):
         Raises:
             InvalidActionError: an action is not an index of the player's actions.
         """
-        leader = _indices("leader", leader_actions, self.leader_actions)
-        follower = _indices("follower", follower_actions, self.follower_actions)
+        leader = _integers("leader", leader_actions, self.leader_actions)
+        follower = _integers("follower", follower_actions, self.follower_actions)
         out = Step(
             np.empty(len(states), dtype=np.int64),
             np.empty(len(states)),
@@ -294,7 +343,9 @@ class TabularGame(Game):
             np.empty(len(states), dtype=np.bool_),
         )
         draws = streams.uniform(Lane.ENVIRONMENT, stage + 1)[:, 0]
-        _step(states, leader, follower, draws, self.sampler, tuple(out))
+        if not _step(states, leader, follower, draws, self.sampler, tuple(out)):
+            _check_range("leader", leader, self.leader_actions)
+            _check_range("follower", follower, self.follower_actions)
         return out
 
     def observe(self, state: Any) -> NDArray[np.float32]:
@@ -321,9 +372,15 @@ def _frozen(name: str, values: ArrayLike, expected: int | tuple[int, ...]) -> Fl
     return array
 
 
-def _indices(player: str, actions: Any, count: int) -> IntArray:
+def _integers(player: str, actions: Any, count: int) -> IntArray:
     array = np.asarray(actions)
-    if array.dtype.kind not in "iu" or (array < 0).any() or (array >= count).any():
-        wrong = array[(array < 0) | (array >= count)] if array.dtype.kind in "iu" else array
-        raise InvalidActionError(f"{player} action {wrong.tolist()}: expected integers in [0, {count})")
+    if array.dtype.kind not in "iu":
+        raise InvalidActionError(f"{player} action {array.tolist()}: expected integers in [0, {count})")
     return array.astype(np.int64, copy=False)
+
+
+def _check_range(player: str, actions: IntArray, count: int) -> None:
+    """Report what the compiled step has refused."""
+    wrong = actions[(actions < 0) | (actions >= count)]
+    if wrong.size:
+        raise InvalidActionError(f"{player} action {wrong.tolist()}: expected integers in [0, {count})")

@@ -1,0 +1,37 @@
+"""Hard best response by policy iteration (the classical Stackelberg follower)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from stackelberg_games.commitment import Commitment
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.follower import Answer, Follower, finite
+from stackelberg_games.game import Game
+from stackelberg_games.play import TabularResponse
+from stackelberg_games.response import Arrays, Ties, hard_response
+
+
+@dataclass
+class BestResponse(Follower):
+    """Plans with the model of the game and never errs.
+
+    Args:
+        ties: among best responses, the one best for the leader (strong Stackelberg), the first in
+            index order, or the one worst for the leader (weak Stackelberg).
+    """
+
+    ties: Ties = "leader"
+
+    def __post_init__(self) -> None:
+        if self.ties not in ("leader", "first", "against"):
+            raise InvalidArgumentError(f"ties={self.ties!r}: expected 'leader', 'first' or 'against'")
+
+    def respond(self, game: Game, commitment: Commitment) -> Answer:
+        """A deterministic best response."""
+        game = finite(game, self)
+        with torch.no_grad():
+            solved = hard_response(Arrays.of(game, game.model(commitment)), self.ties)
+        return Answer(TabularResponse(solved.policy), solved)

@@ -1,0 +1,19 @@
+"""A follower that plays uniformly at random whatever the commitment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stackelberg_games.commitment import Commitment
+from stackelberg_games.follower import Answer, Follower, finite
+from stackelberg_games.game import Game
+from stackelberg_games.play import TabularResponse
+
+
+@dataclass
+class RandomFollower(Follower):
+    """Uniform over its actions."""
+
+    def respond(self, game: Game, commitment: Commitment) -> Answer:
+        """The uniform policy."""
+        return Answer(TabularResponse.uniform(finite(game, self)))

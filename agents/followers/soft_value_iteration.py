@@ -1,0 +1,83 @@
+"""Soft-optimal follower: exact by Newton's method, or cut short after a number of sweeps.
+
+The truncated form is the "suboptimal follower" of BC-HG (arXiv 2603.14867): n sweeps of
+
+    QF(s,a,b) <- rF(s,a,b) + gF E_s' sum_a' f(a'|s') tau log sum_b' exp(QF(s',a',b')/tau)
+
+from the last table (``start="carry"``) or from a standard normal one (``start="reset"``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from stackelberg_games.commitment import Commitment
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.follower import Answer, Follower, finite
+from stackelberg_games.game import FloatArray, Game
+from stackelberg_games.play import TabularResponse
+from stackelberg_games.randomness import generator
+from stackelberg_games.response import Arrays, soft_backup, soft_response, soft_sweeps
+
+
+@dataclass
+class SoftValueIteration(Follower):
+    """Plans with the model of the game.
+
+    Args:
+        temperature: tau > 0.
+        sweeps: None for the exact response; else the number of sweeps for each commitment.
+        start: where truncated sweeps start: the last table, or a random one.
+    """
+
+    temperature: float = 0.05
+    sweeps: int | None = None
+    start: Literal["carry", "reset"] = "carry"
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise InvalidArgumentError(f"temperature={self.temperature!r}: expected a number > 0")
+        if self.sweeps is not None and self.sweeps < 1:
+            raise InvalidArgumentError(f"sweeps={self.sweeps!r}: expected None or an integer >= 1")
+        if self.start not in ("carry", "reset"):
+            raise InvalidArgumentError(f"start={self.start!r}: expected 'carry' or 'reset'")
+
+    @property
+    def planning_temperature(self) -> float:
+        """The temperature it really responds at."""
+        return self.temperature
+
+    def begin(self, game: Game, *, seed: int = 0) -> None:
+        """Forget earlier responses."""
+        self.random = generator(seed, 3)
+        self.memory: FloatArray | None = None
+
+    def respond(self, game: Game, commitment: Commitment) -> Answer:
+        """The soft-optimal response, or the truncated one."""
+        game = finite(game, self)
+        with torch.no_grad():
+            arrays = Arrays.of(game, game.model(commitment))
+        if self.sweeps is None:
+            solved = soft_response(arrays, self.planning_temperature, self.memory)
+            self.memory = solved.values
+        else:
+            if self.memory is None or self.start == "reset":
+                self.memory = self.random.normal(size=arrays.follower_reward.shape)
+            values, _ = soft_backup(arrays, self.memory, self.planning_temperature)
+            solved = soft_sweeps(arrays, self.planning_temperature, values, self.sweeps - 1)
+            self.memory = solved.q
+        return Answer(TabularResponse(np.ascontiguousarray(solved.policy)), solved)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it remembers."""
+        return {"memory": self.memory, "random": self.random.bit_generator.state}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See ``Follower.load_state_dict``."""
+        self.memory = None if state["memory"] is None else np.array(state["memory"])
+        self.random.bit_generator.state = state["random"]

@@ -1,0 +1,90 @@
+"""BC-HG: the decentralised covariance hypergradient (arXiv 2603.14867, Theorem on Boltzmann covariance).
+
+    direct    sum_t gL^t AL_t d log f_t
+    response  (1/tau) sum_t u_t AF_t d log f_t,   u_{t+1} = gF (u_t + gL^t B_t)
+
+with the benefit B = QL - E_b QL. The published code reads the follower's policy and soft values;
+this leader estimates both from the trajectories unless told otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from stackelberg_games.critics import CriticTables
+from stackelberg_games.errors import InformationError, InvalidArgumentError
+from stackelberg_games.game import FloatArray
+from stackelberg_games.hypergradient import influence
+from stackelberg_games.information import Evidence, Information
+from stackelberg_games.play import TabularResponse
+from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
+
+Privilege = Literal["none", "policy", "values"]
+CLASSES = {
+    "none": Information.TRAJECTORIES,
+    "policy": Information.FOLLOWER_POLICY,
+    "values": Information.FOLLOWER_VALUES,
+}
+
+
+@dataclass
+class BCHG(PolicyGradient):
+    """Covariance hypergradient ascent.
+
+    Args:
+        learning_rate, actor_steps, hidden: see ``GradientLeader``.
+        memory: factor by which the estimate of the follower's policy fades from batch to batch.
+        reads: what it reads of the follower: ``"none"`` (class TRAJECTORIES), ``"policy"``
+            (FOLLOWER_POLICY) or ``"values"`` too (FOLLOWER_VALUES, as the published code does).
+        trace_decay: see ``hypergradient.influence``.
+        centre: see ``hypergradient.influence``; has no effect on batches of a single episode.
+    """
+
+    reads: Privilege = "none"
+    trace_decay: float = 1.0
+    centre: bool = True
+
+    needs_follower_rewards: ClassVar[bool] = True
+    needs_temperature: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.reads not in CLASSES:
+            raise InvalidArgumentError(f"reads={self.reads!r}: expected one of {', '.join(CLASSES)}")
+
+    @property
+    def information(self) -> Information:
+        """TRAJECTORIES with the follower's rewards, or what ``reads`` asks for."""
+        return CLASSES[self.reads]
+
+    def critics(self, evidence: Evidence) -> CriticTables:
+        """Critics of both players, estimated but for what is read."""
+        if evidence.require_trajectories().follower_rewards is None:
+            raise InformationError("bchg needs the follower's rewards in its trajectories")
+        assert self.view.temperature is not None
+        response = follower_q = None
+        if self.reads != "none":
+            assert isinstance(evidence.follower_policy, TabularResponse)
+            response = evidence.follower_policy.probabilities
+        if self.reads == "values":
+            assert evidence.follower_values is not None
+            follower_q = evidence.follower_values.q
+        return self.estimator.tables(
+            self.policy_table(), self.view.temperature, response=response, follower_q=follower_q
+        )
+
+    def policy_weights(self, evidence: Evidence, tables: CriticTables) -> FloatArray:
+        """Direct and response weights of log f, ``[S, A]``."""
+        batch = evidence.require_trajectories()
+        assert self.view.temperature is not None
+        trace = influence(
+            batch,
+            tables.benefit_at(batch),
+            leader_discount=self.view.leader_discount,
+            follower_discount=self.view.follower_discount,
+            temperature=self.view.temperature,
+            trace_decay=self.trace_decay,
+            centre=self.centre and batch.episodes > 1,
+        )
+        return super().policy_weights(evidence, tables) + tables.response_weights(batch, trace)

@@ -1,0 +1,72 @@
+"""Bilevel actor-critic (Bi-AC; Zhang, Chen, Yang et al., AAAI 2020, arXiv 1909.03510).
+
+The critic backs up the Stackelberg value of the stage game,
+
+    Q(s, a, b) = rL + gL max_i Q(s', i, b_i),   b_i = argmax_b g(b | s', i),
+
+and the actor ascends the direct term on that critic, as in the comparison of BC-HG (arXiv
+2603.14867). It is bilevel in the stage but blind to how the follower's plan depends on later
+stages of the commitment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
+from stackelberg_games.critics import CriticTables
+from stackelberg_games.errors import SolverError
+from stackelberg_games.game import FloatArray
+from stackelberg_games.information import Evidence
+from stackelberg_games.response import Arrays
+
+MAX_ROUNDS = 1000
+
+
+@dataclass
+class BiActorCritic(PolicyGradient):
+    """Direct term with a Stackelberg critic; class TRAJECTORIES.
+
+    Args:
+        learning_rate, actor_steps, hidden, memory: see ``PolicyGradient``.
+    """
+
+    def critics(self, evidence: Evidence) -> CriticTables:
+        """The estimated critics with the leader's table replaced by the Stackelberg values."""
+        tables = super().critics(evidence)
+        arrays = self.estimator.arrays(tables.policy)
+        tried = self.estimator.visits.sum(axis=(2, 3)) > 0
+        return replace(tables, leader_q=stackelberg_q(arrays, tables.response, tried))
+
+
+def stackelberg_q(arrays: Arrays, response: FloatArray, tried: FloatArray) -> FloatArray:
+    """Fixed point of the Bi-AC backup by policy iteration, ``[S, A, B]``.
+
+    Args:
+        arrays: the (estimated) game.
+        response: g, ``[S, A, B]``.
+        tried: bool ``[S, A]``; the maximum runs over these leader actions only.
+
+    Raises:
+        SolverError: the iteration did not settle.
+    """
+    states = np.arange(len(arrays.policy))
+    replies = response.argmax(axis=2)
+    allowed = np.where(tried.any(axis=1, keepdims=True), tried, True)
+    values = np.zeros(len(states))
+    choice = np.full(len(states), -1)
+    for _ in range(MAX_ROUNDS):
+        q = arrays.leader_reward + arrays.leader_discount * (arrays.transition @ values)
+        staged = np.take_along_axis(q, replies[:, :, None], axis=2)[:, :, 0]
+        greedy = np.where(allowed, staged, -np.inf).argmax(axis=1)
+        keep = (choice >= 0) & (staged[states, greedy] <= staged[states, choice] + 1e-12)
+        greedy = np.where(keep, choice, greedy)
+        if np.array_equal(greedy, choice):
+            return np.asarray(q)
+        choice = greedy
+        cell = (states, choice, replies[states, choice])
+        system = np.eye(len(states)) - arrays.leader_discount * arrays.transition[cell] * arrays.alive[:, None]
+        values = np.linalg.solve(system, arrays.leader_reward[cell] * arrays.alive)
+    raise SolverError(f"the Stackelberg backup did not settle in {MAX_ROUNDS} rounds")

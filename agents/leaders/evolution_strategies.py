@@ -1,0 +1,115 @@
+"""Evolution strategies with antithetic pairs and rank shaping (Salimans et al., arXiv 1703.03864).
+
+    gradient = 1 / (n sigma) sum_i rank(F_i) eps_i
+
+It needs nothing but its own returns, and is the honest competitor of every decentralised leader.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import rankdata
+
+from stackelberg_games.commitment import Commitment, TabularPolicy, assign, flatten
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.game import LeaderView
+from stackelberg_games.information import Evidence, Information
+from stackelberg_games.leader import Leader
+from stackelberg_games.randomness import generator
+
+
+@dataclass
+class EvolutionStrategies(Leader):
+    """Each batch scores one perturbed commitment; every ``2 * pairs`` batches make one step.
+
+    Class RETURNS.
+
+    Args:
+        learning_rate: of Adam on the mean.
+        sigma: standard deviation of the perturbations.
+        pairs: antithetic pairs in a generation.
+    """
+
+    learning_rate: float = 0.1
+    sigma: float = 0.5
+    pairs: int = 4
+
+    def __post_init__(self) -> None:
+        if not (self.learning_rate > 0 and self.sigma > 0 and self.pairs >= 1):
+            raise InvalidArgumentError(f"{self}: learning_rate and sigma must be > 0, pairs >= 1")
+
+    @property
+    def information(self) -> Information:
+        """RETURNS."""
+        return Information.RETURNS
+
+    def first_commitment(self, view: LeaderView, seed: int) -> Commitment:
+        """The uniform policy."""
+        return TabularPolicy(view)
+
+    def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
+        """See ``Leader.begin``."""
+        super().begin(view, seed=seed, commitment=commitment)
+        self.mean = copy.deepcopy(self.commitment)
+        self.optimizer = torch.optim.Adam(self.mean.parameters(), lr=self.learning_rate, maximize=True, foreach=False)
+        self.random = generator(seed, 2)
+        self._new_generation()
+
+    def _new_generation(self) -> None:
+        half = self.random.normal(size=(self.pairs, flatten(self.mean).numel()))
+        self.noise = np.stack([half, -half], axis=1).reshape(2 * self.pairs, -1)
+        self.scores: list[float] = []
+        self._perturb()
+
+    def _perturb(self) -> None:
+        offset = torch.from_numpy(self.sigma * self.noise[len(self.scores)])
+        assign(self.commitment, flatten(self.mean) + offset)
+
+    @property
+    def recommendation(self) -> Commitment:
+        """The mean of the search distribution."""
+        return self.mean
+
+    def update(self, evidence: Evidence) -> dict[str, float]:
+        """Score the perturbation that was played; step at the end of a generation."""
+        self.scores.append(float(evidence.leader_returns.mean()))
+        if len(self.scores) < len(self.noise):
+            self._perturb()
+            return {}
+        ranks = rankdata(self.scores)  # ties share a rank, so equal scores give no gradient
+        shaped = (ranks - ranks.mean()) / max(1.0, float(len(ranks) - 1))
+        gradient = torch.from_numpy(shaped @ self.noise / (len(ranks) * self.sigma))
+        self.optimizer.zero_grad()
+        start = 0
+        for parameter in self.mean.parameters():
+            count = parameter.numel()
+            parameter.grad = gradient[start : start + count].view_as(parameter).clone()
+            start += count
+        self.optimizer.step()
+        self._new_generation()
+        return {"gradient_norm": float(gradient.norm())}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Mean, optimiser, current generation and random state."""
+        return {
+            **super().state_dict(),
+            "mean": dict(self.mean.state_dict()),
+            "optimizer": self.optimizer.state_dict(),
+            "noise": self.noise,
+            "scores": list(self.scores),
+            "random": self.random.bit_generator.state,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See ``Leader.load_state_dict``."""
+        super().load_state_dict(state)
+        self.mean.load_state_dict(state["mean"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.noise, self.scores = np.array(state["noise"]), list(state["scores"])
+        self.random.bit_generator.state = state["random"]

@@ -1,0 +1,44 @@
+"""Ascent on the exact hypergradient: the reference that sampled leaders are held against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from stackelberg_games.errors import InformationError, UnsupportedGameError
+from stackelberg_games.information import Evidence, Information
+from stackelberg_games.leader import GradientLeader
+from stackelberg_games.objective import leader_objective
+from stackelberg_games.tabular import TabularGame
+
+
+@dataclass
+class ExactGradient(GradientLeader):
+    """Climbs the exact leader objective against a soft-optimal follower; class MODEL.
+
+    Args:
+        learning_rate, actor_steps, hidden: see ``GradientLeader``.
+    """
+
+    needs_temperature: ClassVar[bool] = True
+
+    @property
+    def information(self) -> Information:
+        """MODEL: it reads the game."""
+        return Information.MODEL
+
+    def surrogate(self, evidence: Evidence) -> Tensor:
+        """The leader's objective itself.
+
+        Raises:
+            InformationError: the evidence does not hold the game.
+            UnsupportedGameError: the game is not finite.
+        """
+        if evidence.game is None:
+            raise InformationError("exact_gradient needs the game, which its evidence does not hold")
+        if not isinstance(evidence.game, TabularGame):
+            raise UnsupportedGameError("exact_gradient needs a finite game")
+        assert self.view.temperature is not None
+        return leader_objective(evidence.game, self.commitment, self.view.temperature)

@@ -1,0 +1,83 @@
+"""Random search: the least that a learning leader must beat."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from stackelberg_games.commitment import Commitment, assign, flatten
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.game import LeaderView
+from stackelberg_games.information import Evidence, Information
+from stackelberg_games.leader import Leader
+from stackelberg_games.randomness import generator
+
+
+@dataclass
+class RandomSearch(Leader):
+    """Scores a random commitment on every batch and recommends the best; class RETURNS.
+
+    Every other batch replays the best one so far, so that a lucky score does not last.
+
+    Args:
+        scale: standard deviation of the parameters drawn.
+    """
+
+    scale: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not self.scale > 0:
+            raise InvalidArgumentError(f"scale={self.scale!r}: expected a number > 0")
+
+    @property
+    def information(self) -> Information:
+        """RETURNS."""
+        return Information.RETURNS
+
+    def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
+        """See ``Leader.begin``."""
+        super().begin(view, seed=seed, commitment=commitment)
+        self.best = copy.deepcopy(self.commitment)
+        self.total, self.count = 0.0, 0
+        self.replaying = True
+        self.random = generator(seed, 2)
+
+    @property
+    def recommendation(self) -> Commitment:
+        """The best commitment so far by its mean score."""
+        return self.best
+
+    def update(self, evidence: Evidence) -> dict[str, float]:
+        """Compare what was played with the best, and draw the next."""
+        score = float(evidence.leader_returns.mean())
+        if self.replaying:
+            self.total, self.count = self.total + score, self.count + 1
+        elif score > self.total / self.count:
+            assign(self.best, flatten(self.commitment))
+            self.total, self.count = score, 1
+        self.replaying = not self.replaying
+        drawn = torch.from_numpy(self.random.normal(scale=self.scale, size=flatten(self.best).numel()))
+        assign(self.commitment, flatten(self.best) if self.replaying else drawn)
+        return {"best_mean_return": self.total / self.count}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Best commitment, its scores and the random state."""
+        return {
+            **super().state_dict(),
+            "best": dict(self.best.state_dict()),
+            "total": self.total,
+            "count": self.count,
+            "replaying": self.replaying,
+            "random": self.random.bit_generator.state,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See ``Leader.load_state_dict``."""
+        super().load_state_dict(state)
+        self.best.load_state_dict(state["best"])
+        self.total, self.count, self.replaying = state["total"], state["count"], state["replaying"]
+        self.random.bit_generator.state = state["random"]

@@ -1,0 +1,349 @@
+"""The decentralised loop: respond, play, hand over what the leader may see, update."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stackelberg_games import checkpoint
+from stackelberg_games._version import __version__
+from stackelberg_games.commitment import Commitment, restore
+from stackelberg_games.errors import CheckpointError, InvalidArgumentError
+from stackelberg_games.follower import Answer, Follower
+from stackelberg_games.game import Game
+from stackelberg_games.information import grant
+from stackelberg_games.leader import Leader
+from stackelberg_games.objective import best_response, leader_value
+from stackelberg_games.play import TabularResponse, rollout
+from stackelberg_games.randomness import check_seed, generator
+from stackelberg_games.registry import make_follower, make_leader
+from stackelberg_games.tabular import TabularGame
+from stackelberg_games.trajectories import Trajectories
+
+Record = dict[str, float]
+Callback = Callable[[Mapping[str, float], Leader], None]
+
+SETTINGS, HISTORY, STATE, RESULT = "settings.json", "history.jsonl", "checkpoint.bin", "commitment.bin"
+
+
+@dataclass
+class Run:
+    """What a match of one leader against one follower left behind.
+
+    Attributes:
+        settings: game, leader, follower, loop and version, as stored with the run.
+        history: one record for each iteration: ``iteration``, ``transitions`` (cumulative),
+            ``follower_transitions`` (the follower's own, cumulative), ``leader_return`` and
+            ``follower_return`` (discounted batch means), figures of the leader, and, where
+            evaluated, ``leader_value`` (exact, of what was played) and ``recommended_value``
+            (exact, of the recommendation against the follower's optimal response).
+        commitment: the leader's recommendation.
+    """
+
+    settings: dict[str, Any]
+    history: list[Record] = field(repr=False)
+    commitment: Commitment
+
+    def column(self, name: str) -> tuple[list[int], list[float]]:
+        """Iterations at which a figure was recorded, and its values."""
+        rows = [(int(row["iteration"]), row[name]) for row in self.history if name in row]
+        return [row[0] for row in rows], [row[1] for row in rows]
+
+    def save(self, directory: str | Path) -> None:
+        """Store settings, history and commitment; each file is replaced in one step."""
+        folder = Path(directory)
+        _write_settings(folder, self.settings)
+        _write_history(folder, self.history)
+        stored = {"description": self.commitment.describe(), "state": dict(self.commitment.state_dict())}
+        checkpoint.save(folder / RESULT, stored)
+
+    @classmethod
+    def load(cls, directory: str | Path, commitment: Commitment | None = None) -> Run:
+        """Read a finished run; no code is executed.
+
+        Args:
+            directory: where it was stored.
+            commitment: an object of the stored class to load into; needed only for classes that
+                are not this package's own.
+
+        Raises:
+            CheckpointError: a file is missing, truncated or altered.
+        """
+        folder = Path(directory)
+        stored = checkpoint.load(folder / RESULT)
+        target = restore(stored["description"]) if commitment is None else commitment
+        target.load_state_dict(stored["state"])
+        return cls(_read_settings(folder), _read_history(folder), target)
+
+
+def train(
+    game: Game,
+    leader: Leader | str,
+    follower: Follower | str,
+    *,
+    iterations: int = 500,
+    episodes: int = 3,
+    stages: int | None = None,
+    seed: int = 0,
+    commitment: Commitment | None = None,
+    temperature: float | None = None,
+    evaluate_every: int = 10,
+    directory: str | Path | None = None,
+    checkpoint_every: int = 50,
+    callbacks: Sequence[Callback] = (),
+    progress: bool | None = None,
+) -> Run:
+    """Train a leader against a follower.
+
+    In every iteration the follower responds to the leader's commitment, ``episodes`` episodes are
+    played, and the leader is handed what its information class grants, nothing more.
+
+    Args:
+        game: the rules.
+        leader: an id, or a leader object.
+        follower: an id, or a follower object.
+        iterations: number of updates, >= 1.
+        episodes: played in each iteration, >= 1.
+        stages: cut episodes here; see ``rollout``.
+        seed: of the whole match; integer in [0, 2**63).
+        commitment: to start from; the leader's default if not given.
+        temperature: what the leader believes of the follower; the truth, as the follower declares
+            it, if not given.
+        evaluate_every: iterations between exact evaluations (finite games only; for the record, the
+            leader never sees them); 0 for none.
+        directory: keeps the run on disk. A run that was killed continues from its last checkpoint
+            when called again with the same arguments, to the same numbers.
+        checkpoint_every: iterations between checkpoints.
+        callbacks: called with each record and the leader.
+        progress: show a bar; by default where standard error is a terminal.
+
+    Raises:
+        InvalidArgumentError, InformationError, UnsupportedGameError: before anything is played.
+        CheckpointError: ``directory`` holds another run or a damaged one.
+    """
+    for name, value, least in (("iterations", iterations, 1), ("episodes", episodes, 1), ("evaluate_every", evaluate_every, 0), ("checkpoint_every", checkpoint_every, 1)):
+        if value < least:
+            raise InvalidArgumentError(f"{name}={value!r}: expected an integer >= {least}")
+    match = _Match(
+        game,
+        make_leader(leader) if isinstance(leader, str) else leader,
+        make_follower(follower) if isinstance(follower, str) else follower,
+        check_seed(seed),
+        episodes,
+        stages,
+        evaluate_every,
+    )
+    match.begin(commitment, temperature)
+    settings = match.settings(temperature)
+    folder = None if directory is None else Path(directory)
+    if folder is not None:
+        match.resume(folder, settings)
+    with _bar(iterations, progress) as advance:
+        while match.iteration < iterations:
+            record = match.play(last=match.iteration == iterations - 1)
+            for callback in callbacks:
+                callback(record, match.leader)
+            advance(match.iteration, record)
+            if folder is not None and (match.iteration % checkpoint_every == 0 or match.iteration == iterations):
+                match.store(folder)
+    run = Run(settings, match.history, match.leader.recommendation)
+    if folder is not None:
+        run.save(folder)
+    return run
+
+
+@dataclass
+class _Match:
+    """One leader, one follower, one game, one seed, and how far it has come."""
+
+    game: Game
+    leader: Leader
+    follower: Follower
+    seed: int
+    episodes: int
+    stages: int | None
+    evaluate_every: int
+    history: list[Record] = field(default_factory=list)
+    transitions: int = 0
+    follower_transitions: int = 0
+
+    @property
+    def iteration(self) -> int:
+        return len(self.history)
+
+    def begin(self, commitment: Commitment | None, temperature: float | None) -> None:
+        believed = self.follower.declared_temperature if temperature is None else temperature
+        self.leader.begin(self.game.view(believed), seed=self.seed, commitment=commitment)
+        self.follower.begin(self.game, seed=self.seed)
+        # Play has a seed of its own, so that evaluating with the match's seed meets new episodes.
+        self.play_seed = int(generator(self.seed, 1).integers(2**62))
+
+    def play(self, last: bool) -> Record:
+        """One iteration; the record is complete before the leader learns."""
+        answer = self.follower.respond(self.game, self.leader.commitment)
+        batch = rollout(
+            self.game,
+            self.leader.commitment,
+            answer.policy,
+            episodes=self.episodes,
+            seed=self.play_seed,
+            first_episode=self.iteration * self.episodes,
+            stages=self.stages,
+        )
+        record = self._record(batch, answer)
+        if self.evaluate_every and (last or self.iteration % self.evaluate_every == 0):
+            record |= self._evaluate(answer)
+        evidence = grant(
+            self.leader.information,
+            batch,
+            game=self.game,
+            follower_policy=answer.policy,
+            follower_values=answer.values,
+            follower_rewards=self.leader.needs_follower_rewards,
+        )
+        record |= self.leader.update(evidence)
+        self.history.append(record)
+        return record
+
+    def _record(self, batch: Trajectories, answer: Answer) -> Record:
+        self.transitions += batch.transitions
+        self.follower_transitions += answer.transitions
+        return {
+            "iteration": self.iteration,
+            "transitions": self.transitions,
+            "follower_transitions": self.follower_transitions,
+            "leader_return": float(batch.leader_returns(self.game.leader_discount).mean()),
+            "follower_return": float(batch.follower_returns(self.game.follower_discount).mean()),
+        }
+
+    def _evaluate(self, answer: Answer) -> Record:
+        if not isinstance(self.game, TabularGame) or not isinstance(answer.policy, TabularResponse):
+            return {}
+        values = {"leader_value": leader_value(self.game, self.leader.commitment, answer.policy.probabilities)}
+        temperature = self.follower.declared_temperature
+        if temperature is not None:
+            recommendation = self.leader.recommendation
+            optimal = best_response(self.game, recommendation, temperature).policy
+            values["recommended_value"] = leader_value(self.game, recommendation, optimal)
+        return values
+
+    def settings(self, temperature: float | None) -> dict[str, Any]:
+        """What identifies the match, for its folder and for reports."""
+        loop = {"episodes": self.episodes, "stages": self.stages, "evaluate_every": self.evaluate_every}
+        agents = {
+            kind: {"class": f"{type(agent).__module__}.{type(agent).__qualname__}", "settings": agent.settings}
+            for kind, agent in (("leader", self.leader), ("follower", self.follower))
+        }
+        return _plain(
+            {
+                "version": __version__,
+                "game": {"name": self.game.name, "fingerprint": self.game.fingerprint(), "spec": self.game.spec},
+                **agents,
+                "start": _digest(self.leader.state_dict()["commitment"]),
+                "seed": self.seed,
+                "temperature": temperature,
+                "loop": loop,
+            }
+        )
+
+    def store(self, folder: Path) -> None:
+        """Write history, then state; the state says how much of the history counts."""
+        _write_history(folder, self.history)
+        state = {
+            "iteration": self.iteration,
+            "transitions": self.transitions,
+            "follower_transitions": self.follower_transitions,
+            "leader": self.leader.state_dict(),
+            "follower": self.follower.state_dict(),
+        }
+        checkpoint.save(folder / STATE, state)
+
+    def resume(self, folder: Path, settings: dict[str, Any]) -> None:
+        """Continue from a folder, or claim an empty one."""
+        if not (folder / SETTINGS).exists():
+            _write_settings(folder, settings)
+            return
+        stored = _read_settings(folder)
+        different = [key for key in settings if stored.get(key) != settings[key]]
+        if different:
+            raise CheckpointError(
+                f"{folder} holds another run ({', '.join(different)} differ); choose another directory"
+            )
+        if not (folder / STATE).exists():
+            return
+        state = checkpoint.load(folder / STATE)
+        self.history = _read_history(folder)[: state["iteration"]]
+        if len(self.history) < state["iteration"]:
+            raise CheckpointError(f"{folder / HISTORY} is truncated: {len(self.history)} of {state['iteration']} records")
+        self.transitions, self.follower_transitions = state["transitions"], state["follower_transitions"]
+        self.leader.load_state_dict(state["leader"])
+        self.follower.load_state_dict(state["follower"])
+
+
+def _plain(value: Any) -> Any:
+    """Settings as they come back from JSON."""
+    return json.loads(json.dumps(value, default=lambda v: v.tolist() if isinstance(v, np.ndarray) else str(v)))
+
+
+def _digest(state: Mapping[str, Any]) -> str:
+    """Hash of a commitment's parameters."""
+    text = hashlib.sha256()
+    for name, tensor in state.items():
+        text.update(name.encode())
+        text.update(tensor.detach().numpy().tobytes())
+    return text.hexdigest()
+
+
+def _write_settings(folder: Path, settings: dict[str, Any]) -> None:
+    checkpoint.write_atomically(folder / SETTINGS, json.dumps(settings, indent=2).encode())
+
+
+def _write_history(folder: Path, history: list[Record]) -> None:
+    lines = "".join(json.dumps(record) + "\n" for record in history)
+    checkpoint.write_atomically(folder / HISTORY, lines.encode())
+
+
+def _read_settings(folder: Path) -> dict[str, Any]:
+    try:
+        settings: dict[str, Any] = json.loads((folder / SETTINGS).read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"cannot read {folder / SETTINGS}: {error}") from error
+    return settings
+
+
+def _read_history(folder: Path) -> list[Record]:
+    try:
+        return [json.loads(line) for line in (folder / HISTORY).read_text().splitlines()]
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"cannot read {folder / HISTORY}: {error}") from error
+
+
+@contextmanager
+def _bar(iterations: int, progress: bool | None) -> Iterator[Callable[[int, Record], None]]:
+    """A progress bar that shows the last known value of the leader."""
+    if not (sys.stderr.isatty() if progress is None else progress):
+        yield lambda iteration, record: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[shown]}"))
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("training", total=iterations, shown="")
+
+        def advance(iteration: int, record: Record) -> None:
+            for name in ("recommended_value", "leader_value"):
+                if name in record:
+                    bar.update(task, shown=f"leader value {record[name]:.4g}")
+                    break
+            bar.update(task, completed=iteration)
+
+        yield advance
