@@ -76,11 +76,12 @@ class GradientReport:
         """Probability of a deviation at least this large if the estimates were unbiased.
 
         Hotelling's T-squared test over all coordinates together, in the subspace where the
-        estimates vary. NaN with too few estimates.
+        estimates vary. NaN with too few estimates, or where they do not vary.
         """
         count = len(self.estimates)
         values, vectors = np.linalg.eigh(np.cov(self.estimates.T).reshape(len(self.exact), -1))
-        kept = values > 1e-10 * max(values.max(), 0.0)
+        rounding = (1e-12 * float(np.linalg.norm(self.exact))) ** 2
+        kept = values > max(1e-10 * float(values.max()), rounding)
         freedom = int(kept.sum())
         if freedom == 0 or count <= freedom + 1:
             return float("nan")
