@@ -233,3 +233,7 @@ def gradcheck(
     built = _experiment(file, game, leader, follower, changes).build()
     report = gradient_check(*built, batches=batches, episodes=episodes, warmup=warmup, seed=seed)
     click.echo(str(report))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""The gradient check itself."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import stackelberg_games as sg
+from stackelberg_games.diagnostics import GradientReport
+from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
+
+EXACT = np.array([1.0, -2.0, 0.5])
+
+
+def report(bias: float, seed: int) -> GradientReport:
+    noise = np.random.default_rng(seed).normal(size=(200, 3)) * [1.0, 0.3, 2.0]
+    return GradientReport(EXACT, EXACT + bias + noise, 450)
+
+
+def test_p_values_of_unbiased_estimates_are_uniform() -> None:
+    from scipy.stats import kstest
+
+    p_values = [report(0.0, seed).p_value for seed in range(200)]
+    assert kstest(p_values, "uniform").pvalue > 1e-3
+
+
+def test_a_bias_of_five_standard_errors_is_found() -> None:
+    assert report(5 * 0.3 / 200**0.5, 1).p_value < 1e-3
+
+
+def test_figures_are_those_of_their_definitions() -> None:
+    plain = GradientReport(np.array([3.0, 4.0]), np.array([[3.0, 0.0], [0.0, 4.0]]), 10)
+    np.testing.assert_allclose(plain.mean, [1.5, 2.0])
+    assert plain.cosine == pytest.approx(1.0)
+    assert plain.mean_cosine == pytest.approx((0.6 + 0.8) / 2)
+    assert plain.relative_bias == pytest.approx(0.5)
+    np.testing.assert_allclose(plain.standard_error, [1.5, 2.0])
+    assert plain.relative_bias_error == pytest.approx(0.5)
+    assert plain.relative_deviation == pytest.approx(np.hypot(1.5, 2.0) * 2**0.5 / 5)
+
+
+def test_a_gradient_of_zero_gives_nan_and_not_a_division_error() -> None:
+    zero = GradientReport(np.zeros(2), np.zeros((3, 2)), 1)
+    assert np.isnan(zero.cosine)
+    assert np.isnan(zero.relative_bias)
+    assert np.isnan(zero.p_value)
+
+
+def test_the_check_leaves_the_commitment_alone() -> None:
+    game = sg.make("discrete_toy-v0", horizon=20)
+    policy = sg.TabularPolicy(game, np.ones((3, 2)))
+    sg.gradient_check(game, "bchg", commitment=policy, batches=3, warmup=1)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(policy.logits.detach().numpy(), 1.0)
+
+
+def test_the_check_counts_transitions_and_repeats_itself() -> None:
+    game = sg.make("discrete_toy-v0", horizon=20)
+    one, other = (sg.gradient_check(game, "bchg", batches=3, episodes=4, warmup=2, seed=5) for _ in range(2))  # type: ignore[arg-type]
+    assert one.transitions == 3 * 4 * 20
+    np.testing.assert_array_equal(one.estimates, other.estimates)
+    assert "cosine" in str(one)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "named"),
+    [
+        ({"batches": 1}, InvalidArgumentError, "batches=1"),
+        ({"warmup": -1}, InvalidArgumentError, "warmup=-1"),
+        ({"follower": "best_response"}, InvalidArgumentError, "temperature=None"),
+        ({"leader": "fixed"}, UnsupportedGameError, "FixedLeader"),
+    ],
+)
+def test_bad_input_is_named(arguments: dict[str, object], error: type[Exception], named: str) -> None:
+    with pytest.raises(error, match=named):
+        sg.gradient_check(sg.make("discrete_toy-v0"), **{"leader": "bchg", **arguments})  # type: ignore[arg-type]
