@@ -155,6 +155,7 @@ def gradient_check(
             follower_policy=answer.policy,
             follower_values=answer.values,
             follower_rewards=leader.needs_follower_rewards,
+            lever=leader.view.lever,
         )
 
     estimates, spent = [], 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import gymnasium
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pettingzoo import AECEnv, ParallelEnv
 
     from stackelberg_games.episode import Scene
+    from stackelberg_games.lever import Lever
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -52,6 +53,7 @@ class LeaderView:
         horizon: stages of an episode, or None.
         follower_sees_action: whether the follower observes the leader's action before it moves.
         temperature: the follower's temperature as the leader believes it, or None if untold.
+        lever: how the leader's configuration enters, where it has one to choose; else None.
     """
 
     state_space: gymnasium.Space[Any]
@@ -62,6 +64,7 @@ class LeaderView:
     horizon: int | None
     follower_sees_action: bool
     temperature: float | None = None
+    lever: Lever | None = field(default=None, repr=False, compare=False)
 
     def sizes(self) -> tuple[int, int, int]:
         """Numbers of states, leader actions and follower actions of a finite game.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from stackelberg_games.errors import InformationError
 from stackelberg_games.game import FloatArray, Game
+from stackelberg_games.lever import Lever
 from stackelberg_games.play import ResponsePolicy
 from stackelberg_games.response import Response
 from stackelberg_games.trajectories import Trajectories
@@ -63,14 +64,19 @@ def grant(
     follower_policy: ResponsePolicy,
     follower_values: Response | None,
     follower_rewards: bool,
+    lever: Lever | None = None,
 ) -> Evidence:
     """Cut the outcome of an iteration down to an information class.
+
+    ``lever`` is the leader's; it learns which stages its owner may ask about from now on.
 
     Raises:
         InformationError: the class includes the follower's values and this follower has none.
     """
     if information >= Information.FOLLOWER_VALUES and follower_values is None and information < Information.MODEL:
         raise InformationError("the leader reads the follower's values, which this follower cannot give")
+    if lever is not None and information >= Information.TRAJECTORIES:
+        lever.reveal(batch)
     seen = batch if follower_rewards else batch.without_follower_rewards()
     return Evidence(
         batch.leader_returns(game.leader_discount),

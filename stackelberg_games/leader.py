@@ -54,8 +54,8 @@ class Leader(ABC):
         self.commitment = self.first_commitment(view, seed) if commitment is None else commitment
 
     def first_commitment(self, view: LeaderView, seed: int) -> Commitment:
-        """The commitment of the first episode: the uniform policy as a table."""
-        return TabularPolicy(view)
+        """The commitment of the first episode: the uniform policy as a table, or the game's configuration."""
+        return TabularPolicy(view) if view.lever is None else view.lever.commitment(seed)
 
     @abstractmethod
     def update(self, evidence: Evidence) -> dict[str, float]:
@@ -102,8 +102,10 @@ class GradientLeader(Leader):
             )
 
     def first_commitment(self, view: LeaderView, seed: int) -> Commitment:
-        """The uniform policy, as a table or as an MLP."""
-        return MLPPolicy(view, self.hidden, seed) if self.hidden else TabularPolicy(view)
+        """The uniform policy, as a table or as an MLP, or the game's first configuration."""
+        if view.lever is not None or not self.hidden:
+            return super().first_commitment(view, seed)
+        return MLPPolicy(view, self.hidden, seed)
 
     def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
         """See ``Leader.begin``."""
@@ -111,7 +113,7 @@ class GradientLeader(Leader):
         parameters = list(self.commitment.parameters())
         self.optimizer = torch.optim.Adam(parameters, lr=self.learning_rate, maximize=True, foreach=False)
 
-    def observe(self, evidence: Evidence) -> None:  # noqa: B027
+    def observe(self, evidence: Evidence) -> None:
         """Learn critics from a batch, before the surrogate is asked for."""
 
     @abstractmethod

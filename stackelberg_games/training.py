@@ -208,6 +208,7 @@ class _Match:
             follower_policy=answer.policy,
             follower_values=answer.values,
             follower_rewards=self.leader.needs_follower_rewards,
+            lever=self.leader.view.lever,
         )
         record |= self.leader.update(evidence)
         self.history.append(record)

@@ -1,24 +1,26 @@
 """BC-HG: the decentralised covariance hypergradient (arXiv 2603.14867, Theorem on Boltzmann covariance).
 
     direct    sum_t gL^t AL_t d log f_t
-    response  (1/tau) sum_t u_t AF_t d log f_t,   u_{t+1} = gF (u_t + gL^t B_t)
+    response  (1/tau) sum_t u_t AF_t d log f_t,   u_{t+1} = gF w_t,   w_t = u_t + gL^t B_t
 
-with the benefit B = QL - E_b QL. The published code reads the follower's policy and soft values;
+with the benefit B = QL - E_b QL. Where the leader configures the game, the terms of its lever enter
+too, (1/tau) sum_t w_t [ d rF_t + gF VF(s_{t+1}) d log P_t ] beside the direct ones. The published code reads the follower's policy and soft values;
 this leader estimates both from the trajectories unless told otherwise.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
+from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import InformationError, InvalidArgumentError
 from stackelberg_games.game import FloatArray
-from stackelberg_games.hypergradient import influence
+from stackelberg_games.hypergradient import Coefficients, coefficients, influence
 from stackelberg_games.information import Evidence, Information
 from stackelberg_games.play import TabularResponse
-from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
+from stackelberg_games.trajectories import Trajectories
 
 Privilege = Literal["none", "policy", "values"]
 CLASSES = {
@@ -74,17 +76,22 @@ class BCHG(PolicyGradient):
             self.policy_table(), self.view.temperature, response=response, follower_q=follower_q
         )
 
+    def _options(self, batch: Trajectories) -> dict[str, Any]:
+        return {
+            "leader_discount": self.view.leader_discount,
+            "follower_discount": self.view.follower_discount,
+            "temperature": self.view.temperature,
+            "trace_decay": self.trace_decay,
+            "centre": self.centre and batch.episodes > 1,
+        }
+
     def policy_weights(self, evidence: Evidence, tables: CriticTables) -> FloatArray:
         """Direct and response weights of log f, ``[S, A]``."""
         batch = evidence.require_trajectories()
-        assert self.view.temperature is not None
-        trace = influence(
-            batch,
-            tables.benefit_at(batch),
-            leader_discount=self.view.leader_discount,
-            follower_discount=self.view.follower_discount,
-            temperature=self.view.temperature,
-            trace_decay=self.trace_decay,
-            centre=self.centre and batch.episodes > 1,
-        )
+        trace = influence(batch, tables.benefit_at(batch), **self._options(batch))
         return super().policy_weights(evidence, tables) + tables.response_weights(batch, trace)
+
+    def coefficients(self, batch: Trajectories, tables: CriticTables) -> Coefficients:
+        """Stage weights of the lever's terms, the response included."""
+        weights = coefficients(batch, tables.at(batch, transitions=True), **self._options(batch))
+        return weights

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from scipy.stats import rankdata
 
-from stackelberg_games.commitment import Commitment, TabularPolicy, assign, flatten
+from stackelberg_games.commitment import Commitment, assign, flatten
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.game import LeaderView
 from stackelberg_games.information import Evidence, Information
@@ -48,10 +48,6 @@ class EvolutionStrategies(Leader):
     def information(self) -> Information:
         """RETURNS."""
         return Information.RETURNS
-
-    def first_commitment(self, view: LeaderView, seed: int) -> Commitment:
-        """The uniform policy."""
-        return TabularPolicy(view)
 
     def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
         """See ``Leader.begin``."""

@@ -16,7 +16,7 @@ class FixedLeader(Leader):
     """Plays one commitment for ever; class RETURNS, of which it makes no use.
 
     Args:
-        probabilities: action probabilities ``[S, A]``; uniform if empty.
+        probabilities: action probabilities ``[S, A]``; the first of every leader if empty.
     """
 
     probabilities: Sequence[Sequence[float]] = ()
@@ -30,7 +30,7 @@ class FixedLeader(Leader):
         """The given policy."""
         if len(self.probabilities):
             return TabularPolicy.from_probabilities(view, self.probabilities)
-        return TabularPolicy(view)
+        return super().first_commitment(view, seed)
 
     def update(self, evidence: Evidence) -> dict[str, float]:
         """Nothing changes."""

@@ -1,7 +1,8 @@
 """Naive policy gradient: the direct term alone, as if the follower did not respond.
 
-    sum_t gL^t AL(s_t, a_t) d log f(a_t | s_t)
+    sum_t gL^t [ AL(s_t, a_t) d log f(a_t | s_t) + d rL + gL VL(s_{t+1}) d log P ]
 
+with the last two terms where the leader configures the game.
 Sutton, McAllester, Singh and Mansour, NeurIPS 1999; the "Naive-PGD" baseline of BC-HG
 (arXiv 2603.14867). Its fixed points are those of a follower frozen at its current response.
 """
@@ -16,13 +17,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stackelberg_games.commitment import Commitment, DiscretePolicy
+from stackelberg_games.commitment import Commitment, Configuration, DiscretePolicy
+from stackelberg_games.configured_estimation import ConfiguredEstimator, beyond
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.estimation import TabularEstimator
 from stackelberg_games.game import FloatArray, LeaderView
+from stackelberg_games.hypergradient import Coefficients
 from stackelberg_games.information import Evidence, Information
 from stackelberg_games.leader import GradientLeader
+from stackelberg_games.lever import Weighted, collapse
+from stackelberg_games.trajectories import Trajectories
 
 
 @dataclass
@@ -43,15 +48,25 @@ class PolicyGradient(GradientLeader):
 
     def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
         """See ``Leader.begin``."""
+        view.sizes()
         super().begin(view, seed=seed, commitment=commitment)
-        self.estimator = TabularEstimator(view, self.memory)
+        configured = self.commitment.configuration() is not None
+        if configured and view.lever is None:
+            raise UnsupportedGameError(f"{type(self).__name__} cannot configure a game that offers no lever")
+        self.estimator = ConfiguredEstimator(view, self.memory) if configured else TabularEstimator(view, self.memory)
 
     def observe(self, evidence: Evidence) -> None:
-        """Update the critics and the table of weights that multiplies log f."""
+        """Update the critics and the weights that multiply log f and the lever's terms."""
         batch = evidence.require_trajectories()
-        self.estimator.observe(batch)
+        configuration = self.commitment.configuration()
+        if isinstance(self.estimator, ConfiguredEstimator):
+            assert configuration is not None
+            self.estimator.observe_under(batch, configuration)
+        else:
+            self.estimator.observe(batch)
         tables = self.critics(evidence)
         self.weights = torch.from_numpy(self.policy_weights(evidence, tables))
+        self.pulls = self.lever_weights(batch, tables) if configuration is not None else []
 
     def critics(self, evidence: Evidence) -> CriticTables:
         """Critics at the current commitment."""
@@ -66,11 +81,46 @@ class PolicyGradient(GradientLeader):
         """Weights of log f, ``[S, A]``."""
         return tables.direct_weights(evidence.require_trajectories(), self.view.leader_discount)
 
+    def coefficients(self, batch: Trajectories, tables: CriticTables) -> Coefficients:
+        """Stage weights of the lever's terms: the direct row alone."""
+        discounts = self.view.leader_discount ** np.arange(batch.stages) * batch.mask
+        none = np.zeros(discounts.shape)
+        values = tables.at(batch, transitions=True).leader_next_value
+        assert values is not None
+        transition = discounts * self.view.leader_discount * values
+        return Coefficients(none, none, discounts, none, transition, np.zeros(batch.episodes))
+
+    def lever_weights(self, batch: Trajectories, tables: CriticTables) -> list[Weighted]:
+        """Weights of the lever's terms at the visited stages, and in the endless play beyond them."""
+        assert isinstance(self.estimator, ConfiguredEstimator)
+        weights = self.coefficients(batch, tables)
+        pulls = [collapse(batch, weights, self.estimator.shape)]
+        last = batch.states[np.arange(batch.episodes), batch.lengths]
+        cut = np.where(batch.terminated, 0.0, 1.0 / batch.episodes)
+
+        def starts(weight: FloatArray) -> FloatArray:
+            return np.asarray(np.bincount(last, weights=weight * cut, minlength=len(tables.policy)), dtype=np.float64)
+
+        leader = None if self.view.horizon is not None else starts(self.view.leader_discount**batch.lengths)
+        temperature = (self.view.temperature or 0.0) if self.needs_temperature else 0.0
+        if cut.any() and (leader is not None or temperature > 0):
+            pulls.append(beyond(self.estimator, tables, temperature, leader, starts(weights.carry)))
+        return pulls
+
     def surrogate(self, evidence: Evidence) -> Tensor:
-        """The weights times log f."""
-        if not isinstance(self.commitment, DiscretePolicy):
+        """The weights times log f and the lever's terms."""
+        configuration = self.commitment.configuration()
+        policy = self.commitment.policy if isinstance(self.commitment, Configuration) else self.commitment
+        if configuration is None and not isinstance(policy, DiscretePolicy):
             raise UnsupportedGameError(f"{type(self).__name__} needs a policy over finitely many actions")
-        return (self.weights * self.commitment.log_probabilities()).sum()
+        total = torch.zeros((), dtype=torch.float64)
+        if isinstance(policy, DiscretePolicy):
+            total = total + (self.weights * policy.log_probabilities()).sum()
+        for pull in self.pulls:
+            assert self.view.lever is not None
+            assert configuration is not None
+            total = total + pull.surrogate(self.view.lever, configuration)
+        return total
 
     def state_dict(self) -> dict[str, Any]:
         """Commitment, optimiser and counts."""

@@ -1,0 +1,184 @@
+"""The leader's lever: how its configuration enters, at stages that it has observed.
+
+A leader may know how its own decision enters rewards and transitions, and nothing else of the
+game. The lever gives, at observed stages (s, a, b, s'), the terms that depend on the configuration
+x as differentiable functions of x:
+
+    leader_reward     rL_x(s, a, b) - rL_0(s, a, b)
+    follower_reward   rF_x(s, a, b) - rF_0(s, a, b)
+    log_transition    log P_x(s' | s, a, b)
+
+The rewards r_0 without incentives, the transitions from other stages and everything about the
+follower stay hidden. A stage that was never revealed is refused.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stackelberg_games.commitment import Commitment
+from stackelberg_games.errors import InformationError
+from stackelberg_games.game import FloatArray, IntArray
+from stackelberg_games.hypergradient import Coefficients, Terms
+from stackelberg_games.tabular import Tables
+from stackelberg_games.trajectories import Trajectories
+
+
+class Stages(NamedTuple):
+    """Stages to ask a lever about; every field has leading dimension K."""
+
+    states: NDArray[np.generic]
+    leader_actions: NDArray[np.generic]
+    follower_actions: NDArray[np.generic]
+    next_states: NDArray[np.generic]
+
+
+class Lever(ABC):
+    """How a configuration enters a game, as far as the leader may know.
+
+    Attributes:
+        constant_base: whether rewards minus the lever's terms stay the same under every
+            configuration. Where they do not, old observations of rewards go stale.
+        moves_transitions: whether the configuration enters the transitions.
+    """
+
+    constant_base: bool = True
+    moves_transitions: bool = False
+
+    @abstractmethod
+    def commitment(self, seed: int) -> Commitment:
+        """The game's standard first commitment."""
+
+    @abstractmethod
+    def reveal(self, batch: Trajectories) -> None:
+        """Allow the stages of a batch; called by whoever hands the batch to the leader."""
+
+    @abstractmethod
+    def restore(self, stages: Stages) -> None:
+        """Allow stages that were revealed before a match was interrupted."""
+
+    @abstractmethod
+    def terms(self, configuration: Tensor, stages: Stages) -> Terms:
+        """The terms at revealed stages, tensors ``[K]``; None where the configuration does not enter.
+
+        Raises:
+            InformationError: a stage was never revealed.
+        """
+
+
+class TabularLever(Lever):
+    """The lever of a finite game whose tables depend on the configuration.
+
+    Args:
+        configure: from a configuration to ``Tables``; a table that does not depend on it needs no
+            gradient.
+        base: the tables r_0 before any configuration.
+        start: from a seed to the standard first commitment.
+        constant_base: see ``Lever``.
+    """
+
+    def __init__(
+        self,
+        configure: Callable[[Tensor], Tables],
+        base: Tables,
+        start: Callable[[int], Commitment],
+        *,
+        constant_base: bool = True,
+    ) -> None:
+        self._configure, self._base, self._start = configure, base, start
+        self.constant_base = constant_base
+        probe = start(0).configuration()
+        assert probe is not None
+        self.moves_transitions = configure(probe).transition.requires_grad
+        self._shape = tuple(base.transition.shape)
+        self._revealed = np.zeros(self._shape, dtype=np.bool_)
+
+    def commitment(self, seed: int) -> Commitment:
+        """The game's standard first commitment."""
+        return self._start(seed)
+
+    def reveal(self, batch: Trajectories) -> None:
+        """Allow the stages of a batch."""
+        mask = batch.mask
+        cell = (batch.states[:, :-1], batch.leader_actions, batch.follower_actions, batch.states[:, 1:])
+        self._revealed[tuple(part[mask] for part in cell)] = True
+
+    def restore(self, stages: Stages) -> None:
+        """See ``Lever.restore``."""
+        self._revealed[tuple(stages)] = True
+
+    def terms(self, configuration: Tensor, stages: Stages) -> Terms:
+        """See ``Lever.terms``; one call builds each configured table once, whatever K is."""
+        cell = tuple(np.asarray(part) for part in stages)
+        allowed = self._revealed[cell]
+        if not allowed.all():
+            where = tuple(int(part[np.argmin(allowed)]) for part in cell)
+            raise InformationError(f"stage (s, a, b, s') = {where} was never observed")
+        tables = self._configure(configuration)
+        index = tuple(torch.from_numpy(part) for part in cell)
+        base = self._base
+        leader, follower = (
+            (now[index[:3]] - before[index[:3]]) if now.requires_grad else None
+            for now, before in ((tables.leader_reward, base.leader_reward), (tables.follower_reward, base.follower_reward))
+        )
+        log_transition = tables.transition[index].log() if tables.transition.requires_grad else None
+        return Terms(None, leader, follower, log_transition)
+
+
+class Weighted(NamedTuple):
+    """Weights of the lever's terms at distinct stages, float64 ``[K]`` each."""
+
+    stages: Stages
+    leader_reward: FloatArray
+    follower_reward: FloatArray
+    log_transition: FloatArray
+
+    def surrogate(self, lever: Lever, configuration: Tensor) -> Tensor:
+        """Sum of weight times term, a scalar tensor; one backward pass over K distinct stages."""
+        terms = lever.terms(configuration, self.stages)
+        pairs = (
+            (self.leader_reward, terms.leader_reward),
+            (self.follower_reward, terms.follower_reward),
+            (self.log_transition, terms.log_transition),
+        )
+        total = torch.zeros((), dtype=torch.float64)
+        for weight, term in pairs:
+            if term is not None:
+                total = total + torch.from_numpy(weight) @ term
+        return total
+
+
+def distinct(batch: Trajectories, shape: tuple[int, int, int]) -> tuple[Stages, IntArray]:
+    """The distinct stages of a batch of a finite game, and the index of every played stage among them.
+
+    Args:
+        batch: N episodes.
+        shape: numbers of states, leader actions and follower actions.
+
+    Returns:
+        K stages, and int64 ``[batch.transitions]`` in the order of ``batch.mask``.
+    """
+    states, actions, replies = shape
+    flat = (batch.states[:, :-1] * actions + batch.leader_actions) * replies + batch.follower_actions
+    unique, inverse = np.unique((flat * states + batch.states[:, 1:])[batch.mask], return_inverse=True)
+    cells, following = np.divmod(unique, states)
+    pairs, reply = np.divmod(cells, replies)
+    state, action = np.divmod(pairs, actions)
+    return Stages(state, action, reply, following), np.asarray(inverse.ravel())
+
+
+def collapse(batch: Trajectories, weights: Coefficients, shape: tuple[int, int, int]) -> Weighted:
+    """Add up stage weights over equal stages; memory does not depend on the size of theta."""
+    stages, index = distinct(batch, shape)
+    sums = (
+        np.bincount(index, weights=weight[batch.mask], minlength=len(stages.states)) / batch.episodes
+        for weight in (weights.leader_reward, weights.follower_reward, weights.log_transition)
+    )
+    return Weighted(stages, *sums)
