@@ -85,8 +85,8 @@ def differentiable_values(
     model = game.model(commitment)
     response = soft_response(Arrays.of(game, model), temperature, start)
     values, policy = _differentiable_response(game, model, response)
-    chain, reward = _leader_chain(game, model, policy)
-    return StateValues(_accumulate(game, chain, reward, discount, horizon), values)
+    chain, reward = leader_chain(game, model, policy)
+    return StateValues(accumulate(game, chain, reward, discount, horizon), values)
 
 
 def _differentiable_response(game: TabularGame, model: Model, solved: Response) -> tuple[Tensor, Tensor]:
@@ -110,7 +110,7 @@ def _differentiable_response(game: TabularGame, model: Model, solved: Response) 
     return values, policy.expand(game.states, game.leader_actions, game.follower_actions)
 
 
-def _leader_chain(game: TabularGame, model: Model, response: Tensor) -> tuple[Tensor, Tensor]:
+def leader_chain(game: TabularGame, model: Model, response: Tensor) -> tuple[Tensor, Tensor]:
     """State transitions ``[S, S]`` and expected leader rewards ``[S]``; dead where terminal."""
     alive = game.alive_tensor
     joint = model.policy[:, :, None] * response * alive[:, None, None]
@@ -118,7 +118,7 @@ def _leader_chain(game: TabularGame, model: Model, response: Tensor) -> tuple[Te
     return chain, (joint * model.leader_reward).sum(dim=(1, 2))
 
 
-def _accumulate(
+def accumulate(
     game: TabularGame, chain: Tensor, reward: Tensor, discount: float | None, horizon: int | None
 ) -> Tensor:
     """sum_t (discount * chain)^t reward: one solve, or doubling over the bits of the horizon."""
@@ -152,8 +152,8 @@ def leader_value(
     """The leader's expected return against a given response policy ``[S, A, B]``."""
     game.check_response(response)
     with torch.no_grad():
-        chain, reward = _leader_chain(game, game.model(commitment), torch.tensor(response))
-        values = _accumulate(game, chain, reward, discount, horizon)
+        chain, reward = leader_chain(game, game.model(commitment), torch.tensor(response))
+        values = accumulate(game, chain, reward, discount, horizon)
         return float(game.initial_tensor @ values)
 
 
