@@ -12,14 +12,13 @@ from scipy.stats import f as f_distribution
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.follower import Follower
-from stackelberg_games.game import FloatArray
+from stackelberg_games.game import FloatArray, Game
 from stackelberg_games.information import Evidence, grant
 from stackelberg_games.leader import GradientLeader, Leader
 from stackelberg_games.objective import leader_objective
 from stackelberg_games.play import rollout
 from stackelberg_games.randomness import generator
 from stackelberg_games.registry import make_follower, make_leader
-from stackelberg_games.tabular import TabularGame
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ class GradientReport:
 
 
 def gradient_check(
-    game: TabularGame,
+    game: Game,
     leader: Leader | str,
     follower: Follower | str = "soft_value_iteration",
     *,
@@ -116,7 +115,7 @@ def gradient_check(
     its critics, then estimates from one more.
 
     Args:
-        game: a finite game.
+        game: a finite game, or another with an exact objective.
         leader: an id, or a leader that estimates gradients.
         follower: an id, or a follower; it must declare a temperature > 0.
         commitment: where to compare; the leader's first commitment if not given.
@@ -126,15 +125,13 @@ def gradient_check(
         seed: integer in [0, 2**63).
 
     Raises:
-        UnsupportedGameError: the leader estimates no gradient, or the game is not finite.
+        UnsupportedGameError: the leader estimates no gradient, or the game has no exact objective.
         InvalidArgumentError: an argument is out of range.
     """
     leader = make_leader(leader) if isinstance(leader, str) else leader
     follower = make_follower(follower) if isinstance(follower, str) else follower
     if not isinstance(leader, GradientLeader):
         raise UnsupportedGameError(f"{type(leader).__name__} does not estimate a gradient")
-    if not isinstance(game, TabularGame):
-        raise UnsupportedGameError("the exact hypergradient is known for finite games only")
     temperature = follower.declared_temperature
     if batches < 2 or warmup < 0 or not temperature:
         raise InvalidArgumentError(
@@ -142,6 +139,7 @@ def gradient_check(
         )
     leader.begin(game.view(temperature), seed=seed, commitment=commitment)
     start = copy.deepcopy(leader.commitment)
+    exact = _exact(game, start, temperature)
     follower.begin(game, seed=seed)
     answer = follower.respond(game, start)
     play_seed = int(generator(seed, 1).integers(2**62))
@@ -166,10 +164,10 @@ def gradient_check(
             leader.observe(evidence(first + k))
         estimates.append(leader.estimate(evidence(first + warmup)).numpy())
         spent = (warmup + 1) * episodes * game.stages()
-    return GradientReport(_exact(game, start, temperature), np.stack(estimates), spent)
+    return GradientReport(exact, np.stack(estimates), spent)
 
 
-def _exact(game: TabularGame, commitment: Commitment, temperature: float) -> FloatArray:
+def _exact(game: Game, commitment: Commitment, temperature: float) -> FloatArray:
     parameters = list(commitment.parameters())
     gradients = torch.autograd.grad(
         leader_objective(game, commitment, temperature), parameters, materialize_grads=True

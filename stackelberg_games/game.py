@@ -16,9 +16,12 @@ from stackelberg_games.randomness import Streams
 
 if TYPE_CHECKING:
     from pettingzoo import AECEnv, ParallelEnv
+    from torch import Tensor
 
+    from stackelberg_games.commitment import Commitment
     from stackelberg_games.episode import Scene
     from stackelberg_games.lever import Lever
+    from stackelberg_games.trajectories import Trajectories
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -135,6 +138,32 @@ class Game(ABC):
             False to leave it to the package: a graph of states for a finite game, else bars.
         """
         return False
+
+    def simulate(
+        self, commitment: Commitment, follower_policy: Any, streams: Streams, stages: int
+    ) -> Trajectories | None:
+        """Play episodes by a compiled path of the game's own; None (the default) where it has none.
+
+        It must play the very episodes that ``initial``, ``step`` and the policies' ``sample`` give.
+        """
+        return None
+
+    def leader_objective(
+        self,
+        commitment: Commitment,
+        temperature: float,
+        *,
+        discount: float | None = None,
+        horizon: int | None = None,
+    ) -> Tensor:
+        """The leader's exact return against the soft-optimal follower, where the game knows it.
+
+        See ``exact.leader_objective``.
+
+        Raises:
+            UnsupportedGameError: it has no closed form in this game.
+        """
+        raise UnsupportedGameError(f"{self.name} has no exact objective")
 
     def view(self, temperature: float | None = None) -> LeaderView:
         """What a leader is told; ``temperature`` is what it believes of the follower."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.critics import CriticTables, leader_q
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.game import FloatArray, check_horizon
+from stackelberg_games.game import FloatArray, Game, check_horizon
 from stackelberg_games.response import Arrays, Response, hard_response, soft_response
 from stackelberg_games.tabular import Model, TabularGame
 
@@ -33,7 +33,7 @@ def best_response(
 
 
 def leader_objective(
-    game: TabularGame,
+    game: Game,
     commitment: Commitment,
     temperature: float,
     *,
@@ -48,13 +48,18 @@ def leader_objective(
     V* + (I - gF P_g)^-1 (T V* - V*), carries the implicit derivative.
 
     Args:
-        game: a finite game.
+        game: a finite game, or one with an exact objective of its own (linear-quadratic games).
         commitment: its parameters receive the gradient.
         temperature: tau > 0.
         discount: overrides the leader's discount; 1 is allowed with a finite horizon.
         horizon: overrides the game's horizon.
-        start: values ``[S]`` to warm-start the response from.
+        start: values ``[S]`` to warm-start the response from (finite games only).
+
+    Raises:
+        UnsupportedGameError: the game has no exact objective.
     """
+    if not isinstance(game, TabularGame):
+        return game.leader_objective(commitment, temperature, discount=discount, horizon=horizon)
     values = differentiable_values(game, commitment, temperature, discount=discount, horizon=horizon, start=start)
     return game.initial_tensor @ values.leader
 

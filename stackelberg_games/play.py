@@ -143,7 +143,8 @@ def rollout(
     finite = isinstance(game, TabularGame)
     if finite and isinstance(commitment, Commitment) and isinstance(follower_policy, TabularResponse):
         return _rollout_tables(game, commitment, follower_policy, streams, stages)
-    return _rollout_batched(game, commitment, follower_policy, streams, stages)
+    batch = game.simulate(commitment, follower_policy, streams, stages)
+    return _rollout_batched(game, commitment, follower_policy, streams, stages) if batch is None else batch
 
 
 def _rollout_tables(

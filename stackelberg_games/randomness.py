@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from stackelberg_games.errors import InvalidArgumentError
 
@@ -133,3 +134,9 @@ class Streams:
         out = np.empty((len(self.episodes), draws))
         _fill(np.uint64(self.seed), self.episodes, np.uint64(lane), stage, out)
         return out
+
+    def normal(self, lane: Lane, stage: int, draws: int = 1) -> NDArray[np.float64]:
+        """Standard normal draws of one stage by inversion of ``uniform``, ``[N, draws]``."""
+        out = self.uniform(lane, stage, draws)
+        np.maximum(out, _UNIT / 2, out=out)
+        return np.asarray(ndtri(out, out=out))

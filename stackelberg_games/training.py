@@ -6,22 +6,23 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from stackelberg_games import checkpoint
 from stackelberg_games._version import __version__
 from stackelberg_games.commitment import Commitment, restore
-from stackelberg_games.errors import CheckpointError, InvalidArgumentError
+from stackelberg_games.errors import CheckpointError, InvalidArgumentError, SolverError, UnsupportedGameError
 from stackelberg_games.follower import Answer, Follower
 from stackelberg_games.game import Game
 from stackelberg_games.information import grant
 from stackelberg_games.leader import Leader
-from stackelberg_games.objective import best_response, leader_value
+from stackelberg_games.objective import best_response, leader_objective, leader_value
 from stackelberg_games.play import TabularResponse, rollout
 from stackelberg_games.randomness import check_seed, generator
 from stackelberg_games.registry import make_follower, make_leader
@@ -227,7 +228,7 @@ class _Match:
 
     def _evaluate(self, answer: Answer) -> Record:
         if not isinstance(self.game, TabularGame) or not isinstance(answer.policy, TabularResponse):
-            return {}
+            return self._evaluate_closed_form()
         values = {"leader_value": leader_value(self.game, self.leader.commitment, answer.policy.probabilities)}
         temperature = self.follower.declared_temperature
         if temperature is not None:
@@ -250,6 +251,15 @@ class _Match:
                 **agents,
                 "start": _digest(self.leader.state_dict()["commitment"]),
                 "seed": self.seed,
+    def _evaluate_closed_form(self) -> Record:
+        temperature = self.follower.declared_temperature
+        if temperature is None:
+            return {}
+        with torch.no_grad(), suppress(UnsupportedGameError, SolverError):
+            recommended = leader_objective(self.game, self.leader.recommendation, temperature)
+            return {"recommended_value": float(recommended)}
+        return {}
+
                 "temperature": temperature,
                 "loop": loop,
             }

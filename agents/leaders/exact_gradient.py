@@ -7,11 +7,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from stackelberg_games.errors import InformationError, UnsupportedGameError
+from stackelberg_games.errors import InformationError
 from stackelberg_games.information import Evidence, Information
 from stackelberg_games.leader import GradientLeader
 from stackelberg_games.objective import leader_objective
-from stackelberg_games.tabular import TabularGame
 
 
 @dataclass
@@ -34,11 +33,9 @@ class ExactGradient(GradientLeader):
 
         Raises:
             InformationError: the evidence does not hold the game.
-            UnsupportedGameError: the game is not finite.
+            UnsupportedGameError: the game has no exact objective.
         """
         if evidence.game is None:
             raise InformationError("exact_gradient needs the game, which its evidence does not hold")
-        if not isinstance(evidence.game, TabularGame):
-            raise UnsupportedGameError("exact_gradient needs a finite game")
         assert self.view.temperature is not None
         return leader_objective(evidence.game, self.commitment, self.view.temperature)

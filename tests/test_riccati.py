@@ -1,0 +1,86 @@
+"""The soft Riccati response against its defining equations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import logsumexp
+
+from stackelberg_games.envs import lqr_v0
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.gaussian import LinearGaussianPolicy
+from stackelberg_games.riccati import closed_loop, moments, powers, soft_riccati
+from tests.linear_games import linear_game
+
+TAU = 0.1
+
+
+def test_values_solve_the_soft_bellman_equation_by_quadrature() -> None:
+    game = lqr_v0.game(noise=0.05)
+    policy = LinearGaussianPolicy(game, [[-3.0, 2.0]], std=0.4)
+    with torch.no_grad():
+        solved = game.response(policy, TAU)
+    plant, discount = game.plant, game.follower_discount
+    actions = np.linspace(-12, 12, 24_001)[:, None]
+    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    state = np.array([0.7, -0.4])
+
+    def seen(leader: float) -> float:
+        """VF(s, a) = tau log int exp(QF / tau) db, by the rectangle rule."""
+        pushed = plant.state.numpy() @ state + plant.leader.numpy()[:, 0] * leader
+        following = torch.from_numpy(pushed + actions @ plant.follower.numpy().T)
+        future = solved.average(following).numpy() - float(torch.trace(solved.value @ plant.noise))
+        paid = -(state @ plant.state_cost.numpy() @ state) - float(plant.control_cost) * actions[:, 0] ** 2
+        return float(TAU * logsumexp((paid + discount * future) / TAU + np.log(actions[1, 0] - actions[0, 0])))
+
+    drawn = (policy.gain.detach().numpy() @ state)[0] + 0.4 * nodes
+    average = weights @ [seen(a) for a in drawn] / weights.sum()
+    assert average == pytest.approx(float(solved.average(torch.from_numpy(state))), abs=1e-8)
+    y = plant.state.numpy() @ state + plant.leader.numpy()[:, 0] * 0.9
+    closed = -(state @ state) - y @ solved.seen_value.numpy() @ y - float(solved.seen_constant)
+    assert seen(0.9) == pytest.approx(closed, abs=1e-8)
+
+
+def test_published_constants() -> None:
+    game = lqr_v0.game()
+    with torch.no_grad():
+        solved = game.response(LinearGaussianPolicy(game, [[-9.683, -10.25]]), TAU)
+    np.testing.assert_allclose(solved.value, [[9.1478, 0.21036], [0.21036, 1.00543]], atol=5e-5)
+    assert float(solved.constant) == pytest.approx(1.16736, abs=1e-5)
+    assert float(solved.covariance) == pytest.approx(0.049527, abs=1e-6)
+
+
+def test_a_myopic_follower_minimises_its_immediate_cost() -> None:
+    game = lqr_v0.game(follower_discount=0.0)
+    with torch.no_grad():
+        solved = game.response(LinearGaussianPolicy(game, [[1.0, 2.0]]), TAU)
+    np.testing.assert_allclose(solved.value, np.eye(2))
+    np.testing.assert_allclose(solved.gain, np.zeros((1, 2)))
+
+
+def test_moments_follow_the_recursion() -> None:
+    game, policy = linear_game(3)
+    with torch.no_grad():
+        loop = closed_loop(game.plant, policy, game.response(policy, TAU))
+        mean, covariance = torch.tensor(game.start), torch.from_numpy(game.start_factor @ game.start_factor.T)
+        means, covariances = moments(loop, mean, covariance, 9)
+        for t in range(9):
+            torch.testing.assert_close(means[t], mean)
+            torch.testing.assert_close(covariances[t], covariance)
+            mean, covariance = loop.matrix @ mean, loop.matrix @ covariance @ loop.matrix.T + loop.noise
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 13])
+def test_powers(count: int) -> None:
+    matrix = torch.tensor([[0.5, 1.0], [0.0, -0.9]], dtype=torch.float64)
+    for t, power in enumerate(powers(matrix, count)):
+        torch.testing.assert_close(power, torch.linalg.matrix_power(matrix, t))
+    assert len(powers(matrix, count)) == count
+
+
+def test_a_cold_follower_is_refused() -> None:
+    game = lqr_v0.game()
+    for wrong in (0.0, -1.0, float("nan")):
+        with pytest.raises(InvalidArgumentError, match="temperature"):
+            soft_riccati(game.plant, LinearGaussianPolicy(game), 0.9, wrong)
