@@ -55,7 +55,9 @@ def table(results: dict[float, dict[str, Any]]) -> None:
         assert isinstance(game, sg.TabularGame)
         optimum = sg.exact.solve(game, 0.05, starts=8).value
         print(f"\nR = {R:g}: exact optimum {optimum:.4f} (discounted, 150 stages)")
-        print(f"{'leader':<22}{'final mean':>11}{'min':>9}{'seeds >= 99 %':>15}{'mean from update 100':>22}{'published':>11}")
+        print(
+            f"{'leader':<22}{'final mean':>11}{'min':>9}{'seeds >= 99 %':>15}{'mean from update 100':>22}{'published':>11}"
+        )
         for leader, (transitions, values) in leaders.items():
             table = np.array(values)
             late = table[:, np.array(transitions) > 45_000].mean()
@@ -82,10 +84,14 @@ def draw(results: dict[float, dict[str, Any]], path: str) -> None:
             low, middle, high = np.quantile(regret, [0.25, 0.5, 0.75], axis=0)
             reference = leader == "exact_gradient"
             style = {"color": "0.35" if reference else colour, "linestyle": "--" if reference else "-"}
-            axes.plot(transitions, middle, label=leader + (" (reads the model)" if reference else ""), linewidth=1.8, **style)
+            axes.plot(
+                transitions, middle, label=leader + (" (reads the model)" if reference else ""), linewidth=1.8, **style
+            )
             axes.fill_between(transitions, low, high, color=style["color"], alpha=0.15, linewidth=0)
         if "bchg" in PUBLISHED[R]:
-            axes.plot(225_000, optimum - PUBLISHED[R]["bchg"], "k*", markersize=9, label="published bchg (reads the follower)")
+            axes.plot(
+                225_000, optimum - PUBLISHED[R]["bchg"], "k*", markersize=9, label="published bchg (reads the follower)"
+            )
         axes.set_yscale("log")
         axes.set_xlabel("transitions played")
         axes.set_title(f"discrete_toy-v0, R = {R:g}", loc="left", fontsize=10)

@@ -29,7 +29,7 @@ from stackelberg_games.game import FloatArray
 from stackelberg_games.tabular import TabularGame
 
 STATES, LEADER, FOLLOWER = "SAB", "01", "sab"
-INDIFFERENT = 2.3858910707072356  # makes both cycles equal for f(1 given S) = 1/2 at discount 0.99
+INDIFFERENT = 2.3858910707072356  # as published; at discount 0.99 both cycles are equal for f(1 given S) = 0.4655
 
 
 class Variant(NamedTuple):

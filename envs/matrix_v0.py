@@ -52,7 +52,7 @@ def game(
 
     Raises:
         UnknownIdError: no such preset.
-        InvalidGameError: only one payoff matrix is given, or their shapes differ.
+        InvalidGameError: only one payoff matrix is given, or they are not numeric matrices of one shape.
     """
     if leader is None and follower is None:
         if preset not in PRESETS:
@@ -60,7 +60,10 @@ def game(
         leader, follower = PRESETS[preset]
     if leader is None or follower is None:
         raise InvalidGameError("leader and follower payoffs are given together or not at all")
-    payoffs = np.asarray(leader, dtype=float), np.asarray(follower, dtype=float)
+    try:
+        payoffs = np.asarray(leader, dtype=float), np.asarray(follower, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InvalidGameError(f"leader and follower payoffs are not both numeric arrays: {error}") from error
     if payoffs[0].ndim != 2 or payoffs[0].shape != payoffs[1].shape:
         raise InvalidGameError(f"payoffs have shapes {payoffs[0].shape} and {payoffs[1].shape}: expected [A, B] twice")
     return TabularGame(

@@ -24,9 +24,9 @@ from stackelberg_games.registry import (
 if TYPE_CHECKING:
     from stackelberg_games import exact, hypergradient
     from stackelberg_games.commitment import Configuration, MLPPolicy, TabularPolicy
+    from stackelberg_games.diagnostics import gradient_check
     from stackelberg_games.follower import Follower
     from stackelberg_games.game import Game, LeaderView
-    from stackelberg_games.diagnostics import gradient_check
     from stackelberg_games.gym_env import best_response_env
     from stackelberg_games.information import Evidence, Information
     from stackelberg_games.leader import GradientLeader, Leader
@@ -70,10 +70,10 @@ __all__ = [
     "LeaderView",
     "MLPPolicy",
     "Run",
+    "Tables",
     "TabularGame",
     "TabularPolicy",
     "TabularResponse",
-    "Tables",
     "Trajectories",
     "__version__",
     "best_response_env",

@@ -80,12 +80,16 @@ def _experiment(
     from stackelberg_games.experiment import Experiment, parse_value
 
     pairs: list[tuple[str, Any]] = [
-        (f"{section}.id", name) for section, name in (("game", game), ("leader", leader), ("follower", follower)) if name
+        (f"{section}.id", name)
+        for section, name in (("game", game), ("leader", leader), ("follower", follower))
+        if name
     ]
     for change in changes:
         name, equals, text = change.partition("=")
         if not equals or "." not in name:
-            raise InvalidArgumentError(f"--set {change!r}: expected SECTION.KEY=VALUE, such as leader.learning_rate=0.05")
+            raise InvalidArgumentError(
+                f"--set {change!r}: expected SECTION.KEY=VALUE, such as leader.learning_rate=0.05"
+            )
         pairs.append((name, parse_value(text)))
     return (Experiment.load(file) if file else Experiment()).override(pairs)
 

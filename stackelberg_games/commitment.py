@@ -68,7 +68,7 @@ class DiscretePolicy(Commitment):
         with torch.no_grad():
             table = cumulative(self.probabilities().numpy())
         draws = streams.uniform(Lane.LEADER, stage)
-        return (draws >= table[np.asarray(states)]).sum(axis=1).astype(np.int64)
+        return np.asarray((draws >= table[np.asarray(states)]).sum(axis=1), dtype=np.int64)
 
 
 class TabularPolicy(DiscretePolicy):

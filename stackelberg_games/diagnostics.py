@@ -169,9 +169,7 @@ def gradient_check(
 
 def _exact(game: Game, commitment: Commitment, temperature: float) -> FloatArray:
     parameters = list(commitment.parameters())
-    gradients = torch.autograd.grad(
-        leader_objective(game, commitment, temperature), parameters, materialize_grads=True
-    )
+    gradients = torch.autograd.grad(leader_objective(game, commitment, temperature), parameters, materialize_grads=True)
     return np.asarray(torch.cat([gradient.ravel() for gradient in gradients]).numpy())
 
 

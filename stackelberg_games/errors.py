@@ -51,11 +51,18 @@ class SolverError(StackelbergError, ArithmeticError):
     """A solver did not reach its tolerance."""
 
 
+class MatchTimeoutError(StackelbergError, TimeoutError):
+    """A match of a tournament took longer than it may."""
+
+
+class StoreError(StackelbergError):
+    """A store of results cannot be opened, read or written, or another run is writing to it."""
+
+
 class MissingExtraError(StackelbergError, ImportError):
     """An optional dependency is not installed."""
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(
-            f"this needs {package!r}, which is not installed; "
-            f"run: pip install 'stackelberg-games[{extra}]'"
+            f"this needs {package!r}, which is not installed; run: pip install 'stackelberg-games[{extra}]'"
         )

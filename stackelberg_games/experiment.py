@@ -1,19 +1,19 @@
 """Experiments as TOML files: a game, a leader, a follower and how long to train.
 
-    [game]
-    id = "discrete_toy-v0"
-    R = 2.0
+[game]
+id = "discrete_toy-v0"
+R = 2.0
 
-    [leader]
-    id = "bchg"
-    learning_rate = 0.02
+[leader]
+id = "bchg"
+learning_rate = 0.02
 
-    [follower]
-    id = "soft_value_iteration"
-    temperature = 0.05
+[follower]
+id = "soft_value_iteration"
+temperature = 0.05
 
-    [training]
-    iterations = 500
+[training]
+iterations = 500
 """
 
 from __future__ import annotations

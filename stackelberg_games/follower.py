@@ -41,7 +41,7 @@ class Follower(ABC):
         """The temperature that leaders are told; None where the notion does not apply."""
         return getattr(self, "temperature", None)
 
-    def begin(self, game: Game, *, seed: int = 0) -> None:
+    def begin(self, game: Game, *, seed: int = 0) -> None:  # noqa: B027 (most followers keep nothing)
         """Start a match with no memory of earlier ones."""
 
     @abstractmethod
@@ -57,7 +57,7 @@ class Follower(ABC):
         """Everything that changes during a match, as nested dicts, lists, numbers and arrays."""
         return {}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027 (likewise)
         """Continue from a stored state, after ``begin``."""
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from stackelberg_games.lever import Lever
     from stackelberg_games.trajectories import Trajectories
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.floating[Any]]
+IntArray = NDArray[np.integer[Any]]
 BoolArray = NDArray[np.bool_]
 
 
@@ -219,7 +219,8 @@ class Game(ABC):
 
 def check_discount(name: str, value: float, *, one_allowed: bool = False) -> float:
     """Return ``value`` as a float; raise ``InvalidGameError`` outside [0, 1)."""
-    if not (0.0 <= value < 1.0 or (one_allowed and value == 1.0)):
+    number = isinstance(value, int | float | np.number)
+    if not number or not (0.0 <= value < 1.0 or (one_allowed and value == 1.0)):
         remedy = "" if one_allowed else "; 1 is allowed for the leader when the horizon is finite"
         raise InvalidGameError(f"{name}={value!r}: a discount lies in [0, 1){remedy}")
     return float(value)

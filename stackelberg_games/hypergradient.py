@@ -176,7 +176,7 @@ def influence(
 def _centred(trace: FloatArray, rest: FloatArray, batch: Trajectories) -> FloatArray:
     sums = trace.sum(axis=1) + rest
     others = (sums.sum() - sums) / ((batch.episodes - 1) * batch.stages)
-    return (trace - others[:, None]) * batch.mask
+    return np.asarray((trace - others[:, None]) * batch.mask)
 
 
 def coefficients(

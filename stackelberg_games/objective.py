@@ -133,7 +133,8 @@ def accumulate(
         raise InvalidArgumentError(f"discount={discount!r}: expected [0, 1), or 1 with a finite horizon")
     step = discount * chain
     if horizon is None:
-        return torch.linalg.solve(torch.eye(game.states, dtype=torch.float64) - step, reward)
+        infinite: Tensor = torch.linalg.solve(torch.eye(game.states, dtype=torch.float64) - step, reward)
+        return infinite
     total, block, power = torch.zeros_like(reward), reward, step
     remaining = horizon
     while remaining:

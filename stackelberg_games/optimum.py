@@ -14,6 +14,7 @@ from stackelberg_games.commitment import Commitment, TabularPolicy, assign, flat
 from stackelberg_games.errors import InvalidArgumentError, SolverError, UnsupportedGameError
 from stackelberg_games.game import FloatArray
 from stackelberg_games.objective import best_response, leader_objective, leader_value
+from stackelberg_games.randomness import check_seed
 from stackelberg_games.response import Arrays
 from stackelberg_games.tabular import TabularGame
 
@@ -84,7 +85,7 @@ def solve(
 
 def _starts(template: Commitment, count: int, seed: int) -> Iterator[FloatArray]:
     first = flatten(template).numpy()
-    draws = np.random.default_rng(seed)
+    draws = np.random.default_rng(check_seed(seed))
     yield first
     for index in range(1, count):
         if isinstance(template, TabularPolicy) and index % 2:

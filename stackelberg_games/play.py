@@ -52,7 +52,7 @@ class TabularResponse:
     def sample(self, states: Any, leader_actions: Any, streams: Streams, stage: int) -> IntArray:
         """Draw actions by inversion from the follower's lane, int64 ``[N]``."""
         rows = cumulative(self.probabilities[np.asarray(states), np.asarray(leader_actions)])
-        return (streams.uniform(Lane.FOLLOWER, stage) >= rows).sum(axis=1).astype(np.int64)
+        return np.asarray((streams.uniform(Lane.FOLLOWER, stage) >= rows).sum(axis=1), dtype=np.int64)
 
 
 class _Batch(NamedTuple):
@@ -140,8 +140,7 @@ def rollout(
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise InvalidArgumentError(f"{name}={value!r}: expected an integer >= {least}")
     streams = Streams.of(seed, episodes, first_episode)
-    finite = isinstance(game, TabularGame)
-    if finite and isinstance(commitment, Commitment) and isinstance(follower_policy, TabularResponse):
+    if isinstance(game, TabularGame) and isinstance(follower_policy, TabularResponse):
         return _rollout_tables(game, commitment, follower_policy, streams, stages)
     batch = game.simulate(commitment, follower_policy, streams, stages)
     return _rollout_batched(game, commitment, follower_policy, streams, stages) if batch is None else batch

@@ -105,7 +105,8 @@ def fresh_seed() -> int:
 
 def generator(seed: int, *address: int) -> np.random.Generator:
     """A NumPy generator for learners, addressed like the streams. Its state can be stored."""
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence([check_seed(seed), *address])))
+    sequence = np.random.SeedSequence(check_seed(seed), spawn_key=address)
+    return np.random.Generator(np.random.PCG64(sequence))
 
 
 @dataclass(frozen=True)

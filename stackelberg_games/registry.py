@@ -7,6 +7,8 @@ names are ids and whose objects are factories. ``register`` adds one at run time
 
 from __future__ import annotations
 
+import inspect
+import re
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 Kind = Literal["game", "leader", "follower"]
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 _OWN = "stackelberg-games"
+_GAME_ID = re.compile(r"([\w.:-]+?)(-v\d+)?")
 _added: dict[str, dict[str, Callable[..., Any]]] = {"game": {}, "leader": {}, "follower": {}}
 
 
@@ -34,8 +37,11 @@ def _entries(kind: Kind) -> dict[str, EntryPoint]:
     found: dict[str, EntryPoint] = {}
     entries = entry_points(group=f"stackelberg_games.{kind}s")
     for entry in sorted(entries, key=lambda e: (e.dist is None or e.dist.name != _OWN, e.name)):
+        source = entry.dist.name if entry.dist else "unknown"
+        if kind == "game" and not _GAME_ID.fullmatch(entry.name):
+            warnings.warn(f"game {entry.name!r} of {source} is ignored: malformed id", stacklevel=3)
+            continue
         if entry.name in found and entry.value != found[entry.name].value:
-            source = entry.dist.name if entry.dist else "unknown"
             warnings.warn(f"{kind} {entry.name!r} of {source} is ignored: the id is taken", stacklevel=3)
         found.setdefault(entry.name, entry)
     return found
@@ -45,15 +51,15 @@ def register(kind: Kind, new_id: str) -> Callable[[Factory], Factory]:
     """Decorator that registers a factory under an id for this process.
 
     Raises:
-        InvalidArgumentError: the id is taken.
+        InvalidArgumentError: the id is taken, or no game can have it.
     """
 
     def add(factory: Factory) -> Factory:
         if new_id in ids(kind):
             raise InvalidArgumentError(f"the {kind} id {new_id!r} is taken; choose another or raise its version")
-        _added[kind][new_id] = factory
         if kind == "game":
             mirror(new_id)
+        _added[kind][new_id] = factory
         return factory
 
     return add
@@ -62,6 +68,11 @@ def register(kind: Kind, new_id: str) -> Callable[[Factory], Factory]:
 def ids(kind: Kind) -> list[str]:
     """Sorted ids of everything registered of a kind."""
     return sorted({*_entries(kind), *_added[kind]})
+
+
+def added(kind: Kind, wanted: str) -> Callable[..., Any] | None:
+    """The factory registered under an id in this process only; None where every process has it."""
+    return _added[kind].get(wanted)
 
 
 def factory(kind: Kind, wanted: str) -> Callable[..., Any]:
@@ -81,11 +92,10 @@ def factory(kind: Kind, wanted: str) -> Callable[..., Any]:
 def _build(kind: Kind, wanted: str, settings: dict[str, Any]) -> Any:
     maker = factory(kind, wanted)
     try:
-        return maker(**settings)
+        inspect.signature(maker).bind(**settings)
     except TypeError as error:
-        if "argument" not in str(error):
-            raise
         raise InvalidArgumentError(f"{kind} {wanted!r}: {error}") from error
+    return maker(**settings)
 
 
 def make(game_id: str, **settings: Any) -> Game:
@@ -150,15 +160,22 @@ def _renamed(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def mirror(game_id: str) -> None:
-    """Register a game in both of PettingZoo's registries, lazily, once."""
+    """Register a game in both of PettingZoo's registries, lazily, once.
+
+    Raises:
+        InvalidArgumentError: the id is malformed.
+    """
     import pettingzoo
 
-    name, _, version = game_id.rpartition("-")
+    match = _GAME_ID.fullmatch(game_id)
+    if match is None:
+        raise InvalidArgumentError(f"game id {game_id!r}: expected letters, digits and underscores, as in my_game-v0")
+    name, version = match[1], match[2] or ""
     here = "stackelberg_games.registry"
-    wanted = (
+    wanted: tuple[tuple[Any, str, str], ...] = (
         ("aec", f"stackelberg/{game_id}", f"{here}:aec_env"),
         ("parallel", f"stackelberg/{game_id}", f"{here}:turns_env"),
-        ("parallel", f"stackelberg/{name}_plan-{version}", f"{here}:plan_env"),
+        ("parallel", f"stackelberg/{name}_plan{version}", f"{here}:plan_env"),
     )
     known = {"aec": pettingzoo.aec_registry, "parallel": pettingzoo.parallel_registry}
     for kind, full_id, entry_point in wanted:

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.special import logsumexp
 
 from stackelberg_games.errors import InvalidArgumentError, SolverError
-from stackelberg_games.game import BoolArray, FloatArray
+from stackelberg_games.game import BoolArray, FloatArray, IntArray
 from stackelberg_games.tabular import Model, TabularGame
 
 Ties = Literal["leader", "first", "against"]
@@ -42,10 +41,12 @@ class Response:
 
     @property
     def action_values(self) -> FloatArray:
-        """VF(s, a) = tau log sum_b exp(QF / tau), or the maximum for a hard response, ``[S, A]``."""
-        if self.temperature == 0:
-            return np.asarray(self.q.max(axis=2))
-        return np.asarray(self.temperature * logsumexp(self.q / self.temperature, axis=2))
+        """VF(s, a): QF with tau times the entropy, averaged over the response, ``[S, A]``.
+
+        For a follower that sees a it is tau log sum_b exp(QF / tau), or the maximum for a hard response.
+        """
+        surprise = -np.log(np.where(self.policy > 0, self.policy, 1.0))
+        return np.asarray((self.policy * (self.q + self.temperature * surprise)).sum(axis=2))
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def soft_response(
         raise InvalidArgumentError(f"temperature={temperature!r}: a soft response needs a number > 0")
     states = arrays.policy.shape[0]
     identity = np.eye(states)
-    values = np.zeros(states) if start is None else np.array(start, dtype=np.float64)
+    values: FloatArray = np.zeros(states) if start is None else np.array(start, dtype=np.float64)
     previous = np.inf
     for steps in range(max_steps + 1):
         q = arrays.follower_q(values)
@@ -141,7 +142,7 @@ def soft_response(
 
 def soft_sweeps(arrays: Arrays, temperature: float, start: FloatArray, sweeps: int) -> Response:
     """The response after a number of soft value iteration sweeps from ``start``, ``[S]``."""
-    values = np.array(start, dtype=np.float64)
+    values: FloatArray = np.array(start, dtype=np.float64)
     for _ in range(sweeps):
         values, _ = soft_backup(arrays, arrays.follower_q(values), temperature)
     q = arrays.follower_q(values)
@@ -198,8 +199,9 @@ def _improve(
     arrays: Arrays, reward: FloatArray, discount: float, allowed: BoolArray
 ) -> tuple[FloatArray, FloatArray, int]:
     """Howard's policy iteration for the follower's moves within ``allowed``, ``[S, A, B]``."""
-    values = np.zeros(arrays.policy.shape[0])
-    choice: FloatArray | None = None
+    values: FloatArray = np.zeros(arrays.policy.shape[0])
+    choice: IntArray | None = None
+    policy = np.zeros_like(reward)
     identity = np.eye(len(values))
     for steps in range(MAX_POLICY_ITERATIONS):
         q = _seen(arrays, reward + discount * (arrays.transition @ values))

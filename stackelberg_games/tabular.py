@@ -97,11 +97,13 @@ def pick(cumulative: Any, start: int, width: int, u: float) -> int:
 
 @compiled
 def _step(states: Any, leader: Any, follower: Any, u: Any, sampler: Any, out: Any) -> bool:
-    """Fill ``out``; false at the first action that is out of range."""
+    """Fill ``out``; false at the first state or action that is out of range."""
     next_states, leader_rewards, follower_rewards, terminated = out
     leader_count, follower_count = sampler.actions
     for i in range(states.shape[0]):
         if not (0 <= leader[i] < leader_count and 0 <= follower[i] < follower_count):
+            return False
+        if not 0 <= states[i] < sampler.terminal.shape[0]:
             return False
         cell = (states[i] * leader_count + leader[i]) * follower_count + follower[i]
         start = cell * sampler.width
@@ -210,7 +212,10 @@ class TabularGame(Game):
         self.leader_reward = _frozen("leader_reward", leader_reward, shape[:3])
         self.follower_reward = _frozen("follower_reward", follower_reward, shape[:3])
         self.initial_distribution = _frozen("initial", initial, (states,))
-        flags = np.zeros(states, dtype=bool) if terminal is None else np.array(terminal)
+        try:
+            flags = np.zeros(states, dtype=bool) if terminal is None else np.array(terminal)
+        except ValueError as error:
+            raise InvalidGameError(f"terminal is not an array: {error}") from error
         if flags.shape != (states,) or flags.dtype != np.bool_:
             raise InvalidGameError(
                 f"terminal has shape {flags.shape} and dtype {flags.dtype}: expected bool [{states}]"
@@ -333,9 +338,13 @@ class TabularGame(Game):
 
         Raises:
             InvalidActionError: an action is not an index of the player's actions.
+            InvalidArgumentError: a state does not exist, or the batch is not one state an episode.
         """
-        leader = _integers("leader", leader_actions, self.leader_actions)
-        follower = _integers("follower", follower_actions, self.follower_actions)
+        shape = (len(streams.episodes),)
+        if np.shape(states) != shape:
+            raise InvalidArgumentError(f"states have shape {np.shape(states)}: expected {shape}")
+        leader = _integers("leader", leader_actions, self.leader_actions, shape)
+        follower = _integers("follower", follower_actions, self.follower_actions, shape)
         out = Step(
             np.empty(len(states), dtype=np.int64),
             np.empty(len(states)),
@@ -346,6 +355,7 @@ class TabularGame(Game):
         if not _step(states, leader, follower, draws, self.sampler, tuple(out)):
             _check_range("leader", leader, self.leader_actions)
             _check_range("follower", follower, self.follower_actions)
+            raise InvalidArgumentError(f"states {np.asarray(states).tolist()}: expected integers in [0, {self.states})")
         return out
 
     def observe(self, state: Any) -> NDArray[np.float32]:
@@ -372,10 +382,12 @@ def _frozen(name: str, values: ArrayLike, expected: int | tuple[int, ...]) -> Fl
     return array
 
 
-def _integers(player: str, actions: Any, count: int) -> IntArray:
+def _integers(player: str, actions: Any, count: int, shape: tuple[int, ...]) -> IntArray:
     array = np.asarray(actions)
     if array.dtype.kind not in "iu":
         raise InvalidActionError(f"{player} action {array.tolist()}: expected integers in [0, {count})")
+    if array.shape != shape:
+        raise InvalidActionError(f"{player} action {array.tolist()}: expected {shape[0]} integers, one an episode")
     return array.astype(np.int64, copy=False)
 
 

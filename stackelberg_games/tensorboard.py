@@ -24,14 +24,14 @@ class TensorBoardWriter:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise MissingExtraError("tensorboard", "tensorboard") from error
-        self.writer = SummaryWriter(str(directory))  # type: ignore[no-untyped-call]
+        self.writer = SummaryWriter(str(directory))
 
     def __call__(self, record: Mapping[str, float], leader: Leader) -> None:
         """Write one record at its number of transitions."""
         for name, value in record.items():
             if name not in ("iteration", "transitions"):
-                self.writer.add_scalar(name, value, int(record["transitions"]))  # type: ignore[no-untyped-call]
+                self.writer.add_scalar(name, value, int(record["transitions"]))
 
     def close(self) -> None:
         """Flush and close the event file."""
-        self.writer.close()  # type: ignore[no-untyped-call]
+        self.writer.close()

@@ -93,6 +93,7 @@ def train(
     iterations: int = 500,
     episodes: int = 3,
     stages: int | None = None,
+    budget: int | None = None,
     seed: int = 0,
     commitment: Commitment | None = None,
     temperature: float | None = None,
@@ -114,6 +115,7 @@ def train(
         iterations: number of updates, >= 1.
         episodes: played in each iteration, >= 1.
         stages: cut episodes here; see ``rollout``.
+        budget: transitions the leader may play; it stops before a batch could exceed them.
         seed: of the whole match; integer in [0, 2**63).
         commitment: to start from; the leader's default if not given.
         temperature: what the leader believes of the follower; the truth, as the follower declares
@@ -130,7 +132,10 @@ def train(
         InvalidArgumentError, InformationError, UnsupportedGameError: before anything is played.
         CheckpointError: ``directory`` holds another run or a damaged one.
     """
-    for name, value, least in (("iterations", iterations, 1), ("episodes", episodes, 1), ("evaluate_every", evaluate_every, 0), ("checkpoint_every", checkpoint_every, 1)):
+    least_values = {"iterations": 1, "episodes": 1, "evaluate_every": 0, "checkpoint_every": 1}
+    for (name, least), value in zip(
+        least_values.items(), (iterations, episodes, evaluate_every, checkpoint_every), strict=True
+    ):
         if value < least:
             raise InvalidArgumentError(f"{name}={value!r}: expected an integer >= {least}")
     match = _Match(
@@ -142,13 +147,17 @@ def train(
         stages,
         evaluate_every,
     )
+    if not match.affords(budget):
+        raise InvalidArgumentError(
+            f"budget={budget!r}: expected at least one batch of {episodes} episodes, each up to {stages or game.stages()} stages"
+        )
     match.begin(commitment, temperature)
     settings = match.settings(temperature)
     folder = None if directory is None else Path(directory)
     if folder is not None:
         match.resume(folder, settings)
     with _bar(iterations, progress) as advance:
-        while match.iteration < iterations:
+        while match.iteration < iterations and match.affords(budget):
             record = match.play(last=match.iteration == iterations - 1)
             for callback in callbacks:
                 callback(record, match.leader)
@@ -179,6 +188,11 @@ class _Match:
     @property
     def iteration(self) -> int:
         return len(self.history)
+
+    def affords(self, budget: int | None) -> bool:
+        """Whether one more batch fits into the budget however long its episodes last."""
+        longest = self.game.stages() if self.stages is None else self.stages
+        return budget is None or self.transitions + self.episodes * longest <= budget
 
     def begin(self, commitment: Commitment | None, temperature: float | None) -> None:
         believed = self.follower.declared_temperature if temperature is None else temperature
@@ -237,20 +251,6 @@ class _Match:
             values["recommended_value"] = leader_value(self.game, recommendation, optimal)
         return values
 
-    def settings(self, temperature: float | None) -> dict[str, Any]:
-        """What identifies the match, for its folder and for reports."""
-        loop = {"episodes": self.episodes, "stages": self.stages, "evaluate_every": self.evaluate_every}
-        agents = {
-            kind: {"class": f"{type(agent).__module__}.{type(agent).__qualname__}", "settings": agent.settings}
-            for kind, agent in (("leader", self.leader), ("follower", self.follower))
-        }
-        return _plain(
-            {
-                "version": __version__,
-                "game": {"name": self.game.name, "fingerprint": self.game.fingerprint(), "spec": self.game.spec},
-                **agents,
-                "start": _digest(self.leader.state_dict()["commitment"]),
-                "seed": self.seed,
     def _evaluate_closed_form(self) -> Record:
         temperature = self.follower.declared_temperature
         if temperature is None:
@@ -260,10 +260,25 @@ class _Match:
             return {"recommended_value": float(recommended)}
         return {}
 
+    def settings(self, temperature: float | None) -> dict[str, Any]:
+        """What identifies the match, for its folder and for reports."""
+        loop = {"episodes": self.episodes, "stages": self.stages, "evaluate_every": self.evaluate_every}
+        agents = {
+            kind: {"class": f"{type(agent).__module__}.{type(agent).__qualname__}", "settings": agent.settings}
+            for kind, agent in (("leader", self.leader), ("follower", self.follower))
+        }
+        settings: dict[str, Any] = _plain(
+            {
+                "version": __version__,
+                "game": {"name": self.game.name, "fingerprint": self.game.fingerprint(), "spec": self.game.spec},
+                **agents,
+                "start": _digest(self.leader.state_dict()["commitment"]),
+                "seed": self.seed,
                 "temperature": temperature,
                 "loop": loop,
             }
         )
+        return settings
 
     def store(self, folder: Path) -> None:
         """Write history, then state; the state says how much of the history counts."""
@@ -293,7 +308,9 @@ class _Match:
         state = checkpoint.load(folder / STATE)
         self.history = _read_history(folder)[: state["iteration"]]
         if len(self.history) < state["iteration"]:
-            raise CheckpointError(f"{folder / HISTORY} is truncated: {len(self.history)} of {state['iteration']} records")
+            raise CheckpointError(
+                f"{folder / HISTORY} is truncated: {len(self.history)} of {state['iteration']} records"
+            )
         self.transitions, self.follower_transitions = state["transitions"], state["follower_transitions"]
         self.leader.load_state_dict(state["leader"])
         self.follower.load_state_dict(state["follower"])

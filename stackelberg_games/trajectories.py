@@ -30,7 +30,8 @@ class Trajectories:
             was truncated there (values continue).
 
     Raises:
-        InvalidArgumentError: shapes disagree, a length is out of range, or a reward is not finite.
+        InvalidArgumentError: shapes disagree, a length is out of range, or a reward is not finite
+            or lies in the padding.
     """
 
     states: NDArray[Any]
@@ -42,7 +43,9 @@ class Trajectories:
     terminated: BoolArray
 
     def __post_init__(self) -> None:
-        episodes, stages = self.leader_rewards.shape if self.leader_rewards.ndim == 2 else (-1, -1)
+        if self.leader_rewards.ndim != 2:
+            raise InvalidArgumentError(f"leader_rewards has shape {self.leader_rewards.shape}: expected [N, T]")
+        episodes, stages = self.leader_rewards.shape
         expected: dict[str, tuple[int, ...]] = {
             "states": (episodes, stages + 1),
             "leader_actions": (episodes, stages),
@@ -61,8 +64,18 @@ class Trajectories:
             if name.endswith("rewards") and not np.isfinite(array).all():
                 raise InvalidArgumentError(f"{name} holds a value that is not finite")
             array.setflags(write=False)
-        if episodes and (self.lengths.min() < 1 or self.lengths.max() > stages):
-            raise InvalidArgumentError(f"lengths {self.lengths.tolist()}: expected 1 to {stages}")
+        wrong = np.flatnonzero((self.lengths < 1) | (self.lengths > stages))
+        if wrong.size:
+            raise InvalidArgumentError(f"lengths[{wrong[0]}] is {self.lengths[wrong[0]]}: expected 1 to {stages}")
+        if self.transitions < episodes * stages:
+            self._check_padding()
+
+    def _check_padding(self) -> None:
+        padding = ~self.mask
+        for name in ("leader_rewards", "follower_rewards"):
+            rewards = getattr(self, name)
+            if rewards is not None and rewards[padding].any():
+                raise InvalidArgumentError(f"{name} holds a reward beyond the length of its episode: expected zeros")
 
     @property
     def episodes(self) -> int:
@@ -104,8 +117,9 @@ class Trajectories:
 
     def __getitem__(self, episodes: slice) -> Trajectories:
         """A batch of some of the episodes."""
-        parts = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Trajectories(**{k: None if v is None else v[episodes] for k, v in parts.items()})
+        parts: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        chosen: dict[str, Any] = {k: None if v is None else v[episodes] for k, v in parts.items()}
+        return Trajectories(**chosen)
 
 
 def concatenate(batches: Sequence[Trajectories]) -> Trajectories:

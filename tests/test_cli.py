@@ -53,7 +53,9 @@ def test_workers_do_not_change_the_numbers() -> None:
 
 def test_a_file_is_read_and_overridden(tmp_path: Path) -> None:
     file = tmp_path / "experiment.toml"
-    file.write_text('[game]\nid = "discrete_toy-v0"\nR = 2.0\n[leader]\nid = "policy_gradient"\n[training]\niterations = 2\n')
+    file.write_text(
+        '[game]\nid = "discrete_toy-v0"\nR = 2.0\n[leader]\nid = "policy_gradient"\n[training]\niterations = 2\n'
+    )
     experiment = Experiment.load(file).override([("leader.learning_rate", 0.5), ("training.episodes", 2)])
     game, leader, _ = experiment.build()
     assert game.follower_reward[1, 0, 2] == 2.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 import pytest
 
@@ -49,13 +51,13 @@ def test_a_gradient_of_zero_gives_nan_and_not_a_division_error() -> None:
 def test_the_check_leaves_the_commitment_alone() -> None:
     game = sg.make("discrete_toy-v0", horizon=20)
     policy = sg.TabularPolicy(game, np.ones((3, 2)))
-    sg.gradient_check(game, "bchg", commitment=policy, batches=3, warmup=1)  # type: ignore[arg-type]
+    sg.gradient_check(game, "bchg", commitment=policy, batches=3, warmup=1)
     np.testing.assert_array_equal(policy.logits.detach().numpy(), 1.0)
 
 
 def test_the_check_counts_transitions_and_repeats_itself() -> None:
     game = sg.make("discrete_toy-v0", horizon=20)
-    one, other = (sg.gradient_check(game, "bchg", batches=3, episodes=4, warmup=2, seed=5) for _ in range(2))  # type: ignore[arg-type]
+    one, other = (sg.gradient_check(game, "bchg", batches=3, episodes=4, warmup=2, seed=5) for _ in range(2))
     assert one.transitions == 3 * 4 * 20
     np.testing.assert_array_equal(one.estimates, other.estimates)
     assert "cosine" in str(one)
@@ -70,6 +72,6 @@ def test_the_check_counts_transitions_and_repeats_itself() -> None:
         ({"leader": "fixed"}, UnsupportedGameError, "FixedLeader"),
     ],
 )
-def test_bad_input_is_named(arguments: dict[str, object], error: type[Exception], named: str) -> None:
+def test_bad_input_is_named(arguments: dict[str, Any], error: type[Exception], named: str) -> None:
     with pytest.raises(error, match=named):
-        sg.gradient_check(sg.make("discrete_toy-v0"), **{"leader": "bchg", **arguments})  # type: ignore[arg-type]
+        sg.gradient_check(sg.make("discrete_toy-v0"), **cast(Any, {"leader": "bchg", **arguments}))

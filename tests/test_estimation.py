@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +18,7 @@ from stackelberg_games.tabular import TabularGame
 from stackelberg_games.trajectories import Trajectories
 
 
-def setting(episodes: int, seed: int = 2, **settings: object) -> tuple[TabularGame, sg.TabularPolicy, Trajectories, float]:
+def setting(episodes: int, seed: int = 2, **settings: Any) -> tuple[TabularGame, sg.TabularPolicy, Trajectories, float]:
     game = sg.make("random_game-v0", states=4, leader_actions=2, follower_actions=2, **settings)
     assert isinstance(game, TabularGame)
     logits = np.random.default_rng(1).normal(size=(4, 2))
@@ -32,7 +34,7 @@ def estimated(game: TabularGame, policy: sg.TabularPolicy, batch: Trajectories, 
         return estimator.tables(policy.probabilities().numpy(), temperature)
 
 
-def squared_errors(episodes: int, seed: int, **settings: object) -> list[float]:
+def squared_errors(episodes: int, seed: int, **settings: Any) -> list[float]:
     """Mean squared errors of AL, B, AF and g, weighted by how often their cells are met."""
     game, policy, batch, temperature = setting(episodes, seed, **settings)
     exact, found = exact_critics(game, policy, temperature), estimated(game, policy, batch, temperature)

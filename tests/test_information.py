@@ -59,7 +59,9 @@ def game_for(leader: Leader) -> TabularGame:
     return game
 
 
-@pytest.mark.parametrize("leader_id", ["bchg", "policy_gradient", "bi_actor_critic", "evolution_strategies", "random_search", "fixed"])
+@pytest.mark.parametrize(
+    "leader_id", ["bchg", "policy_gradient", "bi_actor_critic", "evolution_strategies", "random_search", "fixed"]
+)
 def test_decentralised_leaders_hold_no_follower_no_game_and_none_of_their_tables(leader_id: str) -> None:
     leader = sg.make_leader(leader_id)
     assert leader.information <= Information.TRAJECTORIES
@@ -163,7 +165,5 @@ def test_grant_is_monotone_in_the_class() -> None:
     policy = TabularResponse.uniform(game)
     batch = sg.rollout(game, sg.TabularPolicy(game), policy, episodes=2)
     for level in (Information.RETURNS, Information.TRAJECTORIES, Information.FOLLOWER_POLICY):
-        evidence = grant(
-            level, batch, game=game, follower_policy=policy, follower_values=None, follower_rewards=True
-        )
+        evidence = grant(level, batch, game=game, follower_policy=policy, follower_values=None, follower_rewards=True)
         assert sum(value is not None for value in vars(evidence).values()) == 1 + level

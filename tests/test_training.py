@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import signal
@@ -10,13 +12,14 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 import stackelberg_games as sg
-from stackelberg_games.errors import CheckpointError, InvalidArgumentError, StackelbergError
+from stackelberg_games.errors import CheckpointError, InformationError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.leader import Leader
 
 PAIRS = [
@@ -34,7 +37,7 @@ class Killed(Exception):
     pass
 
 
-def kill_at(iteration: int) -> sg.training.Callback:  # type: ignore[name-defined]
+def kill_at(iteration: int) -> sg.training.Callback:
     def callback(record: Mapping[str, float], leader: Leader) -> None:
         if record["iteration"] == iteration:
             raise Killed
@@ -48,11 +51,11 @@ def parameters(run: sg.Run) -> torch.Tensor:
 
 @pytest.mark.parametrize(("leader", "leader_settings", "follower", "follower_settings"), PAIRS)
 def test_a_killed_run_resumes_to_the_same_bits(
-    tmp_path: Path, leader: str, leader_settings: dict[str, object], follower: str, follower_settings: dict[str, object]
+    tmp_path: Path, leader: str, leader_settings: dict[str, Any], follower: str, follower_settings: dict[str, Any]
 ) -> None:
     game = sg.make("discrete_toy-v0", horizon=30)
 
-    def play(folder: Path, *callbacks: sg.training.Callback) -> sg.Run:  # type: ignore[name-defined]
+    def play(folder: Path, *callbacks: sg.training.Callback) -> sg.Run:
         return sg.train(
             game,
             sg.make_leader(leader, **leader_settings),
@@ -78,7 +81,9 @@ def test_a_run_killed_by_the_operating_system_resumes(tmp_path: Path) -> None:
         "'soft_value_iteration', iterations=100000, seed=1, checkpoint_every=5, directory=sys.argv[1])"
     )
     folder = tmp_path / "run"
-    with subprocess.Popen([sys.executable, "-c", script, str(folder)], env={**os.environ, "OMP_NUM_THREADS": "1"}) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(folder)], env={**os.environ, "OMP_NUM_THREADS": "1"}
+    ) as process:
         deadline = time.monotonic() + 120
         while not (folder / "checkpoint.bin").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -86,9 +91,9 @@ def test_a_run_killed_by_the_operating_system_resumes(tmp_path: Path) -> None:
     stored = len((folder / "history.jsonl").read_text().splitlines())
     assert stored >= 5
     game = sg.make("discrete_toy-v0", horizon=30)
-    arguments = {"iterations": stored + 20, "seed": 1, "checkpoint_every": 5}
-    resumed = sg.train(game, "bchg", "soft_value_iteration", directory=folder, **arguments)  # type: ignore[arg-type]
-    whole = sg.train(game, "bchg", "soft_value_iteration", **arguments)  # type: ignore[arg-type]
+    arguments: dict[str, Any] = {"iterations": stored + 20, "seed": 1, "checkpoint_every": 5}
+    resumed = sg.train(game, "bchg", "soft_value_iteration", directory=folder, **arguments)
+    whole = sg.train(game, "bchg", "soft_value_iteration", **arguments)
     assert resumed.history[-5:-1] == whole.history[-5:-1]
     assert torch.equal(parameters(resumed), parameters(whole))
 
@@ -121,14 +126,17 @@ def test_same_seed_same_numbers_and_other_seeds_differ() -> None:
 def test_play_does_not_reuse_the_episodes_of_the_matchs_own_seed() -> None:
     game = sg.make("random_game-v0", horizon=30)
     run = sg.train(game, "fixed", "random", iterations=1, episodes=20, seed=7)
-    response = sg.TabularResponse.uniform(game)  # type: ignore[arg-type]
+    assert isinstance(game, sg.TabularGame)
+    response = sg.TabularResponse.uniform(game)
     batch = sg.rollout(game, sg.TabularPolicy(game), response, episodes=20, seed=7)
     assert run.history[0]["leader_return"] != pytest.approx(batch.leader_returns(0.95).mean())
 
 
 def test_a_run_is_stored_and_loaded_without_its_game(tmp_path: Path) -> None:
     game = sg.make("discrete_toy-v0", horizon=30)
-    run = sg.train(game, sg.make_leader("bchg", hidden=(6, 5)), "soft_value_iteration", iterations=4, directory=tmp_path)
+    run = sg.train(
+        game, sg.make_leader("bchg", hidden=(6, 5)), "soft_value_iteration", iterations=4, directory=tmp_path
+    )
     loaded = sg.Run.load(tmp_path)
     assert loaded.history == run.history
     assert loaded.settings == run.settings
@@ -200,9 +208,9 @@ def test_an_unwritable_folder_is_a_clear_error(tmp_path: Path) -> None:
         ({"stages": 0}, "stages=0"),
     ],
 )
-def test_bad_arguments_are_named(arguments: dict[str, object], named: str) -> None:
+def test_bad_arguments_are_named(arguments: dict[str, Any], named: str) -> None:
     with pytest.raises(InvalidArgumentError, match=named):
-        sg.train(sg.make("discrete_toy-v0", horizon=5), "fixed", "random", **arguments)  # type: ignore[arg-type]
+        sg.train(sg.make("discrete_toy-v0", horizon=5), "fixed", "random", **arguments)
 
 
 def test_evaluation_does_not_change_what_is_learned() -> None:
@@ -216,13 +224,15 @@ def test_evaluation_does_not_change_what_is_learned() -> None:
 def test_the_recorded_value_is_the_exact_objective() -> None:
     game = sg.make("discrete_toy-v0")
     run = sg.train(game, "fixed", "soft_value_iteration", iterations=1)
-    exact = sg.exact.leader_objective(game, run.commitment, 0.05).item()  # type: ignore[arg-type]
+    exact = sg.exact.leader_objective(game, run.commitment, 0.05).item()
     assert run.history[0]["leader_value"] == pytest.approx(exact, abs=1e-12)
     assert run.history[0]["recommended_value"] == pytest.approx(exact, abs=1e-12)
 
 
 def test_settings_are_plain_json(tmp_path: Path) -> None:
-    sg.train(sg.make("matrix-v0", leader=np.eye(2), follower=np.eye(2)), "fixed", "random", iterations=1, directory=tmp_path)
+    sg.train(
+        sg.make("matrix-v0", leader=np.eye(2), follower=np.eye(2)), "fixed", "random", iterations=1, directory=tmp_path
+    )
     settings = json.loads((tmp_path / "settings.json").read_text())
     assert settings["game"]["spec"][1]["leader"] == [[1.0, 0.0], [0.0, 1.0]]
 
@@ -234,7 +244,9 @@ def test_tensorboard_receives_every_figure(tmp_path: Path) -> None:
     from stackelberg_games.tensorboard import TensorBoardWriter
 
     writer = TensorBoardWriter(tmp_path)
-    run = sg.train(sg.make("discrete_toy-v0", horizon=5), "bchg", "soft_value_iteration", iterations=3, callbacks=[writer])
+    run = sg.train(
+        sg.make("discrete_toy-v0", horizon=5), "bchg", "soft_value_iteration", iterations=3, callbacks=[writer]
+    )
     writer.close()
     events = EventAccumulator(str(tmp_path))
     events.Reload()
@@ -245,13 +257,9 @@ def test_tensorboard_receives_every_figure(tmp_path: Path) -> None:
 def test_every_leader_meets_every_follower_or_says_why_not() -> None:
     game = sg.make("discrete_toy-v0", horizon=20)
     trained = 0
-    for leader in sg.leaders():
-        for follower in sg.followers():
-            try:
-                run = sg.train(game, leader, follower, iterations=2, temperature=0.05)
-            except StackelbergError as error:
-                assert len(str(error)) > 20, (leader, follower)
-                continue
+    for leader, follower in itertools.product(sg.leaders(), sg.followers()):
+        with contextlib.suppress(UnsupportedGameError, InformationError):
+            run = sg.train(game, leader, follower, iterations=2, temperature=0.05)
             assert len(run.history) == 2
             assert np.isfinite(list(run.history[-1].values())).all()
             trained += 1

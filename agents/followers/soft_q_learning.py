@@ -103,7 +103,9 @@ class SoftQLearning(Follower):
 
     def __post_init__(self) -> None:
         if not (self.temperature > 0 and 0 < self.learning_rate <= 1 and 0 <= self.exploration <= 1):
-            raise InvalidArgumentError(f"{self}: expected temperature > 0, learning_rate in (0, 1], exploration in [0, 1]")
+            raise InvalidArgumentError(
+                f"{self}: expected temperature > 0, learning_rate in (0, 1], exploration in [0, 1]"
+            )
         if min(self.transitions, self.first_transitions) < 1:
             raise InvalidArgumentError(f"{self}: expected at least one transition")
 
