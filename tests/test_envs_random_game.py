@@ -1,0 +1,101 @@
+"""Random games: reproducible, of the shape asked for, configurable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import stackelberg_games as sg
+from stackelberg_games.envs import random_game_v0
+from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
+from stackelberg_games.tabular import Tables
+
+
+@pytest.mark.parametrize(("states", "branching"), [(1, 1), (2, 2), (9, 1), (30, 4)])
+def test_every_cell_has_the_successors_asked_for(states: int, branching: int) -> None:
+    game = random_game_v0.game(states, 2, 3, branching)
+    assert game.transition.shape == (states, 2, 3, states)
+    assert ((game.transition > 0).sum(axis=-1) == branching).all()
+    for rewards in (game.leader_reward, game.follower_reward):
+        assert rewards.min() >= 0.0
+        assert rewards.max() <= 1.0
+    assert not np.array_equal(game.leader_reward, game.follower_reward)
+
+
+def test_same_arguments_give_the_same_game_and_another_seed_another() -> None:
+    first, again, other = (random_game_v0.game(seed=seed, configuration_size=2) for seed in (1, 1, 2))
+    weights = torch.tensor([1.0, 2.0], dtype=torch.float64)
+    for name in Tables._fields:
+        assert np.array_equal(getattr(first, name), getattr(again, name))
+        assert not np.array_equal(getattr(first, name), getattr(other, name))
+        assert torch.equal(getattr(first.tables(weights), name), getattr(again.tables(weights), name))
+
+
+def test_successors_and_rewards_are_spread_evenly() -> None:
+    game = random_game_v0.game(40, 3, 3, 5, seed=3)
+    share = (game.transition > 0).mean(axis=(0, 1, 2))
+    error = np.sqrt(0.125 * 0.875 / 360)
+    assert np.abs(share - 0.125).max() < 5 * error
+    rewards = np.stack([game.leader_reward, game.follower_reward])
+    assert abs(rewards.mean() - 0.5) < 5 / np.sqrt(12 * rewards.size)
+
+
+def test_terminal_states_come_last_and_are_never_first() -> None:
+    game = random_game_v0.game(5, terminal_states=2)
+    assert game.terminal.tolist() == [False, False, False, True, True]
+    assert game.initial_distribution.tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0, 0])
+
+
+def test_zero_configuration_changes_nothing_and_others_keep_the_support() -> None:
+    game = random_game_v0.game(configuration_size=3)
+    plain = game.tables(torch.zeros(3, dtype=torch.float64))
+    for name in Tables._fields:
+        assert getattr(plain, name).numpy() == pytest.approx(getattr(game, name), abs=1e-15)
+    tilted = game.tables(torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64))
+    assert torch.equal(tilted.transition > 0, plain.transition > 0)
+    for name in Tables._fields:
+        assert not torch.allclose(getattr(tilted, name), getattr(plain, name))
+
+
+def test_rewards_are_linear_and_log_odds_are_linear_in_the_configuration() -> None:
+    game = random_game_v0.game(configuration_size=1)
+    at = [game.tables(torch.tensor([x], dtype=torch.float64)) for x in (0.0, 1.0, 2.0)]
+    for name in ("leader_reward", "follower_reward"):
+        first, second, third = (getattr(tables, name) for tables in at)
+        assert torch.allclose(third - second, second - first)
+    odds = [tables.transition[0, 0, 0][tables.transition[0, 0, 0] > 0].log().diff() for tables in at]
+    assert torch.allclose(odds[2] - odds[1], odds[1] - odds[0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"states": 0}, "states=0"),
+        ({"leader_actions": 0}, "leader_actions=0"),
+        ({"follower_actions": -1}, "follower_actions=-1"),
+        ({"branching": 0}, "branching=0"),
+        ({"branching": 6}, "branching=6"),
+        ({"terminal_states": 5}, "terminal_states=5"),
+        ({"terminal_states": -1}, "terminal_states=-1"),
+        ({"configuration_size": -1}, "-1"),
+        ({"horizon": 0}, "horizon=0"),
+        ({"leader_discount": 1.0}, "leader_discount=1.0"),
+    ],
+)
+def test_sizes_out_of_range_are_refused_by_value(settings: dict[str, Any], named: str) -> None:
+    with pytest.raises(InvalidGameError, match=named):
+        sg.make("random_game-v0", **settings)
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, True])
+def test_seeds_must_be_integers_in_range(seed: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"seed={seed!r}"):
+        sg.make("random_game-v0", seed=seed)
+
+
+def test_games_without_a_lever_cannot_be_configured() -> None:
+    with pytest.raises(InvalidGameError, match="cannot be configured"):
+        random_game_v0.game().tables(torch.zeros(1, dtype=torch.float64))
