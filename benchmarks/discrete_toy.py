@@ -34,7 +34,9 @@ def curve(leader: str, R: float, seed: int, iterations: int) -> tuple[list[float
     game = sg.make("discrete_toy-v0", R=R)
     run = sg.train(game, leader, "soft_value_iteration", iterations=iterations, seed=seed, progress=False)
     rows = [row for row in run.history if "recommended_value" in row]
-    return [row["transitions"] for row in rows], [row["recommended_value"] for row in rows]
+    transitions = [row["transitions"] for row in rows] + [run.history[-1]["transitions"]]
+    assert run.value is not None
+    return transitions, [row["recommended_value"] for row in rows] + [run.value]
 
 
 def study(seeds: int, iterations: int, workers: int) -> dict[float, dict[str, Any]]:

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from stackelberg_games.information import Evidence, Information
     from stackelberg_games.leader import GradientLeader, Leader
     from stackelberg_games.play import TabularResponse, rollout
+    from stackelberg_games.run import Run
     from stackelberg_games.tabular import Tables, TabularGame
-    from stackelberg_games.training import Run, train
+    from stackelberg_games.training import train
     from stackelberg_games.trajectories import Trajectories
 
 _LAZY = {
@@ -45,7 +46,7 @@ _LAZY = {
     "Leader": "leader",
     "LeaderView": "game",
     "MLPPolicy": "commitment",
-    "Run": "training",
+    "Run": "run",
     "TabularGame": "tabular",
     "TabularPolicy": "commitment",
     "TabularResponse": "play",

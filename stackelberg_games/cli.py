@@ -14,7 +14,7 @@ from stackelberg_games.registry import Kind, factory, ids
 
 if TYPE_CHECKING:
     from stackelberg_games.experiment import Experiment
-    from stackelberg_games.training import Run
+    from stackelberg_games.run import Run
 
 
 class _Group(click.Group):
@@ -180,7 +180,7 @@ def _report(experiment: Experiment, runs: dict[int, Run], out: Path | None) -> N
     finals = []
     for seed, run in runs.items():
         last = run.history[-1]
-        value = last.get("recommended_value", last.get("leader_value", last["leader_return"]))
+        value = last["leader_return"] if run.value is None else run.value
         finals.append(value)
         click.echo(f"seed {seed}: leader value {value:.4f} after {int(last['transitions']):,} transitions")
     name = experiment.sections["leader"]["id"]

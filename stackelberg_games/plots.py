@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stackelberg_games.training import Run
+from stackelberg_games.run import Run
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 

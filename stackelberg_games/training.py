@@ -16,7 +16,7 @@ import torch
 
 from stackelberg_games import checkpoint
 from stackelberg_games._version import __version__
-from stackelberg_games.commitment import Commitment, restore
+from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import CheckpointError, InvalidArgumentError, SolverError, UnsupportedGameError
 from stackelberg_games.follower import Answer, Follower
 from stackelberg_games.game import Game
@@ -26,63 +26,21 @@ from stackelberg_games.objective import best_response, leader_objective, leader_
 from stackelberg_games.play import TabularResponse, rollout
 from stackelberg_games.randomness import check_seed, generator
 from stackelberg_games.registry import make_follower, make_leader
+from stackelberg_games.run import (
+    HISTORY,
+    SETTINGS,
+    STATE,
+    Record,
+    Run,
+    read_history,
+    read_settings,
+    write_history,
+    write_settings,
+)
 from stackelberg_games.tabular import TabularGame
 from stackelberg_games.trajectories import Trajectories
 
-Record = dict[str, float]
 Callback = Callable[[Mapping[str, float], Leader], None]
-
-SETTINGS, HISTORY, STATE, RESULT = "settings.json", "history.jsonl", "checkpoint.bin", "commitment.bin"
-
-
-@dataclass
-class Run:
-    """What a match of one leader against one follower left behind.
-
-    Attributes:
-        settings: game, leader, follower, loop and version, as stored with the run.
-        history: one record for each iteration: ``iteration``, ``transitions`` (cumulative),
-            ``follower_transitions`` (the follower's own, cumulative), ``leader_return`` and
-            ``follower_return`` (discounted batch means), figures of the leader, and, where
-            evaluated, ``leader_value`` (exact, of what was played) and ``recommended_value``
-            (exact, of the recommendation against the follower's optimal response).
-        commitment: the leader's recommendation.
-    """
-
-    settings: dict[str, Any]
-    history: list[Record] = field(repr=False)
-    commitment: Commitment
-
-    def column(self, name: str) -> tuple[list[int], list[float]]:
-        """Iterations at which a figure was recorded, and its values."""
-        rows = [(int(row["iteration"]), row[name]) for row in self.history if name in row]
-        return [row[0] for row in rows], [row[1] for row in rows]
-
-    def save(self, directory: str | Path) -> None:
-        """Store settings, history and commitment; each file is replaced in one step."""
-        folder = Path(directory)
-        _write_settings(folder, self.settings)
-        _write_history(folder, self.history)
-        stored = {"description": self.commitment.describe(), "state": dict(self.commitment.state_dict())}
-        checkpoint.save(folder / RESULT, stored)
-
-    @classmethod
-    def load(cls, directory: str | Path, commitment: Commitment | None = None) -> Run:
-        """Read a finished run; no code is executed.
-
-        Args:
-            directory: where it was stored.
-            commitment: an object of the stored class to load into; needed only for classes that
-                are not this package's own.
-
-        Raises:
-            CheckpointError: a file is missing, truncated or altered.
-        """
-        folder = Path(directory)
-        stored = checkpoint.load(folder / RESULT)
-        target = restore(stored["description"]) if commitment is None else commitment
-        target.load_state_dict(stored["state"])
-        return cls(_read_settings(folder), _read_history(folder), target)
 
 
 def train(
@@ -132,13 +90,10 @@ def train(
         InvalidArgumentError, InformationError, UnsupportedGameError: before anything is played.
         CheckpointError: ``directory`` holds another run or a damaged one.
     """
-    least_values = {"iterations": 1, "episodes": 1, "evaluate_every": 0, "checkpoint_every": 1}
-    for (name, least), value in zip(
-        least_values.items(), (iterations, episodes, evaluate_every, checkpoint_every), strict=True
-    ):
-        if value < least:
-            raise InvalidArgumentError(f"{name}={value!r}: expected an integer >= {least}")
-    match = _Match(
+    _check_counts(iterations=iterations, episodes=episodes, checkpoint_every=checkpoint_every)
+    if evaluate_every:
+        _check_counts(evaluate_every=evaluate_every)
+    match = _Loop(
         game,
         make_leader(leader) if isinstance(leader, str) else leader,
         make_follower(follower) if isinstance(follower, str) else follower,
@@ -148,9 +103,7 @@ def train(
         evaluate_every,
     )
     if not match.affords(budget):
-        raise InvalidArgumentError(
-            f"budget={budget!r}: expected at least one batch of {episodes} episodes, each up to {stages or game.stages()} stages"
-        )
+        raise InvalidArgumentError(f"budget={budget!r}: less than one batch of {episodes} episodes can take")
     match.begin(commitment, temperature)
     settings = match.settings(temperature)
     folder = None if directory is None else Path(directory)
@@ -158,20 +111,27 @@ def train(
         match.resume(folder, settings)
     with _bar(iterations, progress) as advance:
         while match.iteration < iterations and match.affords(budget):
-            record = match.play(last=match.iteration == iterations - 1)
+            record = match.play()
             for callback in callbacks:
                 callback(record, match.leader)
             advance(match.iteration, record)
-            if folder is not None and (match.iteration % checkpoint_every == 0 or match.iteration == iterations):
+            if folder is not None and match.iteration % checkpoint_every == 0:
                 match.store(folder)
-    run = Run(settings, match.history, match.leader.recommendation)
+    run = Run(settings, match.history, match.leader.recommendation, match.recommended_value())
     if folder is not None:
+        match.store(folder)
         run.save(folder)
     return run
 
 
+def _check_counts(**counts: int) -> None:
+    for name, value in counts.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+            raise InvalidArgumentError(f"{name}={value!r}: expected an integer >= 1")
+
+
 @dataclass
-class _Match:
+class _Loop:
     """One leader, one follower, one game, one seed, and how far it has come."""
 
     game: Game
@@ -201,7 +161,7 @@ class _Match:
         # Play has a seed of its own, so that evaluating with the match's seed meets new episodes.
         self.play_seed = int(generator(self.seed, 1).integers(2**62))
 
-    def play(self, last: bool) -> Record:
+    def play(self) -> Record:
         """One iteration; the record is complete before the leader learns."""
         answer = self.follower.respond(self.game, self.leader.commitment)
         batch = rollout(
@@ -214,7 +174,7 @@ class _Match:
             stages=self.stages,
         )
         record = self._record(batch, answer)
-        if self.evaluate_every and (last or self.iteration % self.evaluate_every == 0):
+        if self.evaluate_every and self.iteration % self.evaluate_every == 0:
             record |= self._evaluate(answer)
         evidence = grant(
             self.leader.information,
@@ -241,24 +201,23 @@ class _Match:
         }
 
     def _evaluate(self, answer: Answer) -> Record:
-        if not isinstance(self.game, TabularGame) or not isinstance(answer.policy, TabularResponse):
-            return self._evaluate_closed_form()
-        values = {"leader_value": leader_value(self.game, self.leader.commitment, answer.policy.probabilities)}
-        temperature = self.follower.declared_temperature
-        if temperature is not None:
-            recommendation = self.leader.recommendation
-            optimal = best_response(self.game, recommendation, temperature).policy
-            values["recommended_value"] = leader_value(self.game, recommendation, optimal)
-        return values
+        values = {}
+        if isinstance(self.game, TabularGame) and isinstance(answer.policy, TabularResponse):
+            values["leader_value"] = leader_value(self.game, self.leader.commitment, answer.policy.probabilities)
+        optimal = self.recommended_value()
+        return values if optimal is None else {**values, "recommended_value": optimal}
 
-    def _evaluate_closed_form(self) -> Record:
-        temperature = self.follower.declared_temperature
+    def recommended_value(self) -> float | None:
+        """Exact value of the recommendation against the optimal response, where both are known."""
+        temperature, recommendation = self.follower.declared_temperature, self.leader.recommendation
         if temperature is None:
-            return {}
+            return None
+        if isinstance(self.game, TabularGame):
+            optimal = best_response(self.game, recommendation, temperature).policy
+            return leader_value(self.game, recommendation, optimal)
         with torch.no_grad(), suppress(UnsupportedGameError, SolverError):
-            recommended = leader_objective(self.game, self.leader.recommendation, temperature)
-            return {"recommended_value": float(recommended)}
-        return {}
+            return float(leader_objective(self.game, recommendation, temperature))
+        return None
 
     def settings(self, temperature: float | None) -> dict[str, Any]:
         """What identifies the match, for its folder and for reports."""
@@ -282,7 +241,7 @@ class _Match:
 
     def store(self, folder: Path) -> None:
         """Write history, then state; the state says how much of the history counts."""
-        _write_history(folder, self.history)
+        write_history(folder, self.history)
         state = {
             "iteration": self.iteration,
             "transitions": self.transitions,
@@ -295,9 +254,9 @@ class _Match:
     def resume(self, folder: Path, settings: dict[str, Any]) -> None:
         """Continue from a folder, or claim an empty one."""
         if not (folder / SETTINGS).exists():
-            _write_settings(folder, settings)
+            write_settings(folder, settings)
             return
-        stored = _read_settings(folder)
+        stored = read_settings(folder)
         different = [key for key in settings if stored.get(key) != settings[key]]
         if different:
             raise CheckpointError(
@@ -306,7 +265,7 @@ class _Match:
         if not (folder / STATE).exists():
             return
         state = checkpoint.load(folder / STATE)
-        self.history = _read_history(folder)[: state["iteration"]]
+        self.history = read_history(folder)[: state["iteration"]]
         if len(self.history) < state["iteration"]:
             raise CheckpointError(
                 f"{folder / HISTORY} is truncated: {len(self.history)} of {state['iteration']} records"
@@ -328,30 +287,6 @@ def _digest(state: Mapping[str, Any]) -> str:
         text.update(name.encode())
         text.update(tensor.detach().numpy().tobytes())
     return text.hexdigest()
-
-
-def _write_settings(folder: Path, settings: dict[str, Any]) -> None:
-    checkpoint.write_atomically(folder / SETTINGS, json.dumps(settings, indent=2).encode())
-
-
-def _write_history(folder: Path, history: list[Record]) -> None:
-    lines = "".join(json.dumps(record) + "\n" for record in history)
-    checkpoint.write_atomically(folder / HISTORY, lines.encode())
-
-
-def _read_settings(folder: Path) -> dict[str, Any]:
-    try:
-        settings: dict[str, Any] = json.loads((folder / SETTINGS).read_text())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"cannot read {folder / SETTINGS}: {error}") from error
-    return settings
-
-
-def _read_history(folder: Path) -> list[Record]:
-    try:
-        return [json.loads(line) for line in (folder / HISTORY).read_text().splitlines()]
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"cannot read {folder / HISTORY}: {error}") from error
 
 
 @contextmanager

@@ -63,7 +63,9 @@ class Trajectories:
                 raise InvalidArgumentError(f"{name} has shape {array.shape}: expected {shape}")
             if name.endswith("rewards") and not np.isfinite(array).all():
                 raise InvalidArgumentError(f"{name} holds a value that is not finite")
-            array.setflags(write=False)
+            frozen = array.view()  # the caller's own array stays as it is
+            frozen.setflags(write=False)
+            object.__setattr__(self, name, frozen)
         wrong = np.flatnonzero((self.lengths < 1) | (self.lengths > stages))
         if wrong.size:
             raise InvalidArgumentError(f"lengths[{wrong[0]}] is {self.lengths[wrong[0]]}: expected 1 to {stages}")

@@ -100,20 +100,21 @@ def test_a_run_killed_by_the_operating_system_resumes(tmp_path: Path) -> None:
 
 def test_a_finished_run_is_extended_and_not_repeated(tmp_path: Path) -> None:
     game = sg.make("discrete_toy-v0", horizon=30)
-    sg.train(game, "bchg", "soft_value_iteration", iterations=10, evaluate_every=1, directory=tmp_path / "run")
+    sg.train(game, "bchg", "soft_value_iteration", iterations=10, evaluate_every=7, directory=tmp_path / "run")
     seen: list[float] = []
     longer = sg.train(
         game,
         "bchg",
         "soft_value_iteration",
         iterations=15,
-        evaluate_every=1,
+        evaluate_every=7,
         directory=tmp_path / "run",
         callbacks=[lambda record, leader: seen.append(record["iteration"])],
     )
     assert seen == [10, 11, 12, 13, 14]
-    whole = sg.train(game, "bchg", "soft_value_iteration", iterations=15, evaluate_every=1)
+    whole = sg.train(game, "bchg", "soft_value_iteration", iterations=15, evaluate_every=7)
     assert longer.history == whole.history
+    assert longer.value == whole.value
 
 
 def test_same_seed_same_numbers_and_other_seeds_differ() -> None:
@@ -140,6 +141,7 @@ def test_a_run_is_stored_and_loaded_without_its_game(tmp_path: Path) -> None:
     loaded = sg.Run.load(tmp_path)
     assert loaded.history == run.history
     assert loaded.settings == run.settings
+    assert loaded.value == run.value
     assert torch.equal(parameters(loaded), parameters(run))
     assert loaded.settings["game"]["spec"] == ["discrete_toy-v0", {"horizon": 30}]
 
@@ -227,6 +229,27 @@ def test_the_recorded_value_is_the_exact_objective() -> None:
     exact = sg.exact.leader_objective(game, run.commitment, 0.05).item()
     assert run.history[0]["leader_value"] == pytest.approx(exact, abs=1e-12)
     assert run.history[0]["recommended_value"] == pytest.approx(exact, abs=1e-12)
+    assert run.value == pytest.approx(exact, abs=1e-12)
+
+
+def test_the_value_of_a_run_is_that_of_its_final_commitment() -> None:
+    game = sg.make("discrete_toy-v0")
+    assert isinstance(game, sg.TabularGame)
+    run = sg.train(game, "bchg", "soft_value_iteration", iterations=30)
+    exact = sg.exact.leader_objective(game, run.commitment, 0.05).item()
+    assert run.value == pytest.approx(exact, abs=1e-9)
+    assert run.value != pytest.approx(run.column("recommended_value")[1][-1], abs=1e-6)
+
+
+def test_a_budget_ends_the_run_and_what_it_reached_is_kept(tmp_path: Path) -> None:
+    game = sg.make("discrete_toy-v0", horizon=10)
+    run = sg.train(game, "bchg", "soft_value_iteration", budget=100, directory=tmp_path)
+    assert [row["transitions"] for row in run.history] == [30, 60, 90]
+    assert len((tmp_path / "history.jsonl").read_text().splitlines()) == 3
+    longer = sg.train(game, "bchg", "soft_value_iteration", budget=200, directory=tmp_path)
+    assert longer.history == sg.train(game, "bchg", "soft_value_iteration", budget=200).history
+    with pytest.raises(InvalidArgumentError, match="budget=29"):
+        sg.train(game, "bchg", "soft_value_iteration", budget=29)
 
 
 def test_settings_are_plain_json(tmp_path: Path) -> None:
