@@ -85,14 +85,11 @@ def line_chart(lines: Sequence[Line], levels: Sequence[Level] = (), *, x_label: 
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A number as readers like it: four digits, thousands separated, a true minus sign."""
+    """A number as readers like it: significant digits, at most three places, a true minus sign."""
     if value is None or np.isnan(value):
         return "–"
-    text = f"{value:,.0f}" if abs(value) >= 10 ** (digits - 1) else f"{value:.{digits - 1}g}"
-    if abs(value) < 10 ** (digits - 1):
-        places = max(0, digits - 1 - int(np.floor(np.log10(max(abs(value), 0.1)))) - 1)
-        text = f"{value:.{places}f}"
-    return text.replace("-", "\u2212") if float(text.replace(",", "")) != 0 else text.lstrip("-")
+    size = int(np.floor(np.log10(max(abs(value), 0.1))))
+    return _signed(f"{value:,.{min(3, max(0, digits - 1 - size))}f}")
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -154,8 +151,13 @@ def _series(line: Line, x: _Scale, y: _Scale) -> list[str]:
 
 def _tick(value: float) -> str:
     if abs(value) >= 1e6:
-        return f"{value / 1e6:g}M".replace("-", "\u2212")
-    return (f"{value / 1e3:g}k" if abs(value) >= 1e4 else f"{value:g}").replace("-", "\u2212")
+        return _signed(f"{value / 1e6:g}M")
+    return _signed(f"{value / 1e3:g}k" if abs(value) >= 1e4 else f"{value:g}")
+
+
+def _signed(text: str) -> str:
+    """A true minus sign, and none before zero."""
+    return text.replace("-", "\u2212") if text.strip("-0.,") else text.lstrip("-")
 
 
 def _short(values: FloatArray) -> list[float | None]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stackelberg_games._version import __version__
+from stackelberg_games.cli_tournament import report, tournament
 from stackelberg_games.errors import InvalidArgumentError, StackelbergError
 from stackelberg_games.registry import Kind, factory, ids
 
@@ -237,6 +238,10 @@ def gradcheck(
     built = _experiment(file, game, leader, follower, changes).build()
     report = gradient_check(*built, batches=batches, episodes=episodes, warmup=warmup, seed=seed)
     click.echo(str(report))
+
+
+main.add_command(tournament)
+main.add_command(report)
 
 
 if __name__ == "__main__":

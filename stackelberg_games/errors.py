@@ -59,6 +59,22 @@ class StoreError(StackelbergError):
     """A store of results cannot be opened, read or written, or another run is writing to it."""
 
 
+class ConformanceError(StackelbergError, AssertionError):
+    """A game breaks a rule that players and learners rely on.
+
+    Args:
+        problem: what was seen.
+        remedy: how to mend it.
+    """
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        self.problem, self.remedy = problem, remedy
+        super().__init__(f"{problem}; {remedy}" if remedy else problem)
+
+    def __reduce__(self) -> tuple[type[ConformanceError], tuple[str, str]]:
+        return (ConformanceError, (self.problem, self.remedy))
+
+
 class MissingExtraError(StackelbergError, ImportError):
     """An optional dependency is not installed."""
 
