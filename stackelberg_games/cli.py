@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stackelberg_games._version import __version__
+from stackelberg_games.cli_check import check
 from stackelberg_games.cli_tournament import report, tournament
 from stackelberg_games.errors import InvalidArgumentError, StackelbergError
 from stackelberg_games.registry import Kind, factory, ids
@@ -240,6 +241,7 @@ def gradcheck(
     click.echo(str(report))
 
 
+main.add_command(check)
 main.add_command(tournament)
 main.add_command(report)
 

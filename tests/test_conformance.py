@@ -1,0 +1,201 @@
+"""The battery catches the mistakes that authors make, by the check that is named after them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import stackelberg_games as sg
+from stackelberg_games.conformance import CHECKS, Report, check_game
+from stackelberg_games.envs import discrete_toy_v0, random_game_v0
+from stackelberg_games.errors import ConformanceError, InvalidArgumentError
+from stackelberg_games.game import Game, Step
+from stackelberg_games.tabular import TabularGame
+from tests.face_checks import Drift
+from tests.mistakes import MISTAKES, BlindFollower, OtherAgents, PlaysAnything, RefusesNumpyIntegers, SharedInfos
+from tests.plain_env import Ferry, wrapped
+
+
+def report_on(mistake: type[Ferry], **settings: Any) -> Report:
+    def factory(**arguments: Any) -> Any:
+        made = mistake(**arguments)
+        return made if mistake is PlaysAnything else wrapped(made)
+
+    return check_game(factory, **settings)
+
+
+def failures(report: Report) -> dict[str, str]:
+    return {outcome.name: f"{outcome.detail}; {outcome.remedy}" for outcome in report.failed}
+
+
+def test_a_correct_environment_passes() -> None:
+    report = report_on(Ferry)
+    assert failures(report) == {}
+    assert {outcome.name for outcome in report.skipped} == {
+        "masked_play",
+        "parallel_faces",
+        "every_face_plays_the_same_episodes",
+        "batches_do_not_matter",
+        "steps_follow_the_model",
+    }
+    assert all(outcome.detail for outcome in report.skipped)
+
+
+def test_the_study_has_25_mistakes() -> None:
+    assert list(MISTAKES).index(SharedInfos) == 24
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.__name__)
+def test_every_mistake_is_caught_by_its_check(mistake: type[Ferry]) -> None:
+    report = report_on(mistake)
+    assert not report.ok
+    found = failures(report)
+    assert MISTAKES[mistake] in found, found
+    assert len(found[MISTAKES[mistake]]) > 20
+
+
+def test_a_blind_follower_is_a_property_that_can_be_declared() -> None:
+    assert failures(report_on(BlindFollower, follower_sees_action=False)) == {}
+    assert set(failures(report_on(Ferry, follower_sees_action=False))) == {"follower_sees_the_move"}
+
+
+def test_without_the_two_agents_nothing_else_is_tried() -> None:
+    report = report_on(OtherAgents)
+    assert set(failures(report)) == {"agents"}
+    assert len(report.skipped) == len(CHECKS) - 1
+
+
+def test_crashes_are_failures_that_say_where() -> None:
+    found = failures(report_on(RefusesNumpyIntegers))
+    assert "TypeError: expected an int" in found["api_of_env"]
+    assert "mistakes.py:" in found["api_of_env"]
+
+
+@pytest.mark.parametrize("game_id", sg.games())
+def test_every_registered_game_passes(game_id: str) -> None:
+    report = check_game(lambda: sg.make(game_id))
+    report.require()
+    assert len(report.passed) > 17
+
+
+@pytest.mark.parametrize(
+    "game",
+    [
+        lambda: random_game_v0.game(5, horizon=6, terminal_states=1, seed=2),
+        lambda: random_game_v0.game(4, 3, 2, horizon=20, follower_sees_action=False),
+        Drift,
+        lambda: Drift(9, follower_sees_action=False),
+    ],
+    ids=["terminal", "blind", "continuous", "continuous blind"],
+)
+def test_every_kind_of_game_passes(game: Callable[[], Game]) -> None:
+    check_game(game).require()
+
+
+class SeesItsBatch(Drift):
+    def step(self, states: Any, leader_actions: Any, follower_actions: Any, streams: Any, stage: int) -> Step:
+        return super().step(states - states.mean(axis=0), leader_actions, follower_actions, streams, stage)
+
+
+class WritesIntoItsStates(Drift):
+    def step(self, states: Any, leader_actions: Any, follower_actions: Any, streams: Any, stage: int) -> Step:
+        step = super().step(states, leader_actions, follower_actions, streams, stage)
+        states[...] = step.states
+        return step
+
+
+class CountsItsSteps(Drift):
+    count = 0
+
+    def step(self, states: Any, leader_actions: Any, follower_actions: Any, streams: Any, stage: int) -> Step:
+        self.count += 1
+        step = super().step(states, leader_actions, follower_actions, streams, stage)
+        return step._replace(leader_rewards=step.leader_rewards + self.count)
+
+
+class DrawsFromElsewhere(Drift):
+    def initial(self, streams: Any) -> Any:
+        return np.random.default_rng().random((len(streams.episodes), 2), dtype=np.float32)
+
+
+class HidesTheMove(Drift):
+    def env(self, render_mode: str | None = None) -> Any:
+        return Drift(self.horizon, follower_sees_action=False).env(render_mode)
+
+
+class Toy(TabularGame):
+    """A random game whose steps a subclass replaces."""
+
+    def __init__(self) -> None:
+        made = random_game_v0.game(5, horizon=20, seed=1)
+        arrays = made.transition, made.leader_reward, made.follower_reward, made.initial_distribution
+        super().__init__(*arrays, 0.9, 0.9, 20, name="toy-v0")
+
+
+class DrawsAnotherState(Toy):
+    def step(self, states: Any, leader_actions: Any, follower_actions: Any, streams: Any, stage: int) -> Step:
+        return super().step(states, leader_actions * 0, follower_actions, streams, stage)
+
+
+class PaysSomethingElse(Toy):
+    def step(self, states: Any, leader_actions: Any, follower_actions: Any, streams: Any, stage: int) -> Step:
+        step = super().step(states, leader_actions, follower_actions, streams, stage)
+        return step._replace(leader_rewards=step.leader_rewards + 1e-3)
+
+
+class StartsAnywhere(Toy):
+    def initial(self, streams: Any) -> Any:
+        return super().initial(streams) * 0
+
+
+@pytest.mark.parametrize(
+    ("mistake", "check"),
+    [
+        (SeesItsBatch, "batches_do_not_matter"),
+        (WritesIntoItsStates, "batches_do_not_matter"),
+        (CountsItsSteps, "every_face_plays_the_same_episodes"),
+        (DrawsFromElsewhere, "same_seed_same_episode"),
+        (HidesTheMove, "follower_sees_the_move"),
+        (DrawsAnotherState, "steps_follow_the_model"),
+        (PaysSomethingElse, "steps_follow_the_model"),
+        (StartsAnywhere, "steps_follow_the_model"),
+    ],
+)
+def test_mistakes_in_the_rules_of_a_game_are_caught(mistake: type[Game], check: str) -> None:
+    assert check in failures(check_game(mistake))
+
+
+def test_correct_rules_written_as_a_subclass_pass() -> None:
+    check_game(Toy).require()
+
+
+def test_a_report_names_what_is_wrong_and_how_to_mend_it() -> None:
+    report = report_on(BlindFollower)
+    with pytest.raises(
+        ConformanceError, match=r"follower_sees_the_move: follower_0 observes .*\n.*-> put the leader's"
+    ):
+        report.require()
+    lines = str(report).splitlines()
+    assert lines[-1] == "19 passed, 1 failed, 5 skipped"
+    assert any(line.startswith("failed   follower_sees_the_move: follower_0 observes") for line in lines)
+
+
+def test_a_game_may_be_given_itself() -> None:
+    assert check_game(discrete_toy_v0.game(horizon=5)).ok
+
+
+@pytest.mark.parametrize("wrong", [lambda: 3, "discrete_toy-v0", wrapped(Ferry())])
+def test_other_things_are_refused(wrong: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="expected a factory"):
+        check_game(wrong)
+
+
+def test_checks_can_be_left_out_by_name() -> None:
+    report = report_on(BlindFollower, skip=["follower_sees_the_move"])
+    assert report.ok
+    assert [o.detail for o in report.skipped if o.name == "follower_sees_the_move"] == ["by request"]
+    with pytest.raises(InvalidArgumentError, match="no check is called 'nonsense'"):
+        check_game(Ferry, skip=["nonsense"])
