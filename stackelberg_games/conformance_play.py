@@ -6,6 +6,7 @@ import copy
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -58,6 +59,11 @@ class Subject:
         declared = getattr(made.unwrapped, "metadata", None) or {}
         sees = declared.get("follower_sees_action", True) if follower_sees_action is None else follower_sees_action
         return cls(factory, None, bool(sees))
+
+    @cached_property
+    def both_agents(self) -> bool:
+        """Whether the environment has a leader and a follower, and nobody else."""
+        return sorted(getattr(self.raw_env(), "possible_agents", ())) == sorted((LEADER, FOLLOWER))
 
     def env(self, **settings: Any) -> Env:
         """The environment as users get it, with wrappers."""
