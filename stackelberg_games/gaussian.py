@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.game import FloatArray, Game, LeaderView
-from stackelberg_games.randomness import Lane, Streams
+from stackelberg_games.randomness import Lane, Streams, generator
 
 Sized = Game | LeaderView | tuple[int, int]
 """A game with flat Box spaces, the view of one, or its numbers of state and leader coordinates."""
@@ -158,3 +158,10 @@ class LinearGaussianResponse:
         """Replies, float64 ``[N, m]``."""
         noise = streams.normal(Lane.FOLLOWER, stage, len(self.state_gain))
         return self.mean(states, leader_actions) + noise @ self.factor.T
+
+
+def random_gain(view: LeaderView, seed: int, std: float = 1e-3) -> LinearGaussianPolicy:
+    """A linear-Gaussian commitment with standard normal gains, as the experiments of BC-HG start."""
+    states, actions, _ = box_sizes(view)
+    gain = generator(seed, 4).normal(size=(actions, states))
+    return LinearGaussianPolicy((states, actions), gain, std)

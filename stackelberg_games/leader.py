@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+import gymnasium
 import torch
 from torch import Tensor
 
 from stackelberg_games.commitment import Commitment, MLPPolicy, TabularPolicy
 from stackelberg_games.errors import InformationError, InvalidArgumentError
 from stackelberg_games.game import LeaderView
+from stackelberg_games.gaussian import random_gain
 from stackelberg_games.information import Evidence, Information
 
 
@@ -54,7 +56,13 @@ class Leader(ABC):
         self.commitment = self.first_commitment(view, seed) if commitment is None else commitment
 
     def first_commitment(self, view: LeaderView, seed: int) -> Commitment:
-        """The commitment of the first episode: the uniform policy as a table, or the game's configuration."""
+        """The commitment of the first episode.
+
+        The uniform policy as a table, the game's configuration, or, where the states are vectors, a
+        linear-Gaussian policy with standard normal gains.
+        """
+        if isinstance(view.state_space, gymnasium.spaces.Box) and view.lever is None:
+            return random_gain(view, seed)
         return TabularPolicy(view) if view.lever is None else view.lever.commitment(seed)
 
     @abstractmethod

@@ -6,6 +6,7 @@ The mathematics is in ``riccati``, the leader's rewards are in ``moments``.
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -349,6 +350,7 @@ def _check_definite(name: str, matrix: FloatArray, bound: float) -> None:
         raise InvalidGameError(f"{name} must be symmetric and {kind}; its smallest eigenvalue is {lowest:.4g}")
 
 
+@cache
 def _line(size: int, dtype: Any) -> gymnasium.spaces.Box:
     return gymnasium.spaces.Box(-np.inf, np.inf, (size,), dtype)
 

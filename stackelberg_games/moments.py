@@ -88,8 +88,10 @@ class Bump(StateReward):
         precision = torch.from_numpy(self.precision)
         spread = torch.eye(len(self.target), dtype=torch.float64) + covariance @ precision
         distance = mean - torch.from_numpy(self.target)
-        solved = torch.linalg.solve(spread, distance.unsqueeze(-1)).squeeze(-1)
-        exponent = ((distance @ precision) * solved).sum(dim=-1)
+        weight = precision @ torch.linalg.inv(spread)
+        along = distance.unbind(dim=-1)  # coordinate by coordinate: this is a hot path
+        turned = [sum(weight[..., i, j] * part for j, part in enumerate(along)) for i in range(len(along))]
+        exponent = sum(part * other for part, other in zip(along, turned, strict=True))
         value: Tensor = self.scale * torch.exp(-0.5 * exponent) / torch.linalg.det(spread).sqrt()
         return value
 
@@ -97,6 +99,39 @@ class Bump(StateReward):
         """See ``StateReward.check``."""
         if self.target.shape != (size,) or self.precision.shape != (size, size):
             raise InvalidGameError(f"the reward has {self.target.size} coordinates, the states have {size}")
+
+
+@dataclass(frozen=True)
+class Quadratic(StateReward):
+    """r(x) = c + h'x - x'H x / 2, with H symmetric.
+
+    Args:
+        constant: c.
+        slope: h, ``[n]``.
+        curvature: H, ``[n, n]``.
+    """
+
+    constant: float
+    slope: FloatArray
+    curvature: FloatArray
+
+    def value(self, states: Any) -> FloatArray:
+        """See the class."""
+        states = np.asarray(states, dtype=np.float64)
+        bent = np.einsum("...i,...i->...", states @ self.curvature, states)
+        return np.asarray(self.constant + states @ self.slope - 0.5 * bent)
+
+    def expectation(self, mean: Tensor, covariance: Tensor) -> Tensor:
+        """See the class."""
+        curvature = torch.from_numpy(self.curvature)
+        bent = ((mean @ curvature) * mean).sum(dim=-1) + (covariance * curvature).sum(dim=(-1, -2))
+        value: Tensor = self.constant + mean @ torch.from_numpy(self.slope) - 0.5 * bent
+        return value
+
+    def check(self, size: int) -> None:
+        """See ``StateReward.check``."""
+        if self.slope.shape != (size,) or self.curvature.shape != (size, size):
+            raise InvalidGameError(f"the reward has {self.slope.size} coordinates, the states have {size}")
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from stackelberg_games.agents.leaders.bchg_continuous import PathwiseForm
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import InformationError, InvalidArgumentError
 from stackelberg_games.game import FloatArray
 from stackelberg_games.hypergradient import Coefficients, coefficients, influence
 from stackelberg_games.information import Evidence, Information
+from stackelberg_games.pathwise import Pathwise
 from stackelberg_games.play import TabularResponse
 from stackelberg_games.trajectories import Trajectories
 
@@ -31,7 +33,7 @@ CLASSES = {
 
 
 @dataclass
-class BCHG(PolicyGradient):
+class BCHG(PathwiseForm, PolicyGradient):
     """Covariance hypergradient ascent.
 
     Args:
@@ -41,6 +43,7 @@ class BCHG(PolicyGradient):
             (FOLLOWER_POLICY) or ``"values"`` too (FOLLOWER_VALUES, as the published code does).
         trace_decay: see ``hypergradient.influence``.
         centre: see ``hypergradient.influence``; has no effect on batches of a single episode.
+        bootstrap: in linear-quadratic games, see ``Pathwise``.
     """
 
     reads: Privilege = "none"
@@ -75,6 +78,10 @@ class BCHG(PolicyGradient):
         return self.estimator.tables(
             self.policy_table(), self.view.temperature, response=response, follower_q=follower_q
         )
+
+    def pathwise(self, temperature: float) -> Pathwise:
+        """The form for linear-quadratic games."""
+        return Pathwise(temperature, True, self.bootstrap, self.trace_decay, self.centre)
 
     def _options(self, batch: Trajectories) -> dict[str, Any]:
         return {

@@ -1,0 +1,88 @@
+"""Leaders in linear-quadratic games: what they reach, what they refuse, and how they resume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import stackelberg_games as sg
+from stackelberg_games.errors import InformationError, UnsupportedGameError
+from stackelberg_games.gaussian import LinearGaussianPolicy, LinearGaussianResponse
+from tests.checks import FALSE_ALARM
+
+TAU = 0.1
+
+
+def train(leader: Any, iterations: int, seed: int = 0, **options: Any) -> sg.Run:
+    run: sg.Run = sg.train(
+        sg.make("lqr-v0"), leader, "maxent_lqr", iterations=iterations, episodes=4, seed=seed, progress=False, **options
+    )
+    return run
+
+
+def undiscounted(run: sg.Run) -> float:
+    with torch.no_grad():
+        return float(sg.exact.leader_objective(sg.make("lqr-v0"), run.commitment, TAU, discount=1.0))
+
+
+def test_model_based_reaches_the_optimum_within_5000_transitions() -> None:
+    assert undiscounted(train("model_based_linear", 12, evaluate_every=0)) > 18.0
+
+
+def test_bchg_reaches_the_optimum_and_the_naive_gradient_does_not() -> None:
+    assert undiscounted(train(sg.make_leader("bchg", learning_rate=0.1), 200, evaluate_every=0)) > 18.0
+    assert undiscounted(train(sg.make_leader("policy_gradient_linear", learning_rate=0.1), 200, evaluate_every=0)) < 15.0
+
+
+def test_bchg_estimates_the_hypergradient_from_trajectories_alone() -> None:
+    game = sg.make("lqr-v0")
+    start = LinearGaussianPolicy(game, [[-8.0, -9.0]])
+    report = sg.gradient_check(game, "bchg", "maxent_lqr", commitment=start, batches=60, episodes=4)
+    assert report.p_value > FALSE_ALARM
+    assert report.cosine > 0.999
+
+
+def test_a_follower_of_another_temperature_than_declared_is_noisier() -> None:
+    game = sg.make("lqr-v0")
+    start = LinearGaussianPolicy(game, [[-9.0, -9.0]])
+    follower = sg.make_follower("maxent_lqr", factor=4.0)
+    warm, usual = follower.respond(game, start).policy, sg.make_follower("maxent_lqr").respond(game, start).policy
+    assert follower.declared_temperature == TAU
+    assert isinstance(warm, LinearGaussianResponse)
+    assert isinstance(usual, LinearGaussianResponse)
+    np.testing.assert_allclose(warm.factor, 2 * usual.factor)
+    np.testing.assert_allclose(warm.state_gain, usual.state_gain)
+
+
+@pytest.mark.parametrize("name", ["bchg", "model_based_linear", "policy_gradient_linear", "evolution_strategies"])
+def test_a_resumed_run_gives_the_same_numbers(name: str, tmp_path: Path) -> None:
+    settings = {"planning_steps": 2} if name == "model_based_linear" else {}
+
+    def leader() -> Any:
+        return sg.make_leader(name, **settings)
+
+    whole = train(leader(), 6, directory=tmp_path / "whole", checkpoint_every=3)
+    train(leader(), 3, directory=tmp_path / "part", checkpoint_every=3)
+    resumed = train(leader(), 6, directory=tmp_path / "part", checkpoint_every=3)
+    assert whole.history == resumed.history
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(whole.commitment.state_dict().values(), resumed.commitment.state_dict().values(), strict=True)
+    )
+    loaded = sg.Run.load(tmp_path / "part")
+    np.testing.assert_array_equal(loaded.commitment.state_dict()["gain"], whole.commitment.state_dict()["gain"])
+
+
+def test_leaders_refuse_games_they_are_not_made_for() -> None:
+    lqr, toy = sg.make("lqr-v0"), sg.make("discrete_toy-v0")
+    for game, name in ((toy, "model_based_linear"), (toy, "policy_gradient_linear"), (lqr, "policy_gradient"), (lqr, "bi_actor_critic")):
+        with pytest.raises(UnsupportedGameError):
+            sg.make_leader(name).begin(game.view(TAU))
+    with pytest.raises(UnsupportedGameError, match="reads nothing"):
+        sg.make_leader("bchg", reads="policy").begin(lqr.view(TAU))
+    with pytest.raises(InformationError, match="temperature"):
+        sg.make_leader("bchg").begin(lqr.view())
