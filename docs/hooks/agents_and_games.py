@@ -1,0 +1,197 @@
+"""A page for every registered game, leader and follower, made when the site is built.
+
+What an agent is comes from its module's text, what its settings are from its factory's docstring,
+what it is worth from the numbers stored in ``docs/data``. A game or an agent that is registered
+gets its page without a line here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import stackelberg_games as sg
+from stackelberg_games.registry import Kind, factory
+
+sys.path.insert(0, str(Path(__file__).parent))
+from tables import gradients, optima  # noqa: E402
+
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
+
+DOCS = Path(__file__).parent.parent
+KINDS: dict[Kind, Callable[[], list[str]]] = {"game": sg.games, "leader": sg.leaders, "follower": sg.followers}
+_CELL = re.compile(r"^\|([^|]*)\|(.*)\|\s*$")
+_HISTORY = re.compile(r"^Version history: (.*)\Z", re.DOTALL | re.MULTILINE)
+INTRODUCTIONS = {
+    "game": "Every game comes as a PettingZoo AEC environment, in two Parallel forms, as a Gymnasium environment "
+    "for its follower, and as the batched rules that training uses. `sg.make` makes one by its id.",
+    "leader": "A leader is given what its [information class](../howto/information.md) grants, and nothing more. "
+    "Leaders are compared within a class.",
+    "follower": "A follower is given a commitment and returns a response. How it comes by it is its own business.",
+}
+
+
+def module_text(kind: Kind, name: str) -> str:
+    """The text of the module in which something registered is written."""
+    return inspect.cleandoc(sys.modules[factory(kind, name).__module__].__doc__ or "")
+
+
+def first_line(kind: Kind, name: str) -> str:
+    """What it is, in a line."""
+    return module_text(kind, name).partition("\n")[0].rstrip(".")
+
+
+def body(text: str) -> str:
+    """A module's text as Markdown, without its first line and its version history."""
+    rest = _HISTORY.sub("", text.partition("\n")[2]).strip()
+    return "\n".join(map(_row, rest.splitlines()))
+
+
+def _row(line: str) -> str:
+    """A table row in which bars within the second cell do not start a third."""
+    match = _CELL.match(line)
+    if match is None or set(line) <= set("|- "):
+        return line
+    return f"|{match[1]}|{match[2].replace('|', chr(92) + '|')}|"
+
+
+def settings(kind: Kind, name: str) -> str:
+    """The directive that shows the factory's arguments."""
+    made = factory(kind, name)
+    return "\n".join([
+        "## Settings",
+        "",
+        f"::: {made.__module__}.{made.__qualname__}",
+        "    options:",
+        "      heading_level: 3",
+        "      show_root_heading: false",
+        "      show_root_toc_entry: false",
+        "      show_bases: false",
+        "      members: false",
+    ])
+
+
+def game_page(name: str) -> str:
+    """Facts, picture, optimum, settings and history of a game."""
+    text = module_text("game", name)
+    picture = DOCS / "images" / "games" / f"{name}.png"
+    history = _HISTORY.search(text)
+    parts = [
+        f"# {name}",
+        f"**{first_line('game', name)}.**",
+        f"![A frame of {name}](../images/games/{name}.png)" if picture.exists() else "",
+        f'```python\ngame = sg.make("{name}")\n```',
+        body(text),
+        optima(name),
+        settings("game", name),
+        f"## Version history\n\n{history[1].strip()}" if history else "",
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def leader_facts(name: str) -> str:
+    """What a leader needs, read off the leader itself."""
+    leader = sg.make_leader(name)
+    rewards, temperature = ("yes" if flag else "no" for flag in (leader.needs_follower_rewards, leader.needs_temperature))
+    return (
+        "| it needs | |\n|---|---|\n"
+        f"| Information class | `{leader.information.name}` |\n"
+        f"| The follower's rewards | {rewards} |\n"
+        f"| The follower's temperature | {temperature} |"
+    )
+
+
+def follower_facts(name: str) -> str:
+    """What a follower tells."""
+    follower = sg.make_follower(name)
+    told = follower.declared_temperature
+    return f"| it tells | |\n|---|---|\n| Declared temperature | {'none' if told is None else f'{told:g}'} |"
+
+
+def agent_page(kind: Kind, name: str) -> str:
+    """Facts, equations, measurements and settings of a leader or a follower."""
+    facts = leader_facts(name) if kind == "leader" else follower_facts(name)
+    use = DOCS / f"{kind}s" / "_notes" / f"{name}.md"
+    call = f'{kind} = sg.make_{kind}("{name}")'
+    parts = [
+        f"# {name}",
+        f"**{first_line(kind, name)}.**",
+        facts,
+        use.read_text().strip() if use.exists() else "",
+        f"```python\n{call}\n```",
+        body(module_text(kind, name)),
+        gradients(name) if kind == "leader" else "",
+        settings(kind, name),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def page(kind: Kind, name: str) -> str:
+    """The page of something registered."""
+    return game_page(name) if kind == "game" else agent_page(kind, name)
+
+
+def index(kind: Kind) -> str:
+    """The list of a kind."""
+    names = KINDS[kind]()
+    if kind == "leader":
+        names = sorted(names, key=lambda name: (sg.make_leader(name).information, name))
+    head = "| id | class | |\n|---|---|---|" if kind == "leader" else "| id | |\n|---|---|"
+    rows = []
+    for name in names:
+        middle = f" `{sg.make_leader(name).information.name}` |" if kind == "leader" else ""
+        rows.append(f"| [`{name}`]({name}.md) |{middle} {first_line(kind, name)} |")
+    pictures = [
+        f"[![{name}](../images/games/{name}.png)]({name}.md)"
+        for name in names
+        if kind == "game" and (DOCS / "images" / "games" / f"{name}.png").exists()
+    ]
+    gallery = '\n\n<div class="gallery" markdown>\n\n' + "\n".join(pictures) + "\n\n</div>" if pictures else ""
+    return f"# {kind.capitalize()}s\n\n{INTRODUCTIONS[kind]}\n\n" + "\n".join([head, *rows]) + gallery + "\n"
+
+
+def pages() -> dict[str, str]:
+    """All generated pages by path."""
+    made = {f"{kind}s/index.md": index(kind) for kind in KINDS}
+    made |= {f"{kind}s/{name}.md": page(kind, name) for kind, ids in KINDS.items() for name in ids()}
+    return made
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Fill the sections of the navigation, and drop pages that are not there."""
+    assert config.nav is not None
+    config.nav = [_section(entry) for entry in config.nav]
+    return config
+
+
+def _section(entry: Any) -> Any:
+    if isinstance(entry, str):
+        return entry
+    ((title, content),) = entry.items()
+    if isinstance(content, str) and content.endswith("/"):
+        names = next(ids() for kind, ids in KINDS.items() if f"{kind}s/" == content)
+        return {title: [f"{content}index.md", *({name: f"{content}{name}.md"} for name in names)]}
+    if isinstance(content, list):
+        return {title: [item for item in content if _written(item)]}
+    return entry
+
+
+def _written(item: Any) -> bool:
+    """Whether a page exists."""
+    file = item if isinstance(item, str) else next(iter(item.values()))
+    return (DOCS / file).exists()
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages."""
+    from mkdocs.structure.files import File
+
+    for path, text in pages().items():
+        files.append(File.generated(config, path, content=text))
+    return files

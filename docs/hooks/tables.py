@@ -1,0 +1,75 @@
+"""Tables from stored measurements, as Markdown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+DATA = Path(__file__).parent.parent / "data"
+
+
+def stored(name: str) -> Any:
+    """A stored measurement, or None."""
+    file = DATA / f"{name}.json"
+    return json.loads(file.read_text()) if file.exists() else None
+
+
+def optima(game: str) -> str:
+    """Exact optima of a game; empty where none is stored."""
+    data = stored("optima")
+    rows = [] if data is None else [row for row in data["rows"] if row["game"] == game]
+    if not rows:
+        return ""
+    lines = [
+        "## Exact optimum",
+        "",
+        "| settings | temperature | optimum | uniform policy | starts that reach it |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        given = ", ".join(f"`{name}={value!r}`" for name, value in row["settings"].items()) or "defaults"
+        reached = "linear programs" if row["reached"] is None else "{} of {}".format(*row["reached"])
+        numbers = f"{row['temperature']:g} | {row['value']:.4f} | {_small(row['uniform'])}"
+        lines.append(f"| {given} | {numbers} | {reached} |")
+    lines += ["", "Leader's discounted return against the follower that is optimal at the temperature."]
+    lines += [f"Computed by `{data['command']}`."]
+    return "\n".join(lines)
+
+
+def _small(value: float) -> str:
+    """A number to four decimals, without a negative zero."""
+    return f"{0.0 if abs(value) < 5e-5 else value:.4f}"
+
+
+def gradients(leader: str) -> str:
+    """Measured bias and deviation of a leader's gradient; empty where none is stored."""
+    data = stored("gradients")
+    rows = [] if data is None else [row for row in data["rows"] if row["leader"] == leader]
+    if not rows:
+        return ""
+    varied = any(row["variant"] for row in rows)
+    lines = [
+        "## Measured bias and deviation",
+        "",
+        "Every estimate starts from nothing: critics and gradient come from the same transitions. Figures are "
+        f"relative to the norm of the exact hypergradient, over {data['batches']} independent estimates; *noise* is "
+        "the bias that an unbiased estimator would show by chance.",
+        "",
+        f"| game |{' variant |' if varied else ''} transitions | bias | noise | deviation | cosine |",
+        f"|---|{'---|' if varied else ''}---|---|---|---|---|",
+    ]
+    for row in rows:
+        variant = f" `{row['variant']}` |" if row["variant"] else " default |"
+        cells = " | ".join(_figure(row[name]) for name in ("bias", "bias_error", "deviation", "single_cosine"))
+        lines.append(f"| `{row['game']}` |{variant if varied else ''} {row['transitions']:,} | {cells} |")
+    lines += [
+        "",
+        "*Deviation* is the standard deviation of one estimate, *cosine* the mean over single estimates. "
+        f"Measured by `{data['command']}`.",
+    ]
+    return "\n".join(lines)
+
+
+def _figure(value: float) -> str:
+    return "0" if abs(value) < 1e-12 else f"{value:.3g}"
