@@ -1,0 +1,1 @@
+"""An inspection game, a leader and a follower for stackelberg-games."""
