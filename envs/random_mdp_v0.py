@@ -115,7 +115,7 @@ class RandomMDP(ConfigurableGame):
             name="random_mdp-v0",
         )
 
-    def commitment(self, seed: int = 0, *, spread: float | None = None) -> Configuration:
+    def commitment(self, seed: int = 0, spread: float | None = None) -> Configuration:
         """x_0 of the instance for every seed; moved by N(0, spread^2) where ``spread`` is given."""
         moved = super().commitment(seed, spread=spread or 0.0)
         with torch.no_grad():

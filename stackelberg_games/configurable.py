@@ -76,7 +76,7 @@ class ConfigurableGame(TabularGame):
         """The tables before any configuration, float64 tensors without gradient."""
         return self._tables
 
-    def commitment(self, seed: int = 0, *, spread: float | None = None) -> Configuration:
+    def commitment(self, seed: int = 0, spread: float | None = None) -> Configuration:
         """A first commitment in the suggested parametrisation.
 
         Args:

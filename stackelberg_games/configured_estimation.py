@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.estimation import TabularEstimator
 from stackelberg_games.game import FloatArray, LeaderView
-from stackelberg_games.hypergradient import Terms
-from stackelberg_games.lever import Stages, Weighted, distinct
+from stackelberg_games.lever import Stages, Weighted
 from stackelberg_games.response import Arrays
 from stackelberg_games.trajectories import Trajectories
 
@@ -32,38 +32,63 @@ class ConfiguredEstimator(TabularEstimator):
         view: what the leader knows; it must hold a lever.
         memory: see ``TabularEstimator``. Where the rewards without incentives change with the
             configuration (``constant_base`` is false) all counts fade by it, not the follower's only.
+
+    Attributes:
+        share: part of the lever's leader rewards that counts, in [0, 1]; below 1 while a leader
+            phases in what its own configuration costs it.
     """
 
     def __init__(self, view: LeaderView, memory: float = 0.8) -> None:
         super().__init__(view, memory)
         assert view.lever is not None
         self.lever = view.lever
-        self.starts = np.zeros(len(self.alive))
         self.configuration = torch.zeros(0, dtype=torch.float64)
-        self._known: tuple[int, Stages] | None = None
+        self.share = 1.0
+        self._known = Stages(*np.nonzero(self.visits))
+        self._seen = np.zeros(self.visits.size, dtype=np.bool_)
 
     def observe_under(self, batch: Trajectories, configuration: Tensor) -> None:
         """Add a batch that was played under a configuration, which becomes the current one."""
-        self.configuration = configuration.detach()
-        stages, index = distinct(batch, self.shape)
-        with torch.no_grad():
-            terms = self.lever.terms(configuration, stages)
+        mask = batch.mask
+        cell = tuple(part[mask] for part in (batch.states[:, :-1], batch.leader_actions, batch.follower_actions))
+        self._learn(np.ravel_multi_index((*cell, batch.states[:, 1:][mask]), self.visits.shape))
+        self.consider(configuration)
         if not self.lever.constant_base:
             for counts in (self.visits, self.leader_rewards, self.follower_rewards):
                 counts *= self.memory
-        mask = batch.mask
 
-        def base(rewards: FloatArray | None, term: Tensor | None) -> Any:
-            if rewards is None or term is None:
+        def base(rewards: FloatArray | None, incentive: FloatArray | None) -> Any:
+            if rewards is None or incentive is None:
                 return rewards
             stripped = rewards.copy()
-            stripped[mask] -= term.numpy()[index]
+            stripped[mask] -= incentive[cell]
             return stripped
 
-        leader = base(batch.leader_rewards, terms.leader_reward)
-        follower = base(batch.follower_rewards, terms.follower_reward)
+        leader = base(batch.leader_rewards, self._incentives[0])
+        follower = base(batch.follower_rewards, self._incentives[1])
         self.observe(replace(batch, leader_rewards=leader, follower_rewards=follower))
-        self.starts += np.bincount(batch.states[:, 0], minlength=len(self.starts))
+
+    def _learn(self, flat: NDArray[np.intp]) -> None:
+        if not self._seen[flat].all():
+            self._seen[flat] = True
+            self._known = Stages(*np.unravel_index(np.flatnonzero(self._seen), self.visits.shape))
+
+    def consider(self, configuration: Tensor) -> None:
+        """Make a configuration the current one; the estimate follows."""
+        self.configuration = configuration.detach()
+        with torch.no_grad():
+            terms = self.lever.terms(self.configuration, self._known)
+        cell = self._known[:3]
+
+        def table(term: Tensor | None) -> FloatArray | None:
+            if term is None:
+                return None
+            values = np.zeros(self.shape)
+            values[cell] = term.numpy()
+            return values
+
+        self._incentives = (table(terms.leader_reward), table(terms.follower_reward))
+        self._probability = None if terms.log_transition is None else terms.log_transition.exp().numpy()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -74,51 +99,40 @@ class ConfiguredEstimator(TabularEstimator):
     @property
     def known(self) -> Stages:
         """All distinct stages observed so far."""
-        count = int(np.count_nonzero(self.visits))
-        if self._known is None or self._known[0] != count:
-            self._known = (count, Stages(*np.nonzero(self.visits)))
-        return self._known[1]
+        return self._known
 
     def arrays(self, policy: FloatArray) -> Arrays:
         """The estimated game under the leader's policy and the current configuration."""
         plain = super().arrays(policy)
-        stages = self.known
-        with torch.no_grad():
-            terms = self.lever.terms(self.configuration, stages)
-        return apply(plain, stages, terms)
+        changes: dict[str, Any] = {}
+        leader, follower = self._incentives
+        if leader is not None:
+            changes["leader_reward"] = plain.leader_reward + self.share * leader
+        if follower is not None:
+            changes["follower_reward"] = plain.follower_reward + follower
+        if self._probability is not None:
+            transition = np.zeros_like(plain.transition)
+            transition[tuple(self._known)] = self._probability
+            total = transition.sum(axis=-1, keepdims=True)
+            changes["transition"] = transition / np.where(total > 0, total, 1.0) * plain.alive
+        return replace(plain, **changes)
 
     def state_dict(self) -> dict[str, Any]:
         """The counts, and the current configuration."""
-        return {**super().state_dict(), "starts": self.starts, "configuration": self.configuration.numpy()}
+        return {**super().state_dict(), "configuration": self.configuration.numpy()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the counts; the lever is told again which stages are known."""
         super().load_state_dict(state)
-        self.configuration = torch.from_numpy(np.array(state["configuration"]))
-        self._known = None
-        self.lever.restore(self.known)
-
-
-def apply(plain: Arrays, stages: Stages, terms: Terms) -> Arrays:
-    """Add the lever's terms at known stages to an estimate made without them."""
-    cell = stages[:3]
-    changes: dict[str, Any] = {}
-    for name in ("leader_reward", "follower_reward"):
-        term: Tensor | None = getattr(terms, name)
-        if term is not None:
-            incentive = np.zeros_like(plain.leader_reward)
-            incentive[cell] = term.numpy()
-            changes[name] = getattr(plain, name) + incentive
-    if terms.log_transition is not None:
-        transition = np.zeros_like(plain.transition)
-        transition[tuple(stages)] = terms.log_transition.exp().numpy()
-        total = transition.sum(axis=-1, keepdims=True)
-        changes["transition"] = transition / np.where(total > 0, total, 1.0) * plain.alive
-    return replace(plain, **changes)
+        self._learn(np.flatnonzero(self.visits))
+        self.lever.restore(self._known)
+        if len(state["configuration"]):
+            self.consider(torch.from_numpy(np.array(state["configuration"])))
 
 
 def beyond(
     estimator: ConfiguredEstimator,
+    arrays: Arrays,
     tables: CriticTables,
     temperature: float,
     leader_start: FloatArray | None,
@@ -133,14 +147,14 @@ def beyond(
         log P          gL VL(s') (dL f g P) + gF VF(s') ((W + dF f g) P).
 
     Args:
-        estimator: the estimated game at the current configuration.
+        estimator: the stages known, at the current configuration.
+        arrays: the estimated game there.
         tables: critics there; with ``leader_start`` of the endless game.
         temperature: tau; 0 leaves the response out.
         leader_start: weight of each state for the leader, ``[S]``; None where its objective has
             ended and only the follower's plan goes on.
         follower_start: weight of each state for the follower, already divided by tau, ``[S]``.
     """
-    arrays = estimator.arrays(tables.policy)
     joint = tables.policy[:, :, None] * tables.response * arrays.alive[:, None, None]
     chain = arrays.chain(tables.response)
     stages = estimator.known

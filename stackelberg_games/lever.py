@@ -53,8 +53,8 @@ class Lever(ABC):
     moves_transitions: bool = False
 
     @abstractmethod
-    def commitment(self, seed: int) -> Commitment:
-        """The game's standard first commitment."""
+    def commitment(self, seed: int, spread: float | None = None) -> Commitment:
+        """The game's standard first commitment; ``spread`` is the deviation of its parameters."""
 
     @abstractmethod
     def reveal(self, batch: Trajectories) -> None:
@@ -80,7 +80,7 @@ class TabularLever(Lever):
         configure: from a configuration to ``Tables``; a table that does not depend on it needs no
             gradient.
         base: the tables r_0 before any configuration.
-        start: from a seed to the standard first commitment.
+        start: from a seed and a spread to the standard first commitment.
         constant_base: see ``Lever``.
     """
 
@@ -88,21 +88,22 @@ class TabularLever(Lever):
         self,
         configure: Callable[[Tensor], Tables],
         base: Tables,
-        start: Callable[[int], Commitment],
+        start: Callable[[int, float | None], Commitment],
         *,
         constant_base: bool = True,
     ) -> None:
         self._configure, self._base, self._start = configure, base, start
         self.constant_base = constant_base
-        probe = start(0).configuration()
+        probe = start(0, None).configuration()
         assert probe is not None
-        self.moves_transitions = configure(probe).transition.requires_grad
+        self._enters = tuple(table.requires_grad for table in configure(probe))
+        self.moves_transitions = self._enters[0]
         self._shape = tuple(base.transition.shape)
         self._revealed = np.zeros(self._shape, dtype=np.bool_)
 
-    def commitment(self, seed: int) -> Commitment:
-        """The game's standard first commitment."""
-        return self._start(seed)
+    def commitment(self, seed: int, spread: float | None = None) -> Commitment:
+        """See ``Lever.commitment``."""
+        return self._start(seed, spread)
 
     def reveal(self, batch: Trajectories) -> None:
         """Allow the stages of a batch."""
@@ -122,13 +123,13 @@ class TabularLever(Lever):
             where = tuple(int(part[np.argmin(allowed)]) for part in cell)
             raise InformationError(f"stage (s, a, b, s') = {where} was never observed")
         tables = self._configure(configuration)
-        index = tuple(torch.from_numpy(part) for part in cell)
+        index = tuple(torch.tensor(part) for part in cell)
         base = self._base
         leader, follower = (
-            (now[index[:3]] - before[index[:3]]) if now.requires_grad else None
-            for now, before in ((tables.leader_reward, base.leader_reward), (tables.follower_reward, base.follower_reward))
+            (now[index[:3]] - before[index[:3]]) if enters else None
+            for now, before, enters in zip(tables[1:], base[1:], self._enters[1:], strict=True)
         )
-        log_transition = tables.transition[index].log() if tables.transition.requires_grad else None
+        log_transition = tables.transition[index].log() if self.moves_transitions else None
         return Terms(None, leader, follower, log_transition)
 
 
@@ -140,11 +141,17 @@ class Weighted(NamedTuple):
     follower_reward: FloatArray
     log_transition: FloatArray
 
-    def surrogate(self, lever: Lever, configuration: Tensor) -> Tensor:
-        """Sum of weight times term, a scalar tensor; one backward pass over K distinct stages."""
+    def surrogate(self, lever: Lever, configuration: Tensor, share: float = 1.0) -> Tensor:
+        """Sum of weight times term, a scalar tensor; one backward pass over K distinct stages.
+
+        Args:
+            lever: what gives the terms.
+            configuration: x.
+            share: factor on the leader's own rewards.
+        """
         terms = lever.terms(configuration, self.stages)
         pairs = (
-            (self.leader_reward, terms.leader_reward),
+            (share * self.leader_reward, terms.leader_reward),
             (self.follower_reward, terms.follower_reward),
             (self.log_transition, terms.log_transition),
         )

@@ -100,5 +100,8 @@ class BCHG(PathwiseForm, PolicyGradient):
 
     def coefficients(self, batch: Trajectories, tables: CriticTables) -> Coefficients:
         """Stage weights of the lever's terms, the response included."""
-        weights = coefficients(batch, tables.at(batch, transitions=True), **self._options(batch))
-        return weights
+        if not self.moves_transitions:
+            trace = influence(batch, tables.benefit_at(batch), **self._options(batch))
+            direct = super().coefficients(batch, tables)
+            return direct._replace(follower_reward=trace.after, carry=trace.carry)
+        return coefficients(batch, tables.at(batch, transitions=True), **self._options(batch))

@@ -37,9 +37,15 @@ class PolicyGradient(GradientLeader):
     Args:
         learning_rate, actor_steps, hidden: see ``GradientLeader``.
         memory: factor by which the estimate of the follower's policy fades from batch to batch.
+        spread: deviation of the first parameters of a configuration; the game's own if None.
+        ramp: updates over which the leader phases in what its own configuration costs it. Without
+            that cost it first learns to steer the follower, which it could not where not spending
+            anything is a local optimum. 0 counts the cost from the start.
     """
 
     memory: float = 0.8
+    spread: float | None = None
+    ramp: int = 0
 
     @property
     def information(self) -> Information:
@@ -54,6 +60,19 @@ class PolicyGradient(GradientLeader):
         if configured and view.lever is None:
             raise UnsupportedGameError(f"{type(self).__name__} cannot configure a game that offers no lever")
         self.estimator = ConfiguredEstimator(view, self.memory) if configured else TabularEstimator(view, self.memory)
+        self.updates = 0
+
+    def first_commitment(self, view: LeaderView, seed: int) -> Commitment:
+        """See ``GradientLeader``; with ``spread`` a configuration's parameters differ more."""
+        if view.lever is not None and self.spread is not None:
+            return view.lever.commitment(seed, self.spread)
+        return super().first_commitment(view, seed)
+
+    @property
+    def acts(self) -> DiscretePolicy | None:
+        """The per-stage policy, or None where the leader only configures."""
+        policy = self.commitment.policy if isinstance(self.commitment, Configuration) else self.commitment
+        return policy if isinstance(policy, DiscretePolicy) else None
 
     def observe(self, evidence: Evidence) -> None:
         """Update the critics and the weights that multiply log f and the lever's terms."""
@@ -61,11 +80,14 @@ class PolicyGradient(GradientLeader):
         configuration = self.commitment.configuration()
         if isinstance(self.estimator, ConfiguredEstimator):
             assert configuration is not None
+            self.estimator.share = 1.0 if self.ramp == 0 else min(1.0, self.updates / self.ramp)
             self.estimator.observe_under(batch, configuration)
         else:
             self.estimator.observe(batch)
         tables = self.critics(evidence)
-        self.weights = torch.from_numpy(self.policy_weights(evidence, tables))
+        self.updates += 1
+        if self.acts is not None:
+            self.weights = torch.from_numpy(self.policy_weights(evidence, tables))
         self.pulls = self.lever_weights(batch, tables) if configuration is not None else []
 
     def critics(self, evidence: Evidence) -> CriticTables:
@@ -85,10 +107,17 @@ class PolicyGradient(GradientLeader):
         """Stage weights of the lever's terms: the direct row alone."""
         discounts = self.view.leader_discount ** np.arange(batch.stages) * batch.mask
         none = np.zeros(discounts.shape)
-        values = tables.at(batch, transitions=True).leader_next_value
-        assert values is not None
-        transition = discounts * self.view.leader_discount * values
+        transition = none
+        if self.moves_transitions:
+            values = tables.at(batch, transitions=True).leader_next_value
+            assert values is not None
+            transition = discounts * self.view.leader_discount * values
         return Coefficients(none, none, discounts, none, transition, np.zeros(batch.episodes))
+
+    @property
+    def moves_transitions(self) -> bool:
+        """Whether the leader configures the transitions."""
+        return self.view.lever is not None and self.view.lever.moves_transitions
 
     def lever_weights(self, batch: Trajectories, tables: CriticTables) -> list[Weighted]:
         """Weights of the lever's terms at the visited stages, and in the endless play beyond them."""
@@ -104,29 +133,32 @@ class PolicyGradient(GradientLeader):
         leader = None if self.view.horizon is not None else starts(self.view.leader_discount**batch.lengths)
         temperature = (self.view.temperature or 0.0) if self.needs_temperature else 0.0
         if cut.any() and (leader is not None or temperature > 0):
-            pulls.append(beyond(self.estimator, tables, temperature, leader, starts(weights.carry)))
+            arrays = self.estimator.arrays(tables.policy)
+            pulls.append(beyond(self.estimator, arrays, tables, temperature, leader, starts(weights.carry)))
         return pulls
 
     def surrogate(self, evidence: Evidence) -> Tensor:
         """The weights times log f and the lever's terms."""
         configuration = self.commitment.configuration()
-        policy = self.commitment.policy if isinstance(self.commitment, Configuration) else self.commitment
-        if configuration is None and not isinstance(policy, DiscretePolicy):
+        policy = self.acts
+        if configuration is None and policy is None:
             raise UnsupportedGameError(f"{type(self).__name__} needs a policy over finitely many actions")
         total = torch.zeros((), dtype=torch.float64)
-        if isinstance(policy, DiscretePolicy):
+        if policy is not None:
             total = total + (self.weights * policy.log_probabilities()).sum()
         for pull in self.pulls:
             assert self.view.lever is not None
             assert configuration is not None
-            total = total + pull.surrogate(self.view.lever, configuration)
+            assert isinstance(self.estimator, ConfiguredEstimator)
+            total = total + pull.surrogate(self.view.lever, configuration, self.estimator.share)
         return total
 
     def state_dict(self) -> dict[str, Any]:
         """Commitment, optimiser and counts."""
-        return {**super().state_dict(), "estimator": self.estimator.state_dict()}
+        return {**super().state_dict(), "estimator": self.estimator.state_dict(), "updates": self.updates}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See ``Leader.load_state_dict``."""
         super().load_state_dict(state)
         self.estimator.load_state_dict(state["estimator"])
+        self.updates = state["updates"]

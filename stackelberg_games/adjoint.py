@@ -1,0 +1,78 @@
+"""Objective and hypergradient of a configured reward by three linear solves of the state space.
+
+For a leader whose configuration enters the rewards only, in the endless game, with the response g,
+its state chain P_g and the benefit B = QL - E_g QL:
+
+    dL (I - gL P_g) = start,      W = dL g B / tau,
+    dF (I - gF P_g) = gF W P,
+    grad J = sum over (s, b) of dL(s) g(b|s) grad rL(s, b) + (W(s, b) + dF(s) g(b|s)) grad rF(s, b).
+
+The same number as automatic differentiation through the response gives, at a fraction of the cost.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stackelberg_games.commitment import Commitment
+from stackelberg_games.configurable import ConfigurableGame
+from stackelberg_games.errors import UnsupportedGameError
+from stackelberg_games.game import FloatArray
+from stackelberg_games.response import Arrays, soft_response
+
+
+def reward_objective(
+    game: ConfigurableGame, commitment: Commitment, temperature: float, start: FloatArray | None = None
+) -> tuple[Tensor, FloatArray]:
+    """The leader's objective, a scalar tensor with the exact hypergradient, and the follower's values.
+
+    Args:
+        game: a configurable MDP without horizon, whose transitions stay as they are.
+        commitment: its parameters receive the gradient.
+        temperature: tau > 0.
+        start: the follower's values ``[S]`` to warm-start from.
+
+    Raises:
+        UnsupportedGameError: the game has a horizon or configured transitions.
+    """
+    configuration = commitment.configuration()
+    if configuration is None or game.horizon is not None:
+        raise UnsupportedGameError(f"{game.name}: reward_objective needs a configuration and no horizon")
+    tables = game.tables(configuration)
+    if tables.transition.requires_grad:
+        raise UnsupportedGameError(f"{game.name}: reward_objective needs transitions that are not configured")
+    arrays = Arrays.of(game, game.single(tables))
+    solved = soft_response(arrays, temperature, start)
+    value, leader, follower = reward_weights(arrays, solved.policy, temperature, game.initial_distribution)
+    pulled = torch.from_numpy(leader) * tables.leader_reward + torch.from_numpy(follower) * tables.follower_reward
+    total = pulled.sum()
+    return total - total.detach() + value, solved.values
+
+
+def reward_weights(
+    arrays: Arrays, response: FloatArray, temperature: float, start: FloatArray
+) -> tuple[float, FloatArray, FloatArray]:
+    """J and its derivatives by both rewards, ``[S, A, B]`` each; see the module's text.
+
+    Args:
+        arrays: the game under a commitment.
+        response: g, ``[S, A, B]``, of a follower that sees the leader's action.
+        temperature: tau > 0.
+        start: weights of the first states, ``[S]``.
+    """
+    states = len(start)
+    joint = arrays.policy[:, :, None] * response * arrays.alive[:, None, None]
+    chain = arrays.chain(response)
+    system = np.eye(states) - arrays.leader_discount * chain
+    values = np.linalg.solve(system, arrays.average(arrays.leader_reward, response))
+    q = arrays.leader_reward + arrays.leader_discount * (arrays.transition @ values)
+    benefit = q - (response * q).sum(axis=2, keepdims=True)
+    leader = np.linalg.solve(system.T, start)[:, None, None] * joint
+    answer = leader * benefit / temperature
+    entering = answer.ravel() @ arrays.transition.reshape(-1, states) * arrays.follower_discount
+    if arrays.follower_discount != arrays.leader_discount:
+        system = np.eye(states) - arrays.follower_discount * chain
+    follower = answer + np.linalg.solve(system.T, entering)[:, None, None] * joint
+    return float(start @ values), leader, follower
