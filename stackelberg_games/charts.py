@@ -15,6 +15,8 @@ from stackelberg_games.game import FloatArray
 WIDTH, HEIGHT = 360, 230
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 8, 34
 PALETTE = 8
+UNKNOWN = "\u2013"
+"""Stands for a number that is not known."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,11 @@ def line_chart(lines: Sequence[Line], levels: Sequence[Level] = (), *, x_label: 
         "ends": [*x_ends, LEFT, WIDTH - RIGHT],
         "x": x_label,
         "lines": [
-            {"name": line.label, "colour": line.colour, **{k: _short(getattr(line, k)) for k in ("x", "y", "low", "high")}}
+            {
+                "name": line.label,
+                "colour": line.colour,
+                **{k: _short(getattr(line, k)) for k in ("x", "y", "low", "high")},
+            }
             for line in lines
         ],
         "levels": [{"name": level.label, "y": float(f"{level.value:.6g}")} for level in levels],
@@ -87,7 +93,7 @@ def line_chart(lines: Sequence[Line], levels: Sequence[Level] = (), *, x_label: 
 def number(value: float | None, digits: int = 4) -> str:
     """A number as readers like it: significant digits, at most three places, a true minus sign."""
     if value is None or np.isnan(value):
-        return "–"
+        return UNKNOWN
     size = int(np.floor(np.log10(max(abs(value), 0.1))))
     return _signed(f"{value:,.{min(3, max(0, digits - 1 - size))}f}")
 

@@ -68,7 +68,13 @@ start = "reset"
 
 @click.command()
 @click.argument("file", required=False, type=click.Path(dir_okay=False))
-@click.option("--out", default="runs/tournament", show_default=True, type=click.Path(file_okay=False), help="Folder of results and report; continues what it holds.")
+@click.option(
+    "--out",
+    default="runs/tournament",
+    show_default=True,
+    type=click.Path(file_okay=False),
+    help="Folder of results and report; continues what it holds.",
+)
 @click.option("--seeds", type=click.IntRange(1), help="How many seeds; overrides FILE.")
 @click.option("--seed", type=click.IntRange(0), help="First seed.")
 @click.option("--budget", type=click.IntRange(1), help="Transitions a match; overrides FILE.")
@@ -147,6 +153,8 @@ def _print(results: Results) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from stackelberg_games.charts import UNKNOWN
+
     console = Console(highlight=False)
     for information, standings in results.leaderboard().items():
         table = Table(title=f"Leaders of class {information.name}", title_justify="left", box=None, pad_edge=False)
@@ -155,10 +163,10 @@ def _print(results: Results) -> None:
         for s in standings:
             known = s.score.low == s.score.low
             table.add_row(
-                str(s.rank or "–"),
+                str(s.rank or UNKNOWN),
                 s.leader,
                 f"{s.score.value:.3f}",
-                f"{s.score.low:.3f} to {s.score.high:.3f}" if known else "–",
+                f"{s.score.low:.3f} to {s.score.high:.3f}" if known else UNKNOWN,
                 f"{100 * s.improvement.value:.0f} %" if s.improvement else "",
                 f"{s.transitions:,.0f}",
                 f"{s.cpu_seconds:.2f}",
@@ -169,4 +177,8 @@ def _print(results: Results) -> None:
     if results.failures:
         failed = results.failures[0]
         last = failed.outcome.error.strip().splitlines()[-1] if failed.outcome else ""
-        console.print(f"{len(results.failures)} of {len(results.rows)} matches failed; the first: {last}", style="red", markup=False)
+        console.print(
+            f"{len(results.failures)} of {len(results.rows)} matches failed; the first: {last}",
+            style="red",
+            markup=False,
+        )

@@ -95,8 +95,8 @@ def roster(kind: Kind, specs: Sequence[Spec] | Mapping[str, Spec] | Spec) -> tup
     if isinstance(specs, Mapping):
         members = [Contestant.of(kind, spec, label) for label, spec in specs.items()]
     else:
-        single = isinstance(specs, str | Contestant) or isinstance(specs, _BASES[kind]) or _is_pair(specs)
-        members = [Contestant.of(kind, spec) for spec in ([specs] if single else specs)]
+        several = isinstance(specs, list | tuple) and not _is_pair(specs)
+        members = [Contestant.of(kind, spec) for spec in (specs if several else [specs])]
     for name, values in (("label", [m.label for m in members]), ("settings", [m.identity for m in members])):
         for index, value in enumerate(values):
             if value in values[:index]:

@@ -55,7 +55,14 @@ def true_temperature(follower: Follower) -> float | None:
 
 
 def evaluate(
-    label: str, game: Game, commitment: Commitment, follower: Follower, *, seed: int, episodes: int, answer: Answer | None = None
+    label: str,
+    game: Game,
+    commitment: Commitment,
+    follower: Follower,
+    *,
+    seed: int,
+    episodes: int,
+    answer: Answer | None = None,
 ) -> Evaluation:
     """Let a follower respond to a commitment, and measure both payoffs.
 
@@ -88,7 +95,7 @@ def evaluate_best(label: str, game: Game, commitment: Commitment, temperature: f
         response = best_response(game, commitment, temperature).policy
         return _exact(label, game, commitment, response, temperature)
     with torch.no_grad(), suppress(UnsupportedGameError, SolverError):
-        return Evaluation(label, float(leader_objective(game, commitment, temperature)))  # type: ignore[arg-type]
+        return Evaluation(label, float(leader_objective(game, commitment, temperature)))
     return None
 
 
@@ -151,8 +158,8 @@ def deterministic_commitment(game: Game, temperature: float | None, seed: int) -
         best = max(_all_choices(finite, alive), key=lambda actions: _choice_value(finite, actions, known))
         return _pure(finite, best), "enumeration"
     draws = np.random.default_rng(seed)
-    starts = [draws.integers(finite.leader_actions, size=finite.states) for _ in range(DESCENTS)]
-    best = max((_improved(finite, start, alive, known) for start in starts), key=lambda found: found[0])[1]
+    starts = draws.integers(finite.leader_actions, size=(DESCENTS, finite.states))
+    best = max((_improved(finite, start, alive, known) for start in list(starts)), key=lambda found: found[0])[1]
     return _pure(finite, best), f"local search from {DESCENTS} starts"
 
 
@@ -181,14 +188,12 @@ def _choice_value(game: TabularGame, actions: IntArray, temperature: float) -> f
     return _value(game, _pure(game, actions), temperature)
 
 
-def _improved(
-    game: TabularGame, actions: IntArray, alive: IntArray, temperature: float
-) -> tuple[float, IntArray]:
+def _improved(game: TabularGame, actions: IntArray, alive: IntArray, temperature: float) -> tuple[float, IntArray]:
     """Coordinate ascent: one state's action at a time, first improvement, until none is left."""
     value, improving = _choice_value(game, actions, temperature), True
     while improving:
         improving = False
-        for state, action in itertools.product(alive, range(game.leader_actions)):
+        for state, action in itertools.product(alive.tolist(), range(game.leader_actions)):
             changed = actions.copy()
             changed[state] = action
             new = _choice_value(game, changed, temperature)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +66,9 @@ def leaderboard(results: Results, *, confidence: float = 0.95, seed: int = 0) ->
     """
     classes = sorted(set(results.information.values()))
     return {
-        information: _standings(results, [m for m in results.leaders if results.information[m] == information], confidence, seed)
+        information: _standings(
+            results, [m for m in results.leaders if results.information[m] == information], confidence, seed
+        )
         for information in classes
     }
 
@@ -81,7 +84,7 @@ def _standings(results: Results, members: list[str], confidence: float, seed: in
     ranked = [member for member in order if not np.isnan(scores[member].value)]
     places = dict(zip(ranked, ranks([scores[member] for member in ranked]), strict=True))
     rated = ratings(results, "leader", ranked, **options) if len(ranked) > 1 else {}
-    following = dict(zip(ranked, ranked[1:], strict=False))
+    following = dict(itertools.pairwise(ranked))
     standings = []
     for member in order:
         rows = [row for row in results.rows if row.leader == member and row.outcome is not None]
@@ -164,8 +167,9 @@ def alpha_rank_masses(results: Results, game: str, *, alpha: float = 10.0) -> Fl
     if game not in results.games:
         raise InvalidArgumentError(f"game={game!r}: expected one of {', '.join(results.games)}")
     tables = []
-    for player in ("leader", "follower"):
-        table = results.payoffs(player, OWN)[results.games.index(game)].mean(axis=-1)  # type: ignore[arg-type]
+    players: tuple[Player, Player] = ("leader", "follower")
+    for player in players:
+        table = results.payoffs(player, OWN)[results.games.index(game)].mean(axis=-1)
         span = float(np.ptp(table))
         tables.append((table - table.min()) / (span if span > 0 else 1.0))
     return alpha_rank(*tables, alpha=alpha)

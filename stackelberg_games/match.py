@@ -169,7 +169,7 @@ class Match:
         try:
             with _single_threaded(), _deadline(timeout) as check:
                 facts = self._train(check) if isinstance(self.leader, Contestant) else self._refer(self.leader)
-        except Exception:
+        except Exception:  # noqa: BLE001 a failed match must stop no other
             facts = {"status": "failed", "error": traceback.format_exc()}
         return Outcome(**facts, cpu_seconds=time.process_time() - cpu, wall_seconds=time.perf_counter() - wall)
 

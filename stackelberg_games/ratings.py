@@ -60,7 +60,7 @@ def bradley_terry(wins: FloatArray, *, prior_ties: float = PRIOR_TIES, tolerance
         chance = expit(ratings[:, None] - ratings[None, :])
         slope = (won - games * chance).sum(axis=1) - np.diag(won - games * chance)
         if np.abs(slope).max(initial=0.0) <= tolerance * scale:
-            return 1500 + ELO * (ratings - ratings.mean())
+            return np.asarray(1500 + ELO * (ratings - ratings.mean()))
         weights = games * chance * (1 - chance)
         curvature = np.diag(weights.sum(axis=1)) - weights + 1.0 / players  # the ones fix the mean
         step = np.linalg.solve(curvature, slope)

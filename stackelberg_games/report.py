@@ -14,14 +14,14 @@ from jinja2 import Environment, StrictUndefined
 
 from stackelberg_games import leaderboard as boards
 from stackelberg_games import statistics
-from stackelberg_games.charts import Level, Line, line_chart, number
+from stackelberg_games.charts import UNKNOWN, Level, Line, line_chart, number
 from stackelberg_games.checkpoint import write_atomically
 from stackelberg_games.export import manifest
 from stackelberg_games.game import FloatArray
 from stackelberg_games.information import Information
 from stackelberg_games.leaderboard import Standing
 from stackelberg_games.match import OWN
-from stackelberg_games.results import DETERMINISTIC, OPTIMUM, UNIFORM, Results
+from stackelberg_games.results import DETERMINISTIC, OPTIMUM, UNIFORM, Results, mean_known
 from stackelberg_games.statistics import Estimate
 
 TEMPLATE = "report_template.html"
@@ -94,8 +94,12 @@ def render(results: Results, title: str = "Stackelberg tournament") -> str:
         results=results,
         games=[_game(results, game, colours) for game in results.games],
         robustness=robustness(results, colours),
-        profiles=[(i, _profile(results, members, colours)) for i, members in _classes(results) if len(members) > 1],
-        improvements=[_improvements(results, i, members, colours) for i, members in _classes(results) if len(members) > 1],
+        profiles=[
+            (i, _profile(results, members, colours)) for i, members in scored_classes(results) if len(members) > 1
+        ],
+        improvements=[
+            _improvements(results, i, members, colours) for i, members in scored_classes(results) if len(members) > 1
+        ],
         followers=_followers(results),
         failures=results.failures[:SHOWN_FAILURES],
         counts=manifest(results)["matches"],
@@ -127,7 +131,8 @@ def headline(results: Results, standings: dict[Information, list[Standing]]) -> 
     }
 
 
-def _classes(results: Results) -> list[tuple[Information, list[str]]]:
+def scored_classes(results: Results) -> list[tuple[Information, list[str]]]:
+    """Leaders that have a score, by information class."""
     classes = sorted(set(results.information.values()))
     scored = [m for m in results.leaders if results.strata(m) is not None]
     return [(i, [m for m in scored if results.information[m] == i]) for i in classes]
@@ -161,13 +166,19 @@ def _game(results: Results, game: str, colours: dict[str, int]) -> dict[str, Any
     }
 
 
-def learning_chart(results: Results, game: str, follower: str, colours: dict[str, int]) -> str:
-    """Payoff against transitions for every leader: interquartile mean over seeds with its band."""
+def learning_lines(results: Results, game: str, follower: str, colours: dict[str, int]) -> list[Line]:
+    """The curves of ``learning_chart``."""
     lines = []
     for leader, colour in colours.items():
         grid, runs = results.curves(game, follower, leader)
         if len(grid):
             lines.append(Line(leader, colour, grid, *statistics.iqm_band(runs)))
+    return lines
+
+
+def learning_chart(results: Results, game: str, follower: str, colours: dict[str, int]) -> str:
+    """Payoff against transitions for every leader: interquartile mean over seeds with its band."""
+    lines = learning_lines(results, game, follower, colours)
     at = results.games.index(game), results.followers.index(follower)
     styles = ((OPTIMUM, "optimum"), (DETERMINISTIC, "deterministic"), (UNIFORM, "uniform"))
     levels = [Level(label, float(results.reference(label)[at]), style) for label, style in styles]
@@ -194,7 +205,7 @@ def _heat_rows(
     results: Results, table: FloatArray, references: dict[str, FloatArray], colours: dict[str, int]
 ) -> list[tuple[str, int | None, list[Cell]]]:
     """Rows for leaders ``[L, F, S]`` and reference players ``[F]``; shades span each column."""
-    everything = np.concatenate([_nanmean(table), *(v[None] for v in references.values())])
+    everything = np.concatenate([mean_known(table), *(v[None] for v in references.values())])
     lows, highs = (_column(end, everything) for end in (np.min, np.max))
 
     def shade(value: float, f: int) -> float | None:
@@ -214,7 +225,9 @@ def _heat_rows(
             tip = f"{leader} against {follower}: no finished match"
             if len(known):
                 low, high = known.min(), known.max()
-                tip = f"{leader} against {follower}: mean {number(value, 6)}, from {number(low, 5)} to {number(high, 5)}"
+                tip = (
+                    f"{leader} against {follower}: mean {number(value, 6)}, from {number(low, 5)} to {number(high, 5)}"
+                )
                 tip += f" in {len(known)} runs"
             cells.append(Cell(number(value), shade(value, f), tip, value))
         rows.append((leader, colours[leader], cells))
@@ -239,7 +252,12 @@ def robustness(results: Results, colours: dict[str, int]) -> Heat:
 
 def _score_cell(label: str, measure: str, found: Estimate) -> Cell:
     shade = None if np.isnan(found.value) else float(np.clip(found.value, 0, 1))
-    return Cell(f"{found.value:.2f}" if shade is not None else "–", shade, f"{label} against {measure}: {interval(found)}", found.value)
+    return Cell(
+        f"{found.value:.2f}" if shade is not None else UNKNOWN,
+        shade,
+        f"{label} against {measure}: {interval(found)}",
+        found.value,
+    )
 
 
 def interval(found: Estimate) -> str:
@@ -288,8 +306,12 @@ def _followers(results: Results) -> list[dict[str, Any]]:
     gaps, payoffs = results.follower_gap(), results.payoffs("follower", OWN)
     rows = []
     for f, follower in enumerate(results.followers):
-        gap, payoff = (_nanmean(table[:, :, f].reshape(1, -1))[0] for table in (gaps, payoffs))
-        spent = [r.outcome.follower_transitions for r in results.rows if r.follower == follower and r.seed is not None and r.outcome]
+        gap, payoff = (mean_known(table[:, :, f].reshape(1, -1))[0] for table in (gaps, payoffs))
+        spent = [
+            r.outcome.follower_transitions
+            for r in results.rows
+            if r.follower == follower and r.seed is not None and r.outcome
+        ]
         entry = results.plan["followers"][f]
         rows.append(
             {
@@ -317,13 +339,6 @@ def _settings(results: Results) -> dict[str, Any]:
     facts = manifest(results)
     del facts["keys"]
     return facts
-
-
-def _nanmean(table: FloatArray) -> FloatArray:
-    known = ~np.isnan(table)
-    counts = known.sum(axis=-1)
-    total = np.where(known, table, 0.0).sum(axis=-1)
-    return np.divide(total, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
 
 
 def _column(end: Any, table: FloatArray) -> list[float]:

@@ -137,7 +137,12 @@ class Results:
     def place(self, row: Row) -> tuple[int, int, int, int]:
         """Where a match of a leader stands in the tensors."""
         index = self._index
-        return index["game"][row.game], index["leader"][row.leader], index["follower"][row.follower], index["seed"][row.seed]
+        return (
+            index["game"][row.game],
+            index["leader"][row.leader],
+            index["follower"][row.follower],
+            index["seed"][row.seed],
+        )
 
     @cached_property
     def _measured(self) -> dict[str, FloatArray]:
@@ -190,14 +195,15 @@ class Results:
 
     def _pick(self, tables: dict[str, FloatArray], figure: int, against: str | None) -> FloatArray:
         if against is None:
-            return np.where(np.isnan(tables[BEST][figure]), tables[OWN][figure], tables[BEST][figure])
+            best = tables[BEST][figure]
+            return np.asarray(np.where(np.isnan(best), tables[OWN][figure], best))
         if against not in tables:
             raise InvalidArgumentError(f"against={against!r}: expected one of {', '.join(tables)}")
-        return tables[against][figure]
+        return np.asarray(tables[against][figure])
 
     def regret(self) -> FloatArray:
         """Exact Stackelberg value minus the leader's payoff, ``[G, L, F, S]``; NaN where unknown."""
-        return self.reference(OPTIMUM)[:, None, :, None] - self.payoffs()
+        return np.asarray(self.reference(OPTIMUM)[:, None, :, None] - self.payoffs())
 
     @cached_property
     def anchors(self) -> Anchors:
@@ -216,7 +222,7 @@ class Results:
                     low[g, f], high[g, f] = self.plan["bounds"][game]
                     source[g][f] = "given"
                 elif np.isnan(low[g, f] + high[g, f]):
-                    means = _mean(payoffs[g, :, f])
+                    means = mean_known(payoffs[g, :, f])
                     known = means[~np.isnan(means)]
                     low[g, f], high[g, f] = (known.min(), known.max()) if len(known) else (np.nan, np.nan)
                     source[g][f] = "worst to best leader of this tournament"
@@ -228,7 +234,7 @@ class Results:
     def scores(self, against: str | None = None) -> FloatArray:
         """Payoffs on the scale of ``anchors``, ``[G, L, F, S]``."""
         low, high = (end[:, None, :, None] for end in self.anchors[:2])
-        return (self.payoffs(against=against) - low) / (high - low)
+        return np.asarray((self.payoffs(against=against) - low) / (high - low))
 
     def reference_score(self, label: str, against: str | None = None) -> float:
         """Mean score of a reference player over tasks; NaN where one of them is not known."""
@@ -280,7 +286,9 @@ class Results:
         found = [
             row.outcome.curve
             for row in self.rows
-            if row.outcome is not None and row.outcome.curve[0] and (row.game, row.follower, row.leader) == (game, follower, leader)
+            if row.outcome is not None
+            and row.outcome.curve[0]
+            and (row.game, row.follower, row.leader) == (game, follower, leader)
         ]
         if not found:
             return np.empty(0), np.empty((0, 0))
@@ -294,7 +302,9 @@ class Results:
 
     def costs(self, leader: str) -> dict[str, float]:
         """Means over finished matches: transitions, the followers' own, and CPU seconds."""
-        found = [row.outcome for row in self.rows if row.leader == leader and row.outcome and row.outcome.status == "done"]
+        found = [
+            row.outcome for row in self.rows if row.leader == leader and row.outcome and row.outcome.status == "done"
+        ]
         names = ("transitions", "follower_transitions", "cpu_seconds")
         return {name: float(np.mean([getattr(o, name) for o in found])) if found else float("nan") for name in names}
 
@@ -304,9 +314,9 @@ def _figures(found: Evaluation) -> list[float]:
     return [float("nan") if value is None else value for value in values]
 
 
-def _mean(runs: FloatArray) -> FloatArray:
+def mean_known(runs: FloatArray) -> FloatArray:
     """Mean over the last axis of what is not NaN; NaN where nothing is left."""
     known = ~np.isnan(runs)
     counts = known.sum(axis=-1)
     sums = np.where(known, runs, 0.0).sum(axis=-1)
-    return np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
+    return np.asarray(np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0))

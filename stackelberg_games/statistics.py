@@ -4,11 +4,11 @@ Scores come as *strata*: one array of runs for each task (a game with a follower
 several leaders that met the same random numbers, ``[n_k, leaders]``. Runs are resampled within
 their task only, and leaders of one run together (paired).
 
-Intervals are stratified bootstrap intervals (Agarwal et al., "Deep RL at the edge of the
-statistical precipice", NeurIPS 2021) with expanded percentiles (Hesterberg, "What teachers should
-know about the bootstrap", American Statistician 2015, section 5.3): plain percentiles are too narrow
+Intervals are stratified bootstrap percentiles (Agarwal et al., "Deep RL at the edge of the
+statistical precipice", NeurIPS 2021), stretched about the estimate: plain percentiles are too narrow
 for few runs, because a resample has variance (n-1)/n of the sample's and because its tails are
-normal, not Student's. ``docs/tournaments.md`` has the measured coverage.
+normal, not Student's (Hesterberg, "What teachers should know about the bootstrap", American
+Statistician 2015, section 5.3). ``docs/tournaments.md`` has the measured coverage.
 """
 
 from __future__ import annotations
@@ -72,30 +72,36 @@ def bootstrap(
         vectorized=True,
         axis=-1,
         method="percentile",
-        confidence_level=expanded(confidence, strata),
+        confidence_level=_checked(confidence),
         rng=np.random.default_rng(seed),
     )
-    return Estimate(value, float(found.confidence_interval.low), float(found.confidence_interval.high))
+    factor = stretch(confidence, strata)
+    low, high = (value + factor * (float(end) - value) for end in found.confidence_interval)
+    return Estimate(value, low, high)
 
 
-def expanded(confidence: float, strata: Strata) -> float:
-    """The confidence level whose percentiles make up for few runs.
+def stretch(confidence: float, strata: Strata) -> float:
+    """By how much percentiles must be stretched to make up for few runs; 1 for many.
 
-    With z = sqrt(sum v_k / sum v_k (n_k - 1)/n_k) t, t Student's quantile with the degrees of
-    freedom of Satterthwaite for the variance of the mean and v_k the estimated variance of task k's
-    share in it, the level is that of the normal quantile z.
+    The product of sqrt(sum v_k / sum v_k (n_k - 1)/n_k), v_k being task k's share in the variance of
+    a mean over all runs, and of the ratio of Student's quantile, with the degrees of freedom of
+    Satterthwaite for that variance, to the normal one.
     """
-    if not 0 < confidence < 1:
-        raise InvalidArgumentError(f"confidence={confidence!r}: expected a number in (0, 1)")
     counts = np.array([len(runs) for runs in strata], dtype=float)
     shares = np.array([runs.reshape(len(runs), -1).var(axis=0, ddof=1).mean() * len(runs) for runs in strata])
     if not shares.sum() > 0:
-        return confidence
+        return 1.0
     shares /= shares.sum()
     freedom = 1.0 / (shares**2 / (counts - 1)).sum()
     narrow = (shares * (counts - 1) / counts).sum()
-    quantile = stats.t.ppf(0.5 + confidence / 2, freedom) / narrow**0.5
-    return float(2 * stats.norm.cdf(quantile) - 1)
+    level = 0.5 + _checked(confidence) / 2
+    return float(stats.t.ppf(level, freedom) / stats.norm.ppf(level) / narrow**0.5)
+
+
+def _checked(confidence: float) -> float:
+    if not 0 < confidence < 1:
+        raise InvalidArgumentError(f"confidence={confidence!r}: expected a number in (0, 1)")
+    return confidence
 
 
 def check_strata(strata: Strata) -> None:
@@ -139,7 +145,8 @@ def probability_of_improvement(ours: Strata, theirs: Strata, **options: float) -
     numbers = [np.arange(float(len(runs)))[:, None] for runs in ours]
     pairs = [np.stack([x, y], axis=-1) for x, y in zip(ours, theirs, strict=True)]
     check_strata(pairs)
-    return bootstrap(numbers, statistic, **options)  # type: ignore[arg-type]
+    found = bootstrap(numbers, statistic, **options)  # type: ignore[arg-type]
+    return Estimate(found.value, max(found.low, 0.0), min(found.high, 1.0))  # a probability
 
 
 def _multiplicity(index: IntArray, count: int) -> FloatArray:
@@ -170,9 +177,16 @@ def iqm_band(runs: FloatArray, *, confidence: float = 0.95, resamples: int = 500
     index = np.random.default_rng(seed).integers(len(runs), size=(resamples, len(runs)))
     parts = np.array_split(index, max(1, index.size * runs.shape[1] // 2_000_000))
     samples = np.concatenate([interquartile_mean(runs[part], axis=1) for part in parts])
-    tail = (1 - expanded(confidence, [runs])) / 2
-    low, high = np.quantile(samples, [tail, 1 - tail], axis=0)
-    return Band(value, low, high)
+    return Band(value, *_stretched(value, samples, confidence, [runs]))
+
+
+def _stretched(
+    value: FloatArray, samples: FloatArray, confidence: float, strata: Strata
+) -> tuple[FloatArray, FloatArray]:
+    """Ends of the interval at every point, from resamples ``[B, P]``."""
+    tail = (1 - _checked(confidence)) / 2
+    ends = value + stretch(confidence, strata) * (np.quantile(samples, [tail, 1 - tail], axis=0) - value)
+    return ends[0], ends[1]
 
 
 class Profile(NamedTuple):
@@ -202,9 +216,8 @@ def performance_profile(
     for table in above:
         weights = draws.multinomial(len(table), np.full(len(table), 1 / len(table)), size=resamples)
         samples += weights @ table.astype(float) / len(table) / len(above)
-    tail = (1 - expanded(confidence, strata)) / 2
-    low, high = np.quantile(samples, [tail, 1 - tail], axis=0)
-    return Profile(thresholds, fraction, low, high)
+    low, high = _stretched(fraction, samples, confidence, strata)
+    return Profile(thresholds, fraction, np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0))
 
 
 def ranks(estimates: Sequence[Estimate]) -> list[int]:

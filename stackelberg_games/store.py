@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from stackelberg_games.errors import StoreError
 from stackelberg_games.match import Outcome
@@ -70,7 +70,7 @@ class Store:
             self.close()
             raise
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -163,14 +163,16 @@ class Store:
         """Take the lock that only one process can hold."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = open(self.folder / LOCK, "a+")
+            lock = open(self.folder / LOCK, "a+")  # noqa: SIM115 held as long as the store is open
         except OSError as error:
             raise StoreError(f"cannot write to {self.folder}: {error.strerror or error}") from error
         if not _try_lock(lock):
             lock.seek(0)
             holder = lock.read().strip() or "another process"
             lock.close()
-            raise StoreError(f"{self.folder} is in use: {holder} is writing to it; wait for it or choose another folder")
+            raise StoreError(
+                f"{self.folder} is in use: {holder} is writing to it; wait for it or choose another folder"
+            )
         self._lock = lock
         try:
             lock.truncate(0)

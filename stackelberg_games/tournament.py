@@ -231,9 +231,13 @@ def check_pair(game: Game, leader: Leader, follower: Follower) -> None:
     follower.begin(game)
     answer = follower.respond(game, leader.commitment)
     if leader.information >= Information.FOLLOWER_VALUES and answer.values is None:
-        raise InformationError(f"{type(leader).__name__} reads the follower's values; {type(follower).__name__} has none")
+        raise InformationError(
+            f"{type(leader).__name__} reads the follower's values; {type(follower).__name__} has none"
+        )
     if isinstance(game, TabularGame) and not isinstance(answer.policy, TabularResponse):
-        raise InformationError(f"{type(leader).__name__} reads the follower's policy; {type(follower).__name__} hides it")
+        raise InformationError(
+            f"{type(leader).__name__} reads the follower's policy; {type(follower).__name__} hides it"
+        )
 
 
 def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
@@ -267,7 +271,14 @@ def _bar(done: int, total: int, progress: bool | None) -> Iterator[Callable[[Out
         yield lambda outcome: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("matches{task.fields[failed]}"))
     times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())

@@ -1,23 +1,23 @@
 """Tournaments as TOML files. A mistake is named with its line.
 
-    [tournament]
-    seeds = 10
-    budget = 45_000
+[tournament]
+seeds = 10
+budget = 45_000
 
-    [[game]]
-    id = "discrete_toy-v0"
-    R = 2.0
+[[game]]
+id = "discrete_toy-v0"
+R = 2.0
 
-    [[leader]]
-    id = "bchg"
-    label = "bchg, fast"
-    learning_rate = 0.05
+[[leader]]
+id = "bchg"
+label = "bchg, fast"
+learning_rate = 0.05
 
-    [[follower]]
-    id = "soft_value_iteration"
+[[follower]]
+id = "soft_value_iteration"
 
-    [[held_out]]
-    id = "best_response"
+[[held_out]]
+id = "best_response"
 """
 
 from __future__ import annotations
@@ -76,7 +76,11 @@ def parse(text: str, changes: Mapping[str, Any] | None = None) -> Tournament:
         if not members[section]:
             raise InvalidArgumentError(f"there is no [[{section}]]; at least one is needed")
     return Tournament(
-        members["game"], members["leader"], members["follower"], held_out=members["held_out"], **{**options, **(changes or {})}
+        members["game"],
+        members["leader"],
+        members["follower"],
+        held_out=members["held_out"],
+        **{**options, **(changes or {})},
     )
 
 

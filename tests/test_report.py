@@ -1,0 +1,238 @@
+"""The report, as a browser and a reader meet it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from stackelberg_games.charts import Level, Line, line_chart, number, ticks
+from stackelberg_games.cli import main
+from stackelberg_games.figures import write_figures
+from stackelberg_games.match import Outcome
+from stackelberg_games.report import headline, render, write_report
+from stackelberg_games.results import Results
+from tests.browser import CHROMIUM, Page, chromium
+from tests.made_up import made_up
+
+
+def example() -> Results:
+    """Two games, five leaders in three classes, two followers, six seeds; a clear winner in each class."""
+    levels = np.array([9.0, 2.0, 8.0, 5.0, 7.0])[None, :, None, None]
+    noise = np.random.default_rng(0).normal(scale=0.3, size=(2, 5, 2, 6))
+    return made_up(levels + noise)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    write_report(example(), path, "A made-up cup")
+    return path
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes, and whether the tags are balanced."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        if tag not in ("meta", "link", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_file_is_whole_and_needs_nothing_else(file: Path) -> None:
+    page = Tags(file.read_text(encoding="utf-8"))
+    assert page.open == []
+    for tag, attributes in page.found:
+        for name in ("src", "href", "action"):
+            target = attributes.get(name)
+            assert target is None or target.startswith(("#", "data:")), (tag, target)
+    assert not re.search(r"@import|url\(|fetch\(|XMLHttpRequest", file.read_text(encoding="utf-8"))
+
+
+def test_the_first_lines_answer_the_four_questions(file: Path) -> None:
+    answers = headline(example(), example().leaderboard())
+    assert answers["winner"].leader == "l 0"
+    assert answers["next"].leader == "l 3"
+    text = re.sub(r"<[^>]+>", " ", file.read_text(encoding="utf-8").split("</header>")[0].split("</style>")[1])
+    for expected in (
+        "l 0 wins: it reaches 90 %",
+        "the next best 51 %",
+        "95 % interval",
+        "100 % of its runs",
+        "1,000",
+        "transitions a match",
+    ):
+        assert expected in " ".join(text.split())
+
+
+def test_a_tie_is_called_a_tie() -> None:
+    noise = np.random.default_rng(1).normal(5.0, 1.0, size=(1, 2, 1, 6))
+    html = render(made_up(noise, classes=["TRAJECTORIES"]))
+    assert "are tied for the first place" in html
+    assert "wins" not in html.split("</header>")[0].split("<header>")[1]
+
+
+def test_unfinished_failed_and_scoreless_tournaments_are_reported() -> None:
+    whole = example()
+    outcomes = {row.key: row.outcome for row in whole.rows if row.outcome}
+    assert "No leader has a score yet" in render(Results(whole.plan, {}))
+    outcomes["0-0-0-0"] = Outcome("failed", error="Traceback\n<b>boom & bust</b>")
+    del outcomes["0-0-0-1"]
+    html = render(Results(whole.plan, outcomes))
+    assert "1 of 132 matches failed" in html
+    assert "1 have not been played" in html
+    assert "&lt;b&gt;boom &amp; bust&lt;/b&gt;" in html
+
+
+def test_one_seed_and_one_leader_are_reported_without_intervals() -> None:
+    html = render(made_up(np.full((1, 1, 1, 1), 5.0)))
+    assert "one seed" in html
+    assert "reaches 50 % of what there is to gain" in html
+    assert "nan" not in re.sub(
+        r"data-sort=\"[^\"]*\"|data-tip=\"[^\"]*\"", "", html.split("<script>")[0].split("</style>")[1]
+    )
+
+
+def test_the_report_is_reproducible(file: Path) -> None:
+    assert render(example(), "A made-up cup") == file.read_text(encoding="utf-8")
+
+
+def test_every_figure_is_written_twice(tmp_path: Path) -> None:
+    files = write_figures(example(), tmp_path)
+    names = {path.stem for path in files}
+    assert names >= {
+        "leaderboard",
+        "cost",
+        "robustness",
+        "profile_trajectories",
+        "payoff_g_0",
+        "regret_g_1",
+        "learning_g_0",
+    }
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        f"{name}.{s}" for name in names for s in ("png", "svg")
+    )
+    assert all(path.read_bytes()[:4] == b"\x89PNG" for path in files if path.suffix == ".png")
+    assert all(b"<svg" in path.read_bytes()[:400] for path in files if path.suffix == ".svg")
+
+
+def test_report_says_what_is_missing(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["report", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "holds no results" in result.output
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0.000"),
+        (-0.00001, "0.000"),
+        (27.3156, "27.32"),
+        (-1.5, "\u22121.500"),
+        (0.4808, "0.481"),
+        (12345.6, "12,346"),
+        (None, "\u2013"),
+        (float("nan"), "\u2013"),
+    ],
+)
+def test_numbers_are_written_for_readers(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+def test_ticks_are_round_and_inside() -> None:
+    assert ticks(0.0, 1.0) == [0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]
+    assert ticks(-0.3, 27.9) == [0.0, 10.0, 20.0]
+    assert ticks(1e-9, 5e-9)[0] >= 1e-9
+
+
+def test_a_chart_without_data_says_so_and_a_flat_one_has_a_scale() -> None:
+    empty = np.empty(0)
+    assert "no data" in line_chart([Line("a", 0, empty, empty, empty, empty)], x_label="x", y_label="y")
+    x, flat = np.array([1.0, 2.0]), np.array([3.0, 3.0])
+    drawn = line_chart([Line("<a>", 9, x, flat, flat, flat)], [Level("top", 4.0, "optimum")], x_label="x", y_label="y")
+    assert "nan" not in drawn.replace("data-chart", "")
+    assert "<a>" not in drawn
+    assert 'class="line s1 d1"' in drawn
+
+
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    pytest.importorskip("websocket", reason="websocket-client is not installed")
+    with chromium(tmp_path_factory.mktemp("browser")) as opened:
+        yield opened
+
+
+def _tip(page: Page) -> str:
+    assert page.run("document.getElementById('tip').classList.contains('on')")
+    return str(page.run("document.getElementById('tip').textContent"))
+
+
+@needs_browser
+@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (1200, "dark"), (390, "light"), (390, "dark")])
+def test_it_loads_without_complaint_at_every_width(page: Page, file: Path, width: int, scheme: str) -> None:
+    page.open(file, width, 844, scheme)
+    assert page.problems == []
+    assert page.run("document.documentElement.scrollWidth") <= width
+    assert page.run("document.querySelectorAll('svg.chart').length") == 2 * 2 + 2
+    text, ground = (page.run(f"getComputedStyle(document.body).{name}") for name in ("color", "backgroundColor"))
+    bright = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (text, ground)]
+    assert (bright[0] < bright[1]) == (scheme == "light")
+
+
+@needs_browser
+def test_tables_sort_both_ways_by_number_and_by_name(page: Page, file: Path) -> None:
+    page.open(file)
+    cells = "[...document.querySelector('#cost tbody').rows].map(r => r.cells[{}].textContent.trim())"
+    before = page.run(cells.format(0))
+    head = "document.querySelectorAll('#cost thead th')[{}]"
+    page.run(head.format(0) + ".click()")
+    names = page.run(cells.format(0))
+    assert names == sorted(before)
+    page.run(head.format(0) + ".click()")
+    assert page.run(cells.format(0)) == sorted(before, reverse=True)
+    scores = "[...document.querySelector('.board tbody').rows].map(r => Number(r.cells[2].dataset.sort))"
+    score = "document.querySelectorAll('.board thead th')[2]"
+    page.run(f"{score}.click()")
+    assert page.run(scores) == sorted(page.run(scores), reverse=True)
+    assert page.run(f"{score}.getAttribute('aria-sort')") == "descending"
+    page.run(f"{score}.dispatchEvent(new KeyboardEvent('keydown', {{key: 'Enter'}}))")
+    assert page.run(scores) == sorted(page.run(scores))
+    assert page.problems == []
+
+
+@needs_browser
+def test_hovering_shows_values(page: Page, file: Path) -> None:
+    page.open(file)
+    page.hover(".heat.payoff td.cell[data-tip]", 0)
+    assert "exact optimum against f 0: 10.00" in _tip(page)
+    page.hover(".board .range[data-tip]")
+    assert re.search(r"l 0: 0\.\d{4}, 95 % interval 0\.\d{4} to 0\.\d{4}", _tip(page))
+    page.hover("svg.chart")
+    shown = _tip(page)
+    assert shown.startswith("transitions ")
+    for name in ("l 0", "l 4", "exact optimum 10", "uniform random 0"):
+        assert name in shown
+    assert page.run("document.querySelector('svg.chart .cursor').style.visibility") == "visible"
+    page.hover("h2")
+    assert not page.run("document.getElementById('tip').classList.contains('on')")
+    assert page.problems == []
