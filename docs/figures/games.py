@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from style import IMAGES
 
 import stackelberg_games as sg
@@ -24,7 +25,7 @@ def main() -> None:
             if terminated or truncated:
                 break
             env.step(env.action_space(env.agent_selection).sample())
-        imsave(IMAGES / "games" / f"{name}.png", env.render())
+        imsave(IMAGES / "games" / f"{name}.png", np.asarray(env.render()))
         print(name)
 
 

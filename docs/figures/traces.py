@@ -14,6 +14,7 @@ TAU, STAGES, EPISODE = 0.5, 16, 9
 def main() -> None:
     """Play an episode against a follower that errs often, and draw what the estimator sees of it."""
     game = sg.make("discrete_toy-v0", follower_discount=0.9, leader_discount=0.97)
+    assert isinstance(game, sg.TabularGame)
     policy = sg.TabularPolicy.from_probabilities(game, [[0.5, 0.5], [0.75, 0.25], [0.5, 0.5]])
     critics = sg.exact.critics(game, policy, TAU)
     response = sg.TabularResponse(critics.response)

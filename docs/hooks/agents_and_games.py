@@ -18,7 +18,7 @@ import stackelberg_games as sg
 from stackelberg_games.registry import Kind, factory
 
 sys.path.insert(0, str(Path(__file__).parent))
-from tables import gradients, optima  # noqa: E402
+from tables import gradients, optima
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -64,17 +64,19 @@ def _row(line: str) -> str:
 def settings(kind: Kind, name: str) -> str:
     """The directive that shows the factory's arguments."""
     made = factory(kind, name)
-    return "\n".join([
-        "## Settings",
-        "",
-        f"::: {made.__module__}.{made.__qualname__}",
-        "    options:",
-        "      heading_level: 3",
-        "      show_root_heading: false",
-        "      show_root_toc_entry: false",
-        "      show_bases: false",
-        "      members: false",
-    ])
+    return "\n".join(
+        [
+            "## Settings",
+            "",
+            f"::: {made.__module__}.{made.__qualname__}",
+            "    options:",
+            "      heading_level: 3",
+            "      show_root_heading: false",
+            "      show_root_toc_entry: false",
+            "      show_bases: false",
+            "      members: false",
+        ]
+    )
 
 
 def game_page(name: str) -> str:
@@ -98,7 +100,9 @@ def game_page(name: str) -> str:
 def leader_facts(name: str) -> str:
     """What a leader needs, read off the leader itself."""
     leader = sg.make_leader(name)
-    rewards, temperature = ("yes" if flag else "no" for flag in (leader.needs_follower_rewards, leader.needs_temperature))
+    rewards, temperature = (
+        "yes" if flag else "no" for flag in (leader.needs_follower_rewards, leader.needs_temperature)
+    )
     return (
         "| it needs | |\n|---|---|\n"
         f"| Information class | `{leader.information.name}` |\n"

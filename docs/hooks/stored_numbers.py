@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
-from tables import stored  # noqa: E402
+from tables import stored
 
 _MARK = re.compile(r"^<!-- stored: (\w+)/(\w+) -->$", re.MULTILINE)
 

@@ -7,6 +7,12 @@ from pathlib import Path
 from typing import Any
 
 DATA = Path(__file__).parent.parent / "data"
+EXPLANATION = (
+    "Every estimate starts from nothing: critics and gradient come from the same transitions. Figures are relative to "
+    "the norm of the exact hypergradient, over {} independent estimates; *noise* is the bias that an unbiased "
+    "estimator would show by chance. On the toy game the commitment is *p* = 0.25, on the random game a random policy."
+)
+LEGEND = "*Deviation* is the standard deviation of one estimate, *cosine* the mean over single estimates."
 
 
 def stored(name: str) -> Any:
@@ -52,9 +58,7 @@ def gradients(leader: str) -> str:
     lines = [
         "## Measured bias and deviation",
         "",
-        "Every estimate starts from nothing: critics and gradient come from the same transitions. Figures are "
-        f"relative to the norm of the exact hypergradient, over {data['batches']} independent estimates; *noise* is "
-        "the bias that an unbiased estimator would show by chance.",
+        EXPLANATION.format(data["batches"]),
         "",
         f"| game |{' variant |' if varied else ''} transitions | bias | noise | deviation | cosine |",
         f"|---|{'---|' if varied else ''}---|---|---|---|---|",
@@ -63,11 +67,7 @@ def gradients(leader: str) -> str:
         variant = f" `{row['variant']}` |" if row["variant"] else " default |"
         cells = " | ".join(_figure(row[name]) for name in ("bias", "bias_error", "deviation", "single_cosine"))
         lines.append(f"| `{row['game']}` |{variant if varied else ''} {row['transitions']:,} | {cells} |")
-    lines += [
-        "",
-        "*Deviation* is the standard deviation of one estimate, *cosine* the mean over single estimates. "
-        f"Measured by `{data['command']}`.",
-    ]
+    lines += ["", LEGEND, f"Measured by `{data['command']}`."]
     return "\n".join(lines)
 
 
