@@ -24,17 +24,20 @@ from stackelberg_games.registry import (
 if TYPE_CHECKING:
     from stackelberg_games import exact, hypergradient
     from stackelberg_games.commitment import Configuration, MLPPolicy, TabularPolicy
+    from stackelberg_games.conformance import check_game
     from stackelberg_games.diagnostics import gradient_check
     from stackelberg_games.follower import Follower
     from stackelberg_games.game import Game, LeaderView
     from stackelberg_games.gym_env import best_response_env
     from stackelberg_games.information import Evidence, Information
     from stackelberg_games.leader import GradientLeader, Leader
+    from stackelberg_games.padding import homogenize
     from stackelberg_games.play import TabularResponse, rollout
     from stackelberg_games.run import Run
     from stackelberg_games.tabular import Tables, TabularGame
     from stackelberg_games.training import train
     from stackelberg_games.trajectories import Trajectories
+    from stackelberg_games.vector import vector_env
 
 _LAZY = {
     "Configuration": "commitment",
@@ -55,11 +58,14 @@ _LAZY = {
     "Tournament": "tournament",
     "Trajectories": "trajectories",
     "best_response_env": "gym_env",
+    "check_game": "conformance",
     "exact": "",
     "gradient_check": "diagnostics",
+    "homogenize": "padding",
     "hypergradient": "",
     "rollout": "play",
     "train": "training",
+    "vector_env": "vector",
 }
 
 __all__ = [
@@ -82,10 +88,12 @@ __all__ = [
     "Trajectories",
     "__version__",
     "best_response_env",
+    "check_game",
     "exact",
     "followers",
     "games",
     "gradient_check",
+    "homogenize",
     "hypergradient",
     "leaders",
     "make",
@@ -94,6 +102,7 @@ __all__ = [
     "register",
     "rollout",
     "train",
+    "vector_env",
 ]
 
 

@@ -123,6 +123,10 @@ class Game(ABC):
     def observe(self, state: Any) -> NDArray[np.float32]:
         """The state of one episode as a flat vector, as the faces show it."""
 
+    def observe_batch(self, states: Any) -> NDArray[np.float32]:
+        """``observe`` for every state of a batch, ``[N, d]``; a game may have a faster way."""
+        return np.stack([self.observe(state) for state in states]).astype(np.float32)
+
     @property
     @abstractmethod
     def observation_space(self) -> gymnasium.spaces.Box:

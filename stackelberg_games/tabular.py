@@ -364,6 +364,12 @@ class TabularGame(Game):
         vector[state] = 1.0
         return vector
 
+    def observe_batch(self, states: Any) -> NDArray[np.float32]:
+        """One-hot vectors, ``[N, S]``."""
+        vectors = np.zeros((len(states), self.states), dtype=np.float32)
+        vectors[np.arange(len(states)), states] = 1.0
+        return vectors
+
 
 def _frozen(name: str, values: ArrayLike, expected: int | tuple[int, ...]) -> FloatArray:
     """A read-only float64 copy of the expected rank or shape, all finite."""

@@ -1,0 +1,173 @@
+"""Copies stepped together play the very episodes that rollout plays, by every backend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+import stackelberg_games as sg
+from stackelberg_games.envs import discrete_toy_v0, lqr_v0, random_game_v0, random_mdp_v0
+from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, UnsupportedGameError
+from stackelberg_games.game import Game
+from stackelberg_games.play import rollout
+from stackelberg_games.vector import Rounds
+from tests.face_checks import TABLES, AnyFollower, Drift, Table
+
+COPIES, EPISODES = 3, 12
+FINITE = ["toy", "matrix", "terminal", "blind", "random_mdp-v0"]
+CONTINUOUS = ["continuous", "continuous blind", "lqr-v0"]
+
+
+def legal(env: Any, masks: Any, rng: np.random.Generator) -> Any:
+    """A random legal action for every row."""
+    return np.array([rng.choice(np.flatnonzero(mask)) for mask in masks])
+
+
+@pytest.mark.parametrize("name", FINITE)
+@pytest.mark.parametrize("roles", [False, True])
+def test_both_backends_agree(name: str, roles: bool) -> None:
+    game = TABLES[name]()
+    mine = sg.vector_env(game, 1, roles=roles)
+    theirs = sg.vector_env(game, 1, roles=roles, backend="supersuit")
+    rng = np.random.default_rng(0)
+    seen, infos = mine.reset(seed=5)
+    other, lists = theirs.reset(seed=5)
+    assert mine.single_action_space == theirs.action_space
+    assert mine.single_observation_space == theirs.observation_space
+    ends = 0
+    for _ in range(130):
+        np.testing.assert_array_equal(seen, other)
+        np.testing.assert_array_equal(infos["action_mask"], [info["action_mask"] for info in lists])
+        assert infos["moving"].tolist() == [i["active_agent"] == a for i, a in zip(lists, env_agents(), strict=True)]
+        assert all(mine.single_observation_space.contains(row) for row in seen)
+        actions = legal(mine, infos["action_mask"], rng)
+        seen, *mine_said, infos = mine.step(actions)
+        other, *said, lists = theirs.step(actions)
+        for ours, supersuit in zip(mine_said, said, strict=True):
+            np.testing.assert_allclose(ours, supersuit, rtol=1e-6)  # SuperSuit's rewards are float32
+        if "final_obs" in infos:
+            ends += 1
+            np.testing.assert_array_equal(infos["final_obs"], [info["terminal_observation"] for info in lists])
+    assert ends > 0 or game.horizon is None
+
+
+def env_agents() -> tuple[str, str]:
+    return "leader_0", "follower_0"
+
+
+@pytest.mark.parametrize("name", FINITE + CONTINUOUS)
+def test_copy_i_plays_every_nth_episode_of_rollout(name: str) -> None:
+    table = Table.of(TABLES[name]())
+    game = table.game
+    stages = min(game.stages(), 20)
+    batch = rollout(game, table.leader, table.follower, episodes=EPISODES, seed=7, stages=stages)
+    rounds = Rounds(game, COPIES)
+    rounds.reset(7)
+    played = 0
+    while played < EPISODES:
+        episode, stage = rounds.numbers.astype(int).clip(max=EPISODES - 1), rounds.stage.clip(max=stages - 1)
+        live = (rounds.numbers < EPISODES) & (stage == rounds.stage)
+        np.testing.assert_array_equal(rounds.states[live], batch.states[episode, stage][live])
+        where = episode, stage
+        leader, follower, *ends = rounds.step(batch.leader_actions[where], batch.follower_actions[where])
+        assert batch.follower_rewards is not None
+        np.testing.assert_array_equal(leader[live], batch.leader_rewards[where][live])
+        np.testing.assert_array_equal(follower[live], batch.follower_rewards[where][live])
+        over = ends[0] | ends[1] | (rounds.stage == stages)
+        np.testing.assert_array_equal(ends[0][live & over], batch.terminated[episode][live & over])
+        played += int((over & live).sum())
+        rounds.restart(over)
+
+
+@pytest.mark.parametrize("name", [*FINITE, *CONTINUOUS, "four_rooms-v0"])
+def test_a_follower_faces_what_best_response_env_shows_it(name: str) -> None:
+    table = Table.of(TABLES[name]())
+    many = sg.vector_env(table.game, 1, commitment=table.leader)
+    one: Any = sg.best_response_env(table.game, table.leader)
+    seen, _ = many.reset(seed=3)
+    alone, _ = one.reset(seed=3)
+    assert many.single_observation_space == one.observation_space
+    for space in (many.action_space, one.action_space):
+        space.seed(0)
+    for _ in range(60):
+        np.testing.assert_array_equal(seen[0], alone)
+        action = one.action_space.sample()
+        seen, rewards, terminated, truncated, infos = many.step(np.array([action]))
+        alone, reward, *ends, _ = one.step(action)
+        assert (rewards[0], terminated[0], truncated[0]) == (reward, *ends)
+        if any(ends):
+            np.testing.assert_array_equal(infos["final_obs"][0], alone)
+            alone, _ = one.reset()
+
+
+def test_a_configuration_is_read_at_reset() -> None:
+    game = random_mdp_v0.game()
+    leader = sg.make_leader("bchg")
+    leader.begin(game.view(0.1))
+    many = sg.vector_env(game, 2, commitment=leader.commitment)
+    many.reset(seed=0)
+    assert many.rounds.game is not game
+    with pytest.raises(UnsupportedGameError, match="cannot be configured"):
+        sg.vector_env(lqr_v0.game(), 2, commitment=leader.commitment).reset(seed=0)
+
+
+def test_seeds_and_resets_number_the_episodes() -> None:
+    env = sg.vector_env(random_game_v0.game(horizon=4), 8)
+    first = env.reset(seed=1)[0]
+    second = env.reset()[0]
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(env.reset(seed=1)[0], first)
+    assert env.rounds.numbers.tolist() == list(range(8))
+    unseeded = [sg.vector_env(random_game_v0.game(), 64).reset()[0] for _ in range(2)]
+    assert not np.array_equal(*unseeded)
+
+
+def test_what_a_waiting_row_submits_is_ignored() -> None:
+    env = sg.vector_env(discrete_toy_v0.game(), 2)
+    env.reset(seed=0)
+    env.step(np.array([1, 99, 0, -5]))
+    with pytest.raises(InvalidActionError, match="follower_0 submitted 3"):
+        env.step(np.array([99, 3, 99, 0]))
+    env.step(np.array([99, 2, 99, 0]))
+
+
+def test_continuous_actions_are_scaled_in_batches() -> None:
+    env = sg.vector_env(Drift(), 2)
+    env.reset(seed=0)
+    assert env.single_action_space == spaces.Box(-1.0, 1.0, (2,), np.float32)
+    seen, *_ = env.step(np.array([[1.0, -1.0], [0, 0], [0, 0], [0, 0]], dtype=np.float32))
+    assert seen[1, 2:4].tolist() == [2.0, -1.0]
+    with pytest.raises(InvalidActionError, match="follower_0"):
+        env.step(np.full((4, 2), 3.0, dtype=np.float32))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"num_envs": 0}, InvalidArgumentError),
+        ({"num_envs": 2, "backend": "none"}, InvalidArgumentError),
+        ({"num_envs": 0, "backend": "supersuit"}, InvalidArgumentError),
+        ({"num_envs": 2, "backend": "supersuit", "commitment": "something"}, InvalidArgumentError),
+    ],
+)
+def test_bad_arguments_are_refused(arguments: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        sg.vector_env(discrete_toy_v0.game(), **arguments)
+
+
+@pytest.mark.parametrize("commitment", [False, True])
+def test_a_step_before_reset_is_refused(commitment: bool) -> None:
+    game: Game = discrete_toy_v0.game()
+    env = sg.vector_env(game, 2, commitment=sg.TabularPolicy(game) if commitment else None)
+    with pytest.raises(InvalidActionError, match="reset"):
+        env.step(np.zeros(4, dtype=int))
+
+
+@pytest.mark.parametrize("game", [Drift(), discrete_toy_v0.game()], ids=["default", "tabular"])
+def test_batches_are_observed_as_single_states_are(game: Game) -> None:
+    batch = rollout(game, Table.of(game).leader, AnyFollower(game), episodes=5, seed=0)
+    states = batch.states[:, 1]
+    np.testing.assert_array_equal(game.observe_batch(states), [game.observe(state) for state in states])
