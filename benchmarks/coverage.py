@@ -4,7 +4,7 @@
 
 Prints one row for each distribution of scores, number of tasks and number of runs, with the
 coverage of the interquartile mean, the mean, the probability of improvement over a shifted rival,
-a point of the performance profile, in per cent.
+a point of the performance profile, and a Bradley-Terry rating among four leaders, in per cent.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from scipy import stats
 
 from stackelberg_games import statistics
+from stackelberg_games.ratings import bradley_terry, pairwise_wins, rate
 from stackelberg_games.statistics import Estimate
 
 Sampler = Callable[[np.random.Generator, int, int], np.ndarray]
@@ -31,11 +32,30 @@ SCORES: dict[str, Sampler] = {
 SIZES = ((1, 5), (1, 10), (3, 5), (3, 10), (6, 10), (3, 30))
 SHIFT = 0.5
 MANY = 1_000_000
-NAMES = ("IQM", "mean", "improvement", "profile")
+NAMES = ("IQM", "mean", "improvement", "profile", "rating")
+
+
+def rivals(sampler: Sampler, draws: np.random.Generator, tasks: int, runs: int, scales: list[float]) -> np.ndarray:
+    """Scores of four leaders, each half a standard deviation above the one before, ``[tasks, runs, 4]``."""
+    shifts = SHIFT * np.arange(4)
+    return np.stack(
+        [
+            np.stack([sampler(draws, runs, k) + shift * scale for shift in shifts], axis=-1)
+            for k, scale in enumerate(scales)
+        ]
+    )
+
+
+def true_rating(sampler: Sampler, tasks: int, runs: int, scales: list[float]) -> float:
+    """Rating of the best of ``rivals`` if every pair won exactly as often as expected."""
+    expected = np.zeros((4, 4))
+    for row in rivals(sampler, np.random.default_rng(9), tasks, 100_000, scales):
+        expected += pairwise_wins(row) * runs / len(row)
+    return float(bradley_terry(expected)[-1])
 
 
 def truths(sampler: Sampler, tasks: int) -> tuple[float, float, float, float, float]:
-    """The four population values, and the threshold of the profile (the median of task 0)."""
+    """Four population values, and the threshold of the profile (the median of task 0)."""
     draws = np.random.default_rng(123)
     pools = [sampler(draws, MANY // tasks, k) for k in range(tasks)]
     scales = [pool.std() for pool in pools]
@@ -54,7 +74,8 @@ def truths(sampler: Sampler, tasks: int) -> tuple[float, float, float, float, fl
 def covered(sampler: Sampler, tasks: int, runs: int, tournaments: int) -> list[float]:
     """Share of tournaments whose interval holds the truth, for each of ``NAMES``."""
     *wanted, threshold = truths(sampler, tasks)
-    scales = [sampler(np.random.default_rng(k), MANY // 10, k).std() for k in range(tasks)]
+    scales = [float(sampler(np.random.default_rng(k), MANY // 10, k).std()) for k in range(tasks)]
+    wanted.append(true_rating(sampler, tasks, runs, scales))
     draws = np.random.default_rng([runs, tasks])
     hits = np.zeros(len(NAMES))
     for seed in range(tournaments):
@@ -66,6 +87,7 @@ def covered(sampler: Sampler, tasks: int, runs: int, tournaments: int) -> list[f
             statistics.mean(ours, resamples=1000, seed=seed),
             statistics.probability_of_improvement(ours, theirs, resamples=1000, seed=seed),
             Estimate(float(profile.fraction[0]), float(profile.low[0]), float(profile.high[0])),
+            rate(rivals(sampler, draws, tasks, runs, scales), seed=seed)[-1],
         )
         hits += [e.low <= truth <= e.high for e, truth in zip(found, wanted, strict=True)]
     return list(hits / tournaments)

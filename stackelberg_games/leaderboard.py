@@ -13,12 +13,11 @@ from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.game import FloatArray
 from stackelberg_games.information import Information
 from stackelberg_games.match import OWN
-from stackelberg_games.ratings import alpha_rank, bradley_terry, pairwise_wins
+from stackelberg_games.ratings import alpha_rank, rate
 from stackelberg_games.results import Player, Results
 from stackelberg_games.statistics import Estimate, ranks
 
 UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"))
-RATING_RESAMPLES = 200
 
 
 @dataclass(frozen=True)
@@ -139,21 +138,8 @@ def ratings(
         seed: of the bootstrap.
     """
     members = (results.leaders if player == "leader" else results.followers) if members is None else members
-    contests = results.contests(player, members)
-    wins = np.array([pairwise_wins(row[None]) for row in contests])
-    values = bradley_terry(wins.sum(axis=0))
-    seeds = len(results.seeds)
-    if seeds < 2:
-        return {m: Estimate(float(v), float("nan"), float("nan")) for m, v in zip(members, values, strict=True)}
-    strata = wins.reshape(-1, seeds, wins.shape[1] * wins.shape[2])
-    draws = np.random.default_rng(seed)
-    samples = []
-    for _ in range(RATING_RESAMPLES):
-        weights = draws.multinomial(seeds, np.full(seeds, 1 / seeds), size=len(strata))
-        samples.append(bradley_terry(np.einsum("ks,ksp->p", weights, strata).reshape(wins.shape[1:])))
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(samples, [tail, 1 - tail], axis=0)
-    return {m: Estimate(*map(float, row)) for m, row in zip(members, zip(values, low, high, strict=True), strict=True)}
+    contests = results.contests(player, members).reshape(-1, len(results.seeds), len(members))
+    return dict(zip(members, rate(contests, confidence=confidence, seed=seed), strict=True))
 
 
 def alpha_rank_masses(results: Results, game: str, *, alpha: float = 10.0) -> FloatArray:
