@@ -6,6 +6,7 @@ rewards and transitions depend.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +24,7 @@ from stackelberg_games.lever import TabularLever
 from stackelberg_games.objective import accumulate, leader_chain
 from stackelberg_games.parametrisation import Parametrisation, Plain
 from stackelberg_games.randomness import generator
-from stackelberg_games.tabular import Model, Sampler, Tables, TabularGame
+from stackelberg_games.tabular import Model, Sampler, Tables, TabularGame, check_probabilities
 
 
 class ConfigurableGame(TabularGame):
@@ -118,6 +119,19 @@ class ConfigurableGame(TabularGame):
         if tables.transition is not self.base.transition:
             return self._prepare(*arrays)
         return self.sampler._replace(leader_reward=arrays[1].ravel(), follower_reward=arrays[2].ravel())
+
+    def starting_from(self, initial: ArrayLike) -> ConfigurableGame:
+        """The game with other first states, for estimators that may start episodes anywhere.
+
+        Raises:
+            InvalidGameError: ``initial`` is not a distribution over the states.
+        """
+        other = copy.copy(self)
+        other.initial_distribution = np.asarray(initial, dtype=np.float64)
+        check_probabilities("initial", other.initial_distribution)
+        other.initial_tensor = torch.tensor(other.initial_distribution)
+        other._sampler = None
+        return other
 
     def objective(self, configuration: Tensor, response: Tensor) -> Tensor:
         """The leader's objective f(x, g), differentiable in both, a scalar tensor.

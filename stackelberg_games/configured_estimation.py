@@ -184,6 +184,13 @@ def beyond(
     return Weighted(stages, leader_weights, follower_weights, log_transition)
 
 
+def by_successor(estimator: ConfiguredEstimator, follower_reward: FloatArray) -> Weighted:
+    """Weights ``[S, A, B]`` of the follower's reward terms, shared out over the successors observed."""
+    stages = estimator.known
+    none = np.zeros(len(stages.states))
+    return Weighted(stages, none, follower_reward[stages[:3]] * _ending(estimator, stages), none)
+
+
 def _ending(estimator: ConfiguredEstimator, stages: Stages) -> FloatArray:
     """Observed frequency of each known stage's successor."""
     visits = estimator.visits

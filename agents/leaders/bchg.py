@@ -52,6 +52,7 @@ class BCHG(PathwiseForm, PolicyGradient):
 
     needs_follower_rewards: ClassVar[bool] = True
     needs_temperature: ClassVar[bool] = True
+    responds: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -50,6 +50,7 @@ class ModelBased(PolicyGradient):
         heat: factor on the temperature with which every other start begins, >= 1.
         replan: batches after which it plans again; in between it plays what planning found, the
             best end and the others in turn, so that it learns where they lead. 0 plans once.
+        cold_share: share of its own cost with which the remaining starts begin, in [0, 1].
     """
 
     explore: int = 0
@@ -58,6 +59,7 @@ class ModelBased(PolicyGradient):
     steps: int = 500
     heat: float = 10.0
     replan: int = 0
+    cold_share: float = 0.0
 
     needs_follower_rewards: ClassVar[bool] = True
     needs_temperature: ClassVar[bool] = True
@@ -170,7 +172,7 @@ class ModelBased(PolicyGradient):
                 continue
             assign(self.commitment, self.first if number < 2 else torch.from_numpy(drawn))
             hot = number % 2 == 0
-            ends.append((self._climb(self.heat if hot else 1.0, 1.0 if hot else 0.0), flatten(self.commitment).numpy()))
+            ends.append((self._climb(self.heat if hot else 1.0, 1.0 if hot else self.cold_share), flatten(self.commitment).numpy()))
         ends.sort(key=lambda end: end[0], reverse=True)
         self.candidates = [end for _, end in ends]
         assign(self.commitment, torch.from_numpy(self.candidates[0]))

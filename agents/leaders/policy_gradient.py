@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -46,6 +46,9 @@ class PolicyGradient(GradientLeader):
     memory: float = 0.8
     spread: float | None = None
     ramp: int = 0
+
+    responds: ClassVar[bool] = False
+    """Whether the weights beyond the end of the trajectories include the follower's response."""
 
     @property
     def information(self) -> Information:
@@ -131,7 +134,7 @@ class PolicyGradient(GradientLeader):
             return np.asarray(np.bincount(last, weights=weight * cut, minlength=len(tables.policy)), dtype=np.float64)
 
         leader = None if self.view.horizon is not None else starts(self.view.leader_discount**batch.lengths)
-        temperature = (self.view.temperature or 0.0) if self.needs_temperature else 0.0
+        temperature = (self.view.temperature or 0.0) if self.responds else 0.0
         if cut.any() and (leader is not None or temperature > 0):
             arrays = self.estimator.arrays(tables.policy)
             pulls.append(beyond(self.estimator, arrays, tables, temperature, leader, starts(weights.carry)))
