@@ -22,6 +22,7 @@ from stackelberg_games.registry import (
 )
 
 if TYPE_CHECKING:
+    from stackelberg_games.aec_game import AECGame
     from stackelberg_games import exact, hypergradient
     from stackelberg_games.commitment import Configuration, MLPPolicy, TabularPolicy
     from stackelberg_games.conformance import check_game
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from stackelberg_games.vector import vector_env
 
 _LAZY = {
+    "AECGame": "aec_game",
     "Configuration": "commitment",
     "Evidence": "information",
     "Follower": "follower",
@@ -69,6 +71,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "AECGame",
     "Configuration",
     "Evidence",
     "Follower",

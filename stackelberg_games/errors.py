@@ -82,3 +82,7 @@ class MissingExtraError(StackelbergError, ImportError):
         super().__init__(
             f"this needs {package!r}, which is not installed; run: pip install 'stackelberg-games[{extra}]'"
         )
+
+
+class FollowerError(StackelbergError, RuntimeError):
+    """A foreign follower died, hung, or answered something that is not an action."""

@@ -129,4 +129,8 @@ def best_response_env(
     game: Game, commitment: Commitment, *, render_mode: str | None = None
 ) -> gymnasium.Env[Vector, Any]:
     """The decision process that a follower faces under a commitment; see ``BestResponseEnv``."""
+    from stackelberg_games.aec_game import AECGame, AECResponseEnv
+
+    if isinstance(game, AECGame):
+        return AECResponseEnv(game, commitment)
     return BestResponseEnv(game, commitment, render_mode)

@@ -142,6 +142,9 @@ def rollout(
     streams = Streams.of(seed, episodes, first_episode)
     if isinstance(game, TabularGame) and isinstance(follower_policy, TabularResponse):
         return _rollout_tables(game, commitment, follower_policy, streams, stages)
+    if hasattr(follower_policy, "play"):
+        played: Trajectories = follower_policy.play(game, commitment, streams, stages)
+        return played
     batch = game.simulate(commitment, follower_policy, streams, stages)
     return _rollout_batched(game, commitment, follower_policy, streams, stages) if batch is None else batch
 

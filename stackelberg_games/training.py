@@ -9,15 +9,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from stackelberg_games import checkpoint
 from stackelberg_games._version import __version__
+from stackelberg_games.aec_game import as_game
 from stackelberg_games.commitment import Commitment
-from stackelberg_games.errors import CheckpointError, InvalidArgumentError, SolverError, UnsupportedGameError
+from stackelberg_games.errors import (
+    CheckpointError,
+    FollowerError,
+    InvalidArgumentError,
+    SolverError,
+    UnsupportedGameError,
+)
 from stackelberg_games.follower import Answer, Follower
 from stackelberg_games.game import Game
 from stackelberg_games.information import grant
@@ -40,11 +47,14 @@ from stackelberg_games.run import (
 from stackelberg_games.tabular import TabularGame
 from stackelberg_games.trajectories import Trajectories
 
+if TYPE_CHECKING:
+    from pettingzoo import AECEnv
+
 Callback = Callable[[Mapping[str, float], Leader], None]
 
 
 def train(
-    game: Game,
+    game: Game | AECEnv[Any, Any, Any],
     leader: Leader | str,
     follower: Follower | str,
     *,
@@ -67,7 +77,8 @@ def train(
     played, and the leader is handed what its information class grants, nothing more.
 
     Args:
-        game: the rules.
+        game: the rules, or a plain AEC environment with the agents leader_0 and follower_0; make an
+            ``AECGame`` of it to say its discounts, horizon and workers.
         leader: an id, or a leader object.
         follower: an id, or a follower object.
         iterations: number of updates, >= 1.
@@ -94,7 +105,7 @@ def train(
     if evaluate_every:
         _check_counts(evaluate_every=evaluate_every)
     match = _Loop(
-        game,
+        as_game(game),
         make_leader(leader) if isinstance(leader, str) else leader,
         make_follower(follower) if isinstance(follower, str) else follower,
         check_seed(seed),
@@ -111,7 +122,12 @@ def train(
         match.resume(folder, settings)
     with _bar(iterations, progress) as advance:
         while match.iteration < iterations and match.affords(budget):
-            record = match.play()
+            try:
+                record = match.play()
+            except FollowerError:
+                if folder is not None:
+                    match.store(folder)  # what is finished is kept, and the run goes on from here
+                raise
             for callback in callbacks:
                 callback(record, match.leader)
             advance(match.iteration, record)

@@ -1,0 +1,214 @@
+"""Stable-Baselines3 as the follower: PPO, A2C, DQN or SAC on the decision process it faces.
+
+Raffin, Hill, Gleave, Kanervisto, Ernestus and Dormann, JMLR 22 (2021). The learner sees a plain
+Gymnasium environment (``best_response_env``) and nothing of the leader but its actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+import torch
+
+from stackelberg_games.commitment import Commitment
+from stackelberg_games.episode import LEADER, Actions
+from stackelberg_games.errors import InvalidArgumentError, MissingExtraError, UnsupportedGameError
+from stackelberg_games.follower import Answer, Follower
+from stackelberg_games.game import Game
+from stackelberg_games.gym_env import best_response_env
+from stackelberg_games.randomness import Lane, Streams, generator
+
+ALGORITHMS = ("PPO", "A2C", "DQN", "SAC")
+
+
+@dataclass(frozen=True)
+class SB3Response:
+    """The policy of a trained model, drawn from the follower's streams.
+
+    PPO and A2C are sampled (Gaussian actions are clipped to the Box, as the library does), SAC is
+    sampled, DQN is greedy.
+
+    Args:
+        model: a Stable-Baselines3 model.
+        game: whose states and leader actions it is asked about.
+    """
+
+    model: Any
+    game: Game
+
+    def sample(self, states: Any, leader_actions: Any, streams: Streams, stage: int) -> Any:
+        """Actions for states ``[N, ...]`` and the leader actions it observes."""
+        width = self.game.observation_space.shape[0]
+        leader = Actions(LEADER, self.game.leader_action_space)
+        codes = len(leader.low) if self.game.follower_sees_action else 0
+        observations = np.zeros((len(states), width + codes), dtype=np.float32)
+        for row, state, action in zip(observations, states, leader_actions, strict=True):
+            row[:width] = self.game.observe(state)
+            if codes:
+                leader.encode(action, row[width:])
+        return self.reply(observations, streams, stage)
+
+    def reply(self, observations: Any, streams: Streams, stage: int) -> Any:
+        """Actions for observations as ``best_response_env`` shows them."""
+        policy = self.model.policy
+        with torch.no_grad():
+            inputs, _ = policy.obs_to_tensor(np.asarray(observations))
+            name = type(self.model).__name__
+            if name == "DQN":
+                return policy.q_net(inputs).argmax(dim=1).numpy()
+            if name == "SAC":
+                mean, log_std, _ = policy.actor.get_action_dist_params(inputs)
+                drawn = torch.tanh(mean + log_std.exp() * self._normal(mean, streams, stage))
+                return policy.unscale_action(drawn.numpy())
+            law = policy.get_distribution(inputs).distribution
+            if isinstance(law, torch.distributions.Categorical):
+                rows = np.cumsum(law.probs.numpy().astype(np.float64), axis=1)[:, :-1]
+                return (streams.uniform(Lane.FOLLOWER, stage) >= rows).sum(axis=1).astype(np.int64)
+            drawn = law.mean + law.stddev * self._normal(law.mean, streams, stage)
+            space = self.game.follower_action_space
+            assert isinstance(space, gymnasium.spaces.Box)
+            return np.clip(drawn.numpy(), space.low, space.high)
+
+    @staticmethod
+    def _normal(like: Any, streams: Streams, stage: int) -> Any:
+        return torch.from_numpy(streams.normal(Lane.FOLLOWER, stage, like.shape[1])).to(like.dtype)
+
+
+@dataclass
+class StableBaselines3(Follower):
+    """Trains a model of Stable-Baselines3 for every commitment; needs the extra ``[sb3]``.
+
+    Training draws on random numbers derived from the match's seed and the number of the response,
+    and uses one thread. A resumed run restores the networks; the replay buffers of DQN and SAC
+    start empty again, so only PPO and A2C resume to the same numbers.
+
+    Args:
+        algorithm: ``"PPO"``, ``"A2C"``, ``"DQN"`` (finite actions) or ``"SAC"`` (bounded Box actions).
+        budget: transitions of training for each response, >= 1; the library rounds up to whole rollouts.
+        start: ``"warm"`` goes on from the last networks, ``"fresh"`` starts anew for every commitment.
+        temperature: what leaders are told; None tells them nothing. It is the entropy coefficient
+            of PPO, A2C and SAC, where the options do not set another. Only SAC maximises the
+            entropy-regularised return that the notion is defined by.
+        options: further keyword arguments of the model.
+    """
+
+    algorithm: Literal["PPO", "A2C", "DQN", "SAC"] = "PPO"
+    budget: int = 1024
+    start: Literal["warm", "fresh"] = "warm"
+    temperature: float | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.algorithm not in ALGORITHMS:
+            raise InvalidArgumentError(f"algorithm={self.algorithm!r}: expected one of {', '.join(ALGORITHMS)}")
+        if self.budget < 1 or self.start not in ("warm", "fresh"):
+            raise InvalidArgumentError(f"budget={self.budget!r}, start={self.start!r}: expected >= 1, 'warm' or 'fresh'")
+        if self.temperature is not None and not self.temperature > 0:
+            raise InvalidArgumentError(f"temperature={self.temperature!r}: expected None or a number > 0")
+
+    def begin(self, game: Game, *, seed: int = 0) -> None:
+        """Forget the model.
+
+        Raises:
+            MissingExtraError: Stable-Baselines3 is not installed.
+            UnsupportedGameError: the algorithm cannot play the follower's actions.
+        """
+        _library()
+        _check_actions(self.algorithm, game)
+        self.seed, self.count = seed, 0
+        self.model: Any = None
+        self._stored: Any = None
+
+    def respond(self, game: Game, commitment: Commitment) -> Answer:
+        """Train for the budget, then play the model's policy."""
+        drawn = generator(self.seed, 6, self.count)
+        seed, first = (int(number) for number in drawn.integers(2**31, size=2))
+        env: Any = best_response_env(game, commitment)
+        if game.horizon is None:
+            env = gymnasium.wrappers.TimeLimit(env, game.stages())
+        env.reset(seed=first)
+        with _contained(seed):
+            self._prepare(env, game)
+        before = int(self.model.num_timesteps)
+        with _contained(seed + 1):  # apart from the weights' numbers, which a resumed run does not draw
+            self.model.learn(self.budget, reset_num_timesteps=False)
+        self.count += 1
+        return Answer(SB3Response(self.model, game), None, int(self.model.num_timesteps) - before)
+
+    def _prepare(self, env: Any, game: Game) -> None:
+        """Set ``model`` up for an environment: a new one, a restored one or the last one."""
+        if self.model is not None and self.start == "warm":
+            self.model.set_env(env)
+            return
+        self.model = self._model(env, game)
+        if self._stored is not None and self.start == "warm":
+            self.model.set_parameters(self._stored, exact_match=True)
+        self._stored = None
+
+    def _model(self, env: Any, game: Game) -> Any:
+        settings: dict[str, Any] = {"gamma": game.follower_discount, "device": "cpu", "verbose": 0}
+        if self.temperature is not None and self.algorithm != "DQN":
+            settings["ent_coef"] = self.temperature
+        if self.algorithm == "PPO":  # a rollout may not exceed the budget
+            settings["n_steps"] = min(2048, max(2, self.budget))
+            settings["batch_size"] = _divisor(settings["n_steps"], 64)
+        return getattr(_library(), self.algorithm)("MlpPolicy", env, **{**settings, **self.options})
+
+    def state_dict(self) -> dict[str, Any]:
+        """Networks, optimisers and the number of responses."""
+        parameters = self._stored if self.model is None else self.model.get_parameters()
+        return {"parameters": _plain(parameters), "count": self.count}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See ``Follower.load_state_dict``."""
+        self._stored, self.count = state["parameters"], int(state["count"])
+
+
+def _library() -> Any:
+    try:
+        import stable_baselines3
+    except ImportError as error:
+        raise MissingExtraError("stable_baselines3", "sb3") from error
+    return stable_baselines3
+
+
+def _divisor(number: int, limit: int) -> int:
+    """The largest divisor of ``number`` up to ``limit``, or ``limit`` where that is below a quarter of it."""
+    best = max(k for k in range(1, min(number, limit) + 1) if number % k == 0)
+    return best if 4 * best >= min(number, limit) else min(number, limit)
+
+
+def _check_actions(algorithm: str, game: Game) -> None:
+    space = game.follower_action_space
+    finite = isinstance(space, gymnasium.spaces.Discrete)
+    bounded = isinstance(space, gymnasium.spaces.Box) and space.is_bounded("both")
+    fits = {"DQN": finite, "SAC": bounded}.get(algorithm, finite or bounded)
+    if not fits:
+        raise UnsupportedGameError(f"{algorithm} cannot play follower actions in {space}")
+
+
+def _plain(value: Any) -> Any:
+    """State of optimisers as dicts and lists only."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+@contextmanager
+def _contained(seed: int) -> Iterator[None]:
+    """One thread, and global generators that are seeded inside and restored after."""
+    threads, state = torch.get_num_threads(), np.random.get_state()  # noqa: NPY002  # the library uses the global one
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            np.random.seed(seed)  # noqa: NPY002
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        np.random.set_state(state)  # noqa: NPY002

@@ -1,0 +1,127 @@
+"""Stable-Baselines3 as the follower."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+import stackelberg_games as sg
+from stackelberg_games import exact
+from stackelberg_games.commitment import TabularPolicy
+from stackelberg_games.envs import discrete_toy_v0
+from stackelberg_games.errors import InvalidArgumentError, MissingExtraError, UnsupportedGameError
+from stackelberg_games.randomness import Streams
+from tests.face_checks import Drift
+from tests.foreign_env import Toll
+
+sb3 = pytest.importorskip("stable_baselines3", reason="needs the extra [sb3]")
+
+
+def test_ppo_finds_a_good_response() -> None:
+    game = discrete_toy_v0.game(horizon=20, follower_discount=0.9)
+    policy = TabularPolicy.from_probabilities(game, [[0.5, 0.5], [0.9, 0.1], [0.5, 0.5]])
+    options = {"learning_rate": 3e-3, "n_steps": 256}
+    follower = sg.make_follower("sb3", budget=2048, options=options)
+    follower.begin(game, seed=0)
+    answer = follower.respond(game, policy)
+    assert answer.transitions == 2048
+    learned = sg.rollout(game, policy, answer.policy, episodes=200, seed=1).follower_returns(0.9).mean()
+    best = exact.follower_value(game, policy, exact.best_response(game, policy, 0.0).policy)
+    horizon = 1 - 0.9**20  # the exact value counts an endless game
+    assert learned > 0.7 * best * horizon
+
+
+@pytest.mark.parametrize("algorithm", ["PPO", "A2C", "SAC"])
+def test_continuous_actions_are_trained_and_stay_in_the_box(algorithm: Any) -> None:
+    game = Drift()
+    follower = sg.make_follower("sb3", algorithm=algorithm, budget=150, temperature=0.1)
+    follower.begin(game, seed=0)
+    space = game.leader_action_space
+    states, leader = np.zeros((50, 2), np.float32), np.zeros((50, 2), np.float32)
+    answer = follower.respond(game, _Pushes())  # type: ignore[arg-type]
+    actions = answer.policy.sample(states, leader, Streams.of(0, 50), 3)
+    assert actions.shape == (50, 1)
+    assert all(game.follower_action_space.contains(action.astype(np.float32)) for action in actions)
+    assert len(np.unique(actions)) > 20  # some of PPO's and A2C's are clipped
+    part = answer.policy.sample(states[10:15], leader[10:15], Streams.of(0, 5, 10), 3)
+    np.testing.assert_allclose(part, actions[10:15], rtol=1e-5, atol=1e-6)
+    assert space.shape == (2,)
+
+
+class _Pushes:
+    """A commitment that does nothing, in a game of vectors."""
+
+    def configuration(self) -> None:
+        return None
+
+    def sample(self, states: Any, streams: Any, stage: int) -> Any:
+        return np.zeros((len(states), 2), np.float32)
+
+
+def test_warm_start_goes_on_and_fresh_start_forgets() -> None:
+    game = discrete_toy_v0.game(horizon=10)
+    policy = TabularPolicy(game)
+    kept = {}
+    for start in ("warm", "fresh"):
+        follower: Any = sg.make_follower("sb3", algorithm="A2C", budget=20, start=start)
+        follower.begin(game, seed=0)
+        follower.respond(game, policy)
+        kept[start] = follower.model
+        answer = follower.respond(game, policy)
+        assert answer.transitions == 20
+        assert (follower.model is kept[start]) == (start == "warm")
+    assert kept["warm"].num_timesteps == 40
+
+
+def test_dqn_is_greedy() -> None:
+    game = discrete_toy_v0.game(horizon=10)
+    follower = sg.make_follower("sb3", algorithm="DQN", budget=120)
+    follower.begin(game, seed=0)
+    answer = follower.respond(game, TabularPolicy(game))
+    replies = answer.policy.sample(np.zeros(60, int), np.zeros(60, int), Streams.of(0, 60), 0)
+    assert len(set(replies.tolist())) == 1
+
+
+@pytest.mark.parametrize("start", ["warm", "fresh"])
+def test_runs_resume_to_the_same_numbers_and_leave_global_generators_alone(start: Any, tmp_path: Path) -> None:
+    def go(folder: Path, iterations: int) -> Any:
+        follower = sg.make_follower("sb3", budget=32, start=start)
+        game = discrete_toy_v0.game(horizon=10)
+        return sg.train(
+            game, "policy_gradient", follower, iterations=iterations, directory=folder, checkpoint_every=2, progress=False
+        )
+
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    whole = go(tmp_path / "whole", 4)
+    drawn = float(torch.rand(())), float(np.random.random())  # noqa: NPY002
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    assert drawn == (float(torch.rand(())), float(np.random.random()))  # noqa: NPY002
+    go(tmp_path / "part", 2)
+    assert go(tmp_path / "part", 4).history == whole.history
+
+
+def test_a_third_party_environment_meets_a_third_party_learner() -> None:
+    follower = sg.make_follower("sb3", budget=256, options={"learning_rate": 3e-3})
+    run = sg.train(Toll(), "policy_gradient", follower, iterations=4, episodes=8, stages=6, progress=False)
+    assert run.history[-1]["follower_return"] > run.history[0]["follower_return"] * 0.9
+    assert run.history[-1]["follower_transitions"] == 4 * 256
+
+
+def test_settings_and_games_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for settings in ({"algorithm": "TRPO"}, {"budget": 0}, {"start": "hot"}, {"temperature": 0.0}):
+        with pytest.raises(InvalidArgumentError):
+            sg.make_follower("sb3", **settings)
+    for algorithm, game in (("DQN", Drift()), ("SAC", sg.make("matrix-v0")), ("PPO", sg.make("lqr-v0"))):
+        with pytest.raises(UnsupportedGameError, match=algorithm):
+            sg.make_follower("sb3", algorithm=algorithm).begin(game)
+    assert isinstance(sg.make("lqr-v0").follower_action_space, gymnasium.spaces.Box)
+    monkeypatch.setitem(__import__("sys").modules, "stable_baselines3", None)
+    with pytest.raises(MissingExtraError, match=r"stackelberg-games\[sb3\]"):
+        sg.make_follower("sb3").begin(sg.make("matrix-v0"))
