@@ -28,7 +28,7 @@ from stackelberg_games.export import tables
 from stackelberg_games.match import BEST, OWN, Match, Outcome
 from stackelberg_games.results import Results
 from stackelberg_games.runner import play_all
-from stackelberg_games.store import Store
+from stackelberg_games.store import LOCK, Store
 from stackelberg_games.tournament import Tournament
 
 
@@ -116,14 +116,18 @@ def kill(times: int) -> None:
     draws = np.random.default_rng(int(time.time()))
     with tempfile.TemporaryDirectory() as folder:
         file, run = Path(folder) / "cup.toml", Path(folder) / "run"
+        lock = run / LOCK
         file.write_text(spec)
         command = [sys.executable, "-m", "stackelberg_games.cli", "tournament", str(file), "--out", str(run), "--quiet"]
         kept: dict[str, Outcome] = {}
         killed = 0
         keys = [match.key for match in tournament_file.load(file).matches]
         while killed < times:
+            before = time.time()
             player = subprocess.Popen([*command, "--workers", "2"], stdout=subprocess.DEVNULL, start_new_session=True)
-            time.sleep(float(draws.uniform(0.5, 12.0)))
+            while player.poll() is None and not (lock.exists() and lock.stat().st_mtime >= before):
+                time.sleep(0.01)  # imports and planning, before anything is written
+            time.sleep(float(draws.uniform(0.0, 12.0)))
             if player.poll() is not None:
                 break
             os.kill(player.pid, signal.SIGKILL)

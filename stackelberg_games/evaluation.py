@@ -17,6 +17,7 @@ from stackelberg_games.game import FloatArray, Game, IntArray
 from stackelberg_games.objective import best_response, follower_value, leader_objective, leader_value
 from stackelberg_games.optimum import solve
 from stackelberg_games.play import TabularResponse, rollout
+from stackelberg_games.registry import make_leader
 from stackelberg_games.tabular import TabularGame
 
 MAX_ENUMERATED = 4096
@@ -111,13 +112,10 @@ def _exact(
 
 
 def initial_commitment(game: Game) -> Commitment:
-    """The uniform policy as a table, or the standard configuration of a game that has one.
-
-    Raises:
-        UnsupportedGameError: the game is neither finite nor configurable.
-    """
-    view = game.view()
-    return TabularPolicy(view) if view.lever is None else view.lever.commitment(0)
+    """Where leaders start: the uniform policy as a table, or the game's standard configuration or gain."""
+    leader = make_leader("fixed")
+    leader.begin(game.view())
+    return leader.commitment
 
 
 def optimal_commitment(game: Game, temperature: float | None, seed: int) -> tuple[Commitment, str]:

@@ -18,7 +18,7 @@ import torch
 from threadpoolctl import ThreadpoolController
 
 from stackelberg_games._version import __version__
-from stackelberg_games.commitment import Commitment
+from stackelberg_games.commitment import Commitment, TabularPolicy
 from stackelberg_games.contestant import Contestant, canonical
 from stackelberg_games.errors import MatchTimeoutError, UnsupportedGameError
 from stackelberg_games.evaluation import (
@@ -228,7 +228,8 @@ def _reference_commitment(reference: Reference, game: Game, temperature: float |
         return optimal_commitment(game, temperature, seed=0)
     if reference.kind == "deterministic":
         return deterministic_commitment(game, temperature, seed=0)
-    return initial_commitment(game), "the standard configuration" if game.view().lever else ""
+    commitment = initial_commitment(game)
+    return commitment, "" if isinstance(commitment, TabularPolicy) else "the game's standard first commitment"
 
 
 class _Curve:

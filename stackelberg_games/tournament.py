@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from stackelberg_games._version import __version__
 from stackelberg_games.contestant import Contestant, Spec, plain, roster
-from stackelberg_games.errors import InformationError, InvalidArgumentError, StackelbergError
+from stackelberg_games.errors import InformationError, InvalidArgumentError, StackelbergError, UnsupportedGameError
 from stackelberg_games.follower import Follower
 from stackelberg_games.game import Game
 from stackelberg_games.information import Information
@@ -24,8 +24,8 @@ from stackelberg_games.runner import Backend, play_all
 from stackelberg_games.store import Store
 from stackelberg_games.tabular import TabularGame
 
-BASELINE = "policy_gradient"
-"""The leader that joins every tournament as a reference player."""
+BASELINES = ("policy_gradient", "policy_gradient_linear")
+"""Naive policy gradients; the first that can play every game and follower joins as a reference."""
 _RULES = ("stages", "points", "evaluation_episodes")
 Specs = Sequence[Spec] | Mapping[str, Spec] | Spec
 
@@ -42,7 +42,7 @@ class Tournament:
 
     Args:
         games: ids, (id, settings) pairs or game objects; a mapping gives them labels.
-        leaders: likewise. The naive policy gradient is added as a reference if it is missing.
+        leaders: likewise. The naive policy gradient is added as a reference if it is missing and can play.
         followers: likewise; the followers that leaders train against.
         seeds: a number n for seeds 0..n-1, or the seeds themselves.
         budget: transitions a leader may play in a match; a mapping gives one for each game label.
@@ -80,8 +80,8 @@ class Tournament:
         self.held_out = roster("follower", held_out)
         self.seeds = _seeds(seeds)
         self.references = REFERENCES if references else ()
-        if references and not any(leader.id == BASELINE for leader in self.leaders):
-            self.leaders += (Contestant.of("leader", BASELINE),)
+        if references and not any(leader.id in BASELINES for leader in self.leaders):
+            self.leaders += self._baseline()
         labels = [game.label for game in self.games]
         for name in rules:
             if name not in _RULES:
@@ -186,6 +186,17 @@ class Tournament:
         for follower in self.held_out:
             if follower.label in (BEST, OWN):
                 raise InvalidArgumentError(f"the label {follower.label!r} is reserved; give this follower another")
+
+    def _baseline(self) -> tuple[Contestant, ...]:
+        """The naive policy gradient, where there is one for all these games."""
+        pairs = [(game.build(), follower.build()) for game in self.games for follower in self.followers]
+        for name in BASELINES:
+            candidate = Contestant.of("leader", name)
+            with suppress(UnsupportedGameError, InformationError):
+                for game, follower in pairs:
+                    check_pair(game, candidate.build(), follower)
+                return (candidate,)
+        return ()
 
     def _check_pairs(self) -> dict[str, Information]:
         """Start every leader in every game with every follower, before anything is played."""
