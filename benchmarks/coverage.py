@@ -1,10 +1,11 @@
 """How often the 95 % intervals of tournaments hold the truth, over simulated tournaments.
 
-    python benchmarks/coverage.py [TOURNAMENTS]
+    python benchmarks/coverage.py [TOURNAMENTS] [ratings]
 
 Prints one row for each distribution of scores, number of tasks and number of runs, with the
 coverage of the interquartile mean, the mean, the probability of improvement over a shifted rival,
-a point of the performance profile, and a Bradley-Terry rating among four leaders, in per cent.
+a point of the performance profile, in per cent; with ``ratings``, that of Bradley-Terry ratings
+among four leaders instead.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ SCORES: dict[str, Sampler] = {
 SIZES = ((1, 5), (1, 10), (3, 5), (3, 10), (6, 10), (3, 30))
 SHIFT = 0.5
 MANY = 1_000_000
-NAMES = ("IQM", "mean", "improvement", "profile", "rating")
+NAMES = ("IQM", "mean", "improvement", "profile")
 
 
 def rivals(sampler: Sampler, draws: np.random.Generator, tasks: int, runs: int, scales: list[float]) -> np.ndarray:
@@ -75,7 +76,6 @@ def covered(sampler: Sampler, tasks: int, runs: int, tournaments: int) -> list[f
     """Share of tournaments whose interval holds the truth, for each of ``NAMES``."""
     *wanted, threshold = truths(sampler, tasks)
     scales = [float(sampler(np.random.default_rng(k), MANY // 10, k).std()) for k in range(tasks)]
-    wanted.append(true_rating(sampler, tasks, runs, scales))
     draws = np.random.default_rng([runs, tasks])
     hits = np.zeros(len(NAMES))
     for seed in range(tournaments):
@@ -87,20 +87,29 @@ def covered(sampler: Sampler, tasks: int, runs: int, tournaments: int) -> list[f
             statistics.mean(ours, resamples=1000, seed=seed),
             statistics.probability_of_improvement(ours, theirs, resamples=1000, seed=seed),
             Estimate(float(profile.fraction[0]), float(profile.low[0]), float(profile.high[0])),
-            rate(rivals(sampler, draws, tasks, runs, scales), seed=seed)[-1],
         )
         hits += [e.low <= truth <= e.high for e, truth in zip(found, wanted, strict=True)]
     return list(hits / tournaments)
 
 
+def rating_covered(sampler: Sampler, tasks: int, runs: int, tournaments: int) -> list[float]:
+    """Share of tournaments whose interval holds the true rating of the best of ``rivals``."""
+    scales = [float(sampler(np.random.default_rng(k), MANY // 10, k).std()) for k in range(tasks)]
+    truth = true_rating(sampler, tasks, runs, scales)
+    draws = np.random.default_rng([runs, tasks, 4])
+    found = [rate(rivals(sampler, draws, tasks, runs, scales), seed=k)[-1] for k in range(tournaments)]
+    return [float(np.mean([e.low <= truth <= e.high for e in found]))]
+
+
 def main() -> None:
     """Print the table."""
     tournaments = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    print(f"| scores | tasks | runs | {' | '.join(NAMES)} |")
-    print("|---|---|---|" + "---|" * len(NAMES))
+    names, study = (("rating",), rating_covered) if "ratings" in sys.argv else (NAMES, covered)
+    print(f"| scores | tasks | runs | {' | '.join(names)} |")
+    print("|---|---|---|" + "---|" * len(names))
     for label, sampler in SCORES.items():
         for tasks, runs in SIZES:
-            shares = covered(sampler, tasks, runs, tournaments)
+            shares = study(sampler, tasks, runs, tournaments)
             print(f"| {label} | {tasks} | {runs} | " + " | ".join(f"{100 * s:.1f}" for s in shares) + " |", flush=True)
 
 

@@ -23,12 +23,13 @@ import numpy as np
 
 from stackelberg_games import tournament_file
 from stackelberg_games.cli_tournament import DEFAULT
+from stackelberg_games.errors import StoreError
 from stackelberg_games.evaluation import Evaluation
 from stackelberg_games.export import tables
 from stackelberg_games.match import BEST, OWN, Match, Outcome
 from stackelberg_games.results import Results
 from stackelberg_games.runner import play_all
-from stackelberg_games.store import LOCK, Store
+from stackelberg_games.store import FILE, Store
 from stackelberg_games.tournament import Tournament
 
 
@@ -110,24 +111,32 @@ def report(matches: int) -> None:
     )
 
 
+def finished(run: Path) -> int:
+    """How many matches a folder holds."""
+    try:
+        with Store(run) as store:
+            return len(store.statuses())
+    except StoreError:
+        return 0
+
+
 def kill(times: int) -> None:
     """Kill the default tournament at random moments until it is through, then compare with one run."""
     spec = DEFAULT.replace("seeds = 10", "seeds = 4")
     draws = np.random.default_rng(int(time.time()))
     with tempfile.TemporaryDirectory() as folder:
         file, run = Path(folder) / "cup.toml", Path(folder) / "run"
-        lock = run / LOCK
         file.write_text(spec)
         command = [sys.executable, "-m", "stackelberg_games.cli", "tournament", str(file), "--out", str(run), "--quiet"]
         kept: dict[str, Outcome] = {}
         killed = 0
         keys = [match.key for match in tournament_file.load(file).matches]
         while killed < times:
-            before = time.time()
             player = subprocess.Popen([*command, "--workers", "2"], stdout=subprocess.DEVNULL, start_new_session=True)
-            while player.poll() is None and not (lock.exists() and lock.stat().st_mtime >= before):
-                time.sleep(0.01)  # imports and planning, before anything is written
-            time.sleep(float(draws.uniform(0.0, 12.0)))
+            wanted = len(kept) + int(draws.integers(0, 12))  # also before the first new one
+            while player.poll() is None and finished(run) < wanted:
+                time.sleep(0.05)
+            time.sleep(float(draws.uniform(0.0, 1.0)))
             if player.poll() is not None:
                 break
             os.kill(player.pid, signal.SIGKILL)
@@ -136,9 +145,9 @@ def kill(times: int) -> None:
             try:
                 with Store(run) as store:
                     now = store.outcomes(keys)
-            except Exception as error:
-                if kept or "holds no results" not in str(error):
-                    raise
+            except StoreError:
+                if (run / FILE).exists() and (run / FILE).stat().st_size:
+                    raise  # a store that does not open
                 now = {}
             lost = [key for key, outcome in kept.items() if now.get(key) != outcome]
             print(f"kill {killed}: {len(now)} of {len(keys)} finished, {len(lost)} lost", flush=True)

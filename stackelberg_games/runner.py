@@ -19,6 +19,8 @@ from stackelberg_games.match import Match, Outcome
 Backend = Literal["processes", "ray", "serial"]
 Played = tuple[Match, Outcome]
 _RAY = "stackelberg-ray"
+IDLE_SECONDS = 30
+"""Workers without a match end after so long; also those whose driver was killed."""
 
 
 def play_all(
@@ -82,7 +84,7 @@ def _play_alone(match: Match, timeout: float | None) -> Played:
 
 
 def _pool(matches: Iterable[Match], workers: int, timeout: float | None) -> Iterator[Played]:
-    with parallel_config("loky", inner_max_num_threads=1):
+    with parallel_config("loky", inner_max_num_threads=1, idle_worker_timeout=IDLE_SECONDS):
         tasks = (delayed(_play)(match, timeout) for match in matches)
         pool = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
         yield from pool(tasks)
