@@ -25,12 +25,12 @@ def box(axes: Any, corner: tuple[float, float], size: tuple[float, float], colou
     axes.add_patch(FancyBboxPatch(corner, *size, boxstyle="round,pad=0.05", facecolor="white", edgecolor=colour, lw=2))
     centre = corner[0] + size[0] / 2
     axes.text(centre, corner[1] + 0.75, texts[0], ha="center", va="center", fontsize=13, color=colour, weight="bold")
-    axes.text(centre, corner[1] + 0.33, texts[1], ha="center", va="center", fontsize=9, color=FAINT)
+    axes.text(centre, corner[1] + 0.33, texts[1], ha="center", va="center", fontsize=9.5, color=FAINT)
 
 
 def main() -> None:
     """Draw the loop."""
-    made, axes = figure(7.6, 3.2)
+    made, axes = figure(6.0, 2.8)
     axes.set(xlim=(0.2, 8.6), ylim=(-0.1, 3.5))
     axes.set_axis_off()
     for x, y, width, height, colour, title, text in BOXES:
@@ -38,7 +38,7 @@ def main() -> None:
     for tail, head, text, where, colour, bend in ARROWS:
         style = {"arrowstyle": "-|>", "color": colour, "lw": 1.8, "connectionstyle": f"arc3,rad={bend}"}
         axes.annotate("", head, tail, arrowprops=style)
-        axes.text(*where, text, ha="center", va="center", fontsize=9, color=colour)
+        axes.text(*where, text, ha="center", va="center", fontsize=9.5, color=colour)
     save(made, "loop")
 
 

@@ -23,5 +23,5 @@ def figure(width: float, height: float, **grid: Any) -> tuple[Figure, Any]:
 def save(made: Figure, name: str) -> None:
     """Write a picture."""
     IMAGES.mkdir(exist_ok=True)
-    made.savefig(IMAGES / f"{name}.png")
+    made.savefig(IMAGES / f"{name}.png", dpi=200)
     print(IMAGES / f"{name}.png")

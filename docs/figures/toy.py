@@ -68,7 +68,7 @@ def switch(game: Any) -> float:
 
 def draw_values(studies: dict[float, list[Point]], switches: dict[float, float]) -> None:
     """The leader's value and the follower's answer against p."""
-    made, (values, answers) = figure(7.6, 4.8, nrows=2, sharex=True, height_ratios=[2, 1])
+    made, (values, answers) = figure(5.8, 4.4, nrows=2, sharex=True, height_ratios=[2, 1])
     for (R, points), colour in zip(studies.items(), (LEADER, TOTAL), strict=True):
         curve = [point.value for point in points]
         best = int(np.argmax(curve))
@@ -87,16 +87,15 @@ def draw_values(studies: dict[float, list[Point]], switches: dict[float, float])
             axis.axvline(switches[R], color=colour, linestyle=":", linewidth=1.2)
     values.set(ylabel="leader's value", ylim=(-1, 36))
     answers.set(ylabel="follower\ngoes to A", xlabel="commitment p: how often the leader plays 1 in A", yticks=[0, 1])
-    answers.annotate(
-        "where a follower without errors switches", (switches[1.0], 0.5), (0.03, 0.28), fontsize=8, color=FAINT
-    )
+    note = "dotted: a follower\nwithout errors switches"
+    answers.annotate(note, (switches[1.0], 0.5), (0.02, 0.18), fontsize=8, color=FAINT)
     values.legend(frameon=False, loc="upper right")
     save(made, "commitment_value")
 
 
 def draw_rows(points: list[Point]) -> None:
     """Direct row, response row and their sum."""
-    made, axes = figure(7.6, 3.6)
+    made, axes = figure(5.8, 3.4)
     direct, response = (np.array([getattr(point, name) for point in points]) for name in ("direct", "response"))
     rows: tuple[tuple[FloatArray, str, str, str], ...] = (
         (direct, LEADER, "direct: as if the follower stayed as it is", "--"),

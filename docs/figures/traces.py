@@ -21,7 +21,7 @@ def main() -> None:
     batch = sg.rollout(game, policy, response, episodes=1, seed=EPISODE, stages=STAGES)
     benefit = critics.benefit_at(batch)
     before, after, _ = traces(benefit, batch.lengths, game.leader_discount, game.follower_discount)
-    made, (path, bars, lines) = figure(7.6, 5.4, nrows=3, sharex=True, height_ratios=[1.1, 1, 1.3])
+    made, (path, bars, lines) = figure(5.8, 5.0, nrows=3, sharex=True, height_ratios=[1.1, 1, 1.3])
     stages = np.arange(STAGES)
     path.plot(stages, batch.states[0, :-1], "-o", color=INK, markersize=5, linewidth=1.2)
     path.set(yticks=[0, 1, 2], yticklabels=["S", "A", "B"], ylabel="state and actions", ylim=(-0.8, 2.6))

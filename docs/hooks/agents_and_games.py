@@ -49,7 +49,7 @@ def first_line(kind: Kind, name: str) -> str:
 
 def body(text: str) -> str:
     """A module's text as Markdown, without its first line and its version history."""
-    rest = _HISTORY.sub("", text.partition("\n")[2]).strip()
+    rest = _HISTORY.sub("", text.partition("\n")[2]).strip("\n")
     return "\n".join(map(_row, rest.splitlines()))
 
 
@@ -88,7 +88,6 @@ def game_page(name: str) -> str:
         f"# {name}",
         f"**{first_line('game', name)}.**",
         f"![A frame of {name}](../images/games/{name}.png)" if picture.exists() else "",
-        f'```python\ngame = sg.make("{name}")\n```',
         body(text),
         optima(name),
         settings("game", name),
@@ -122,13 +121,11 @@ def agent_page(kind: Kind, name: str) -> str:
     """Facts, equations, measurements and settings of a leader or a follower."""
     facts = leader_facts(name) if kind == "leader" else follower_facts(name)
     use = DOCS / f"{kind}s" / "_notes" / f"{name}.md"
-    call = f'{kind} = sg.make_{kind}("{name}")'
     parts = [
         f"# {name}",
         f"**{first_line(kind, name)}.**",
         facts,
         use.read_text().strip() if use.exists() else "",
-        f"```python\n{call}\n```",
         body(module_text(kind, name)),
         gradients(name) if kind == "leader" else "",
         settings(kind, name),

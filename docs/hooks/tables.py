@@ -54,21 +54,28 @@ def gradients(leader: str) -> str:
     rows = [] if data is None else [row for row in data["rows"] if row["leader"] == leader]
     if not rows:
         return ""
-    varied = any(row["variant"] for row in rows)
-    lines = [
-        "## Measured bias and deviation",
-        "",
-        EXPLANATION.format(data["batches"]),
-        "",
-        f"| game |{' variant |' if varied else ''} transitions | bias | noise | deviation | cosine |",
-        f"|---|{'---|' if varied else ''}---|---|---|---|---|",
-    ]
-    for row in rows:
-        variant = f" `{row['variant']}` |" if row["variant"] else " default |"
-        cells = " | ".join(_figure(row[name]) for name in ("bias", "bias_error", "deviation", "single_cosine"))
-        lines.append(f"| `{row['game']}` |{variant if varied else ''} {row['transitions']:,} | {cells} |")
+    lines = ["## Measured bias and deviation", "", EXPLANATION.format(data["batches"])]
+    for game in dict.fromkeys(row["game"] for row in rows):
+        lines += ["", f"**`{game}`**", "", *_gradient_table([row for row in rows if row["game"] == game])]
     lines += ["", LEGEND, f"Measured by `{data['command']}`."]
     return "\n".join(lines)
+
+
+def _gradient_table(rows: list[dict[str, Any]]) -> list[str]:
+    """One table; a variant is named in its first row only."""
+    varied = any(row["variant"] for row in rows)
+    lines = [
+        f"|{' variant |' if varied else ''} transitions | bias | noise | deviation | cosine |",
+        f"|{'---|' if varied else ''}---|---|---|---|---|",
+    ]
+    shown = None
+    for row in rows:
+        named = f"`{row['variant']}`" if row["variant"] else "default"
+        variant = f" {'' if named == shown else named} |" if varied else ""
+        shown = named
+        cells = " | ".join(_figure(row[name]) for name in ("bias", "bias_error", "deviation", "single_cosine"))
+        lines.append(f"|{variant} {row['transitions']:,} | {cells} |")
+    return lines
 
 
 def _figure(value: float) -> str:
