@@ -22,8 +22,8 @@ from stackelberg_games.registry import (
 )
 
 if TYPE_CHECKING:
-    from stackelberg_games.aec_game import AECGame
     from stackelberg_games import exact, hypergradient
+    from stackelberg_games.aec_game import AECGame
     from stackelberg_games.commitment import Configuration, MLPPolicy, TabularPolicy
     from stackelberg_games.conformance import check_game
     from stackelberg_games.diagnostics import gradient_check

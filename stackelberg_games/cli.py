@@ -11,6 +11,7 @@ import click
 from stackelberg_games._version import __version__
 from stackelberg_games.cli_check import check
 from stackelberg_games.cli_tournament import report, tournament
+from stackelberg_games.cli_watch import watch
 from stackelberg_games.errors import InvalidArgumentError, StackelbergError
 from stackelberg_games.registry import Kind, factory, ids
 
@@ -242,6 +243,7 @@ def gradcheck(
 
 
 main.add_command(check)
+main.add_command(watch)
 main.add_command(tournament)
 main.add_command(report)
 

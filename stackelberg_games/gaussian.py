@@ -22,6 +22,7 @@ from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.game import FloatArray, Game, LeaderView
 from stackelberg_games.randomness import Lane, Streams, generator
 
+_INSIDE = 1e-12  # share of the range within which the ends of a squashed action are told apart
 Sized = Game | LeaderView | tuple[int, int]
 """A game with flat Box spaces, the view of one, or its numbers of state and leader coordinates."""
 
@@ -123,6 +124,99 @@ class LinearGaussianPolicy(ContinuousPolicy):
         return density
 
 
+class SquashedPolicy(ContinuousPolicy):
+    """a = low + (high - low) sigmoid(K s + c + W eps), with trainable gain K and offset c; for bounded actions.
+
+    Args:
+        game: a game with a flat Box of states and a flat, bounded Box of leader actions, or its view.
+        std: W, a positive number.
+
+    Raises:
+        InvalidArgumentError: ``std`` is not positive.
+        UnsupportedGameError: the spaces are of another kind.
+    """
+
+    def __init__(self, game: Game | LeaderView, std: float = 0.3) -> None:
+        super().__init__()
+        space = game.leader_action_space
+        flat = isinstance(game.state_space, gymnasium.spaces.Box) and len(game.state_space.shape) == 1
+        if not flat or not bounded(space):
+            raise UnsupportedGameError(f"states in {game.state_space}, actions in {space}: a bounded flat Box is needed")
+        if not std > 0:
+            raise InvalidArgumentError(f"std={std!r}: expected a number > 0")
+        self.state_size, self.action_size = int(game.state_space.shape[0]), int(space.shape[0])  # type: ignore[index]
+        self.std = std
+        self.gain = nn.Parameter(torch.zeros(self.action_size, self.state_size, dtype=torch.float64))
+        self.offset = nn.Parameter(torch.zeros(self.action_size, dtype=torch.float64))
+        low, width = _range(space)
+        self.register_buffer("low", low, persistent=False)
+        self.register_buffer("width", width, persistent=False)
+
+    low: Tensor
+    width: Tensor
+
+    def act(self, states: Tensor, noise: Tensor) -> Tensor:
+        """See the class."""
+        return self.low + self.width * torch.sigmoid(states @ self.gain.T + self.offset + self.std * noise)
+
+    def log_prob(self, states: Tensor, actions: Tensor) -> Tensor:
+        """Gaussian log-density of the logit, corrected for the squashing."""
+        share = ((actions - self.low) / self.width).clamp(_INSIDE, 1 - _INSIDE)
+        noise = (torch.logit(share) - states @ self.gain.T - self.offset) / self.std
+        slope = torch.log(share * (1 - share) * self.width * self.std) + 0.5 * np.log(2 * np.pi)
+        density: Tensor = (-0.5 * noise.square() - slope).sum(dim=-1)
+        return density
+
+
+class TabularActions(Commitment):
+    """A real action for each of finitely many states: a = low + (high - low) sigmoid(theta[s]).
+
+    Args:
+        game: a game with finitely many states and a flat, bounded Box of leader actions, or its view.
+
+    Raises:
+        UnsupportedGameError: the spaces are of another kind.
+    """
+
+    def __init__(self, game: Game | LeaderView) -> None:
+        super().__init__()
+        space, states = game.leader_action_space, game.state_space
+        if not isinstance(states, gymnasium.spaces.Discrete) or not bounded(space):
+            raise UnsupportedGameError(f"states in {states}, actions in {space}: Discrete and a bounded Box are needed")
+        self.logits = nn.Parameter(torch.zeros(int(states.n), int(space.shape[0]), dtype=torch.float64))  # type: ignore[index]
+        low, width = _range(space)
+        self.register_buffer("low", low, persistent=False)
+        self.register_buffer("width", width, persistent=False)
+
+    low: Tensor
+    width: Tensor
+
+    def actions(self) -> Tensor:
+        """The action in every state, ``[S, k]``."""
+        return self.low + self.width * torch.sigmoid(self.logits)
+
+    def probabilities(self) -> Tensor:
+        """There is no table of probabilities; raises ``UnsupportedGameError``."""
+        raise UnsupportedGameError("TabularActions has one sure action a state, not a table of probabilities")
+
+    def sample(self, states: Any, streams: Streams, stage: int) -> FloatArray:
+        """The actions at the states, float64 ``[N, k]``."""
+        with torch.no_grad():
+            return np.asarray(self.actions().numpy()[np.asarray(states)])
+
+
+def bounded(space: gymnasium.Space[Any]) -> bool:
+    """Whether a space is a flat Box with finite bounds."""
+    return isinstance(space, gymnasium.spaces.Box) and len(space.shape) == 1 and space.is_bounded("both")
+
+
+def _range(space: gymnasium.Space[Any]) -> tuple[Tensor, Tensor]:
+    """Lower bounds and widths of a bounded Box."""
+    assert isinstance(space, gymnasium.spaces.Box)
+    low, high = (torch.tensor(bound, dtype=torch.float64) for bound in (space.low, space.high))
+    return low, high - low
+
+
 @dataclass(frozen=True)
 class LinearGaussianResponse:
     """A response policy u = Fx s + Fa a + L eps.
@@ -158,6 +252,20 @@ class LinearGaussianResponse:
         """Replies, float64 ``[N, m]``."""
         noise = streams.normal(Lane.FOLLOWER, stage, len(self.state_gain))
         return self.mean(states, leader_actions) + noise @ self.factor.T
+
+
+def first_policy(view: LeaderView, seed: int) -> Commitment:
+    """Where a leader starts in a game with real actions.
+
+    Standard normal gains where actions are unbounded; the middle of the range in every state where
+    they are bounded.
+
+    Raises:
+        UnsupportedGameError: the leader's actions are not a flat Box.
+    """
+    if isinstance(view.state_space, gymnasium.spaces.Discrete):
+        return TabularActions(view)
+    return SquashedPolicy(view) if bounded(view.leader_action_space) else random_gain(view, seed)
 
 
 def random_gain(view: LeaderView, seed: int, std: float = 1e-3) -> LinearGaussianPolicy:

@@ -14,7 +14,7 @@ from torch import Tensor
 from stackelberg_games.commitment import Commitment, MLPPolicy, TabularPolicy
 from stackelberg_games.errors import InformationError, InvalidArgumentError
 from stackelberg_games.game import LeaderView
-from stackelberg_games.gaussian import random_gain
+from stackelberg_games.gaussian import first_policy
 from stackelberg_games.information import Evidence, Information
 
 
@@ -58,11 +58,11 @@ class Leader(ABC):
     def first_commitment(self, view: LeaderView, seed: int) -> Commitment:
         """The commitment of the first episode.
 
-        The uniform policy as a table, the game's configuration, or, where the states are vectors, a
-        linear-Gaussian policy with standard normal gains.
+        The uniform policy as a table, the game's configuration, or, where actions are real, what
+        ``first_policy`` gives.
         """
-        if isinstance(view.state_space, gymnasium.spaces.Box) and view.lever is None:
-            return random_gain(view, seed)
+        if isinstance(view.leader_action_space, gymnasium.spaces.Box) and view.lever is None:
+            return first_policy(view, seed)
         return TabularPolicy(view) if view.lever is None else view.lever.commitment(seed)
 
     @abstractmethod

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from stackelberg_games.errors import InformationError, InvalidArgumentError
+from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.game import FloatArray, LeaderView
-from stackelberg_games.gaussian import box_sizes
+from stackelberg_games.gaussian import bounded, box_sizes
 from stackelberg_games.lqr import Cost, Dynamics, LinearGaussianGame
 from stackelberg_games.moments import Bump, Quadratic, StateReward
 from stackelberg_games.trajectories import Trajectories
@@ -86,12 +86,14 @@ class LinearEstimator:
         view: what the leader knows of the game; its spaces must be flat Boxes.
 
     Raises:
-        UnsupportedGameError: a space is not a flat Box, or the follower does not see the action.
+        UnsupportedGameError: a space is not a flat Box, or actions are bounded.
     """
 
     def __init__(self, view: LeaderView) -> None:
         self.view = view
         self.n, self.k, self.m = box_sizes(view)
+        if bounded(view.leader_action_space) or bounded(view.follower_action_space):
+            raise UnsupportedGameError("a linear-quadratic game has unbounded actions; those of this one are bounded")
         quadratic = 1 + self.n + self.n * (self.n + 1) // 2
         self.parts = {
             "dynamics": Regression(self.n + self.k + self.m, self.n),
