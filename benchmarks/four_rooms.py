@@ -25,10 +25,10 @@ from stackelberg_games import exact
 BUDGET = 1_000_000
 TEMPERATURES = (0.001, 0.003, 0.005)
 LEADERS: dict[str, dict[str, Any]] = {
-    "model_based": {"learning_rate": 0.1, "explore": 300, "starts": 4, "steps": 300, "heat": 20.0, "replan": 250},
-    "model_based, no annealing": {"learning_rate": 0.1, "explore": 300, "starts": 4, "steps": 300, "heat": 1.0, "replan": 250, "cold_share": 1.0},
-    "model_based, no exploration": {"learning_rate": 0.1, "explore": 1, "starts": 4, "steps": 300, "heat": 20.0, "replan": 250},
-    "model_based, one start": {"learning_rate": 0.1, "explore": 300, "starts": 1, "steps": 300, "heat": 20.0, "replan": 250},
+    "model_based": {"learning_rate": 0.1, "explore": 300, "starts": 4, "steps": 300, "heat": 20.0, "replan": 350},
+    "model_based, no annealing": {"learning_rate": 0.1, "explore": 300, "starts": 4, "steps": 300, "heat": 1.0, "replan": 350, "cold_share": 1.0},
+    "model_based, no exploration": {"learning_rate": 0.1, "explore": 1, "starts": 4, "steps": 300, "heat": 20.0, "replan": 350},
+    "model_based, one start": {"learning_rate": 0.1, "explore": 300, "starts": 1, "steps": 300, "heat": 20.0, "replan": 350},
     "model_based, gradient only": {"learning_rate": 0.1},
     "bchg": {"learning_rate": 0.1},
     "bchg, ramp and spread": {"learning_rate": 0.1, "ramp": 700, "spread": 3.0},

@@ -121,6 +121,10 @@ class LinearGaussianGame(Game):
         noise = self.noise_factor @ self.noise_factor.T
         return Plant(*(torch.tensor(part) for part in (*parts, noise, self.state_cost, self.control_cost)))
 
+    def plant_of(self, commitment: Commitment) -> Plant:
+        """The plant under a commitment; its own unless the leader configures it."""
+        return self.plant
+
     @property
     def observation_space(self) -> gymnasium.spaces.Box:
         """All of the state space."""

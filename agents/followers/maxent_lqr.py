@@ -46,4 +46,4 @@ class MaxEntLQR(Follower):
             raise UnsupportedGameError(f"MaxEntLQR needs a linear-quadratic game, got {type(game).__name__}")
         with torch.no_grad():
             solved = game.response(commitment, self.factor * self.temperature)
-            return Answer(solved.policy(game.plant))
+            return Answer(solved.policy(game.plant_of(commitment)))

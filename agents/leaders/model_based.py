@@ -77,6 +77,8 @@ class ModelBased(PolicyGradient):
         self.first = flatten(self.commitment)
         self.best = copy.deepcopy(self.commitment)
         self.candidates: list[FloatArray] = []
+        self.scores: list[tuple[int, float, float]] = []
+        self.champion, self.record = 0, -np.inf
         if self.explore:
             self._wander()
 
@@ -112,15 +114,31 @@ class ModelBased(PolicyGradient):
             self._wander()
             return {}
         figures = {}
+        if self.scores:
+            self._score((since - 1) % len(self.candidates), evidence.leader_returns)
         if since == 0 or (self.replan > 0 and since % self.replan == 0):
             figures["planned_value"] = self._plan()
-        if self.replan > 0 and self.candidates:
+        if self.replan > 0:
             assign(self.commitment, torch.from_numpy(self.candidates[since % len(self.candidates)]))
         return figures
 
+    def _score(self, number: int, returns: FloatArray) -> None:
+        """Count the returns of a candidate; the best by its mean less a standard error is recommended.
+
+        What was seen decides, not the estimate: it also holds where the follower does not plan with
+        the transitions that the leader observes.
+        """
+        count, total, squares = self.scores[number]
+        score = (count + len(returns), total + float(returns.sum()), squares + float(returns @ returns))
+        self.scores[number] = score
+        bound = _lower_bound(score)
+        if number == self.champion or bound > self.record:
+            self.champion, self.record = number, bound
+            assign(self.best, torch.from_numpy(self.candidates[number]))
+
     @property
     def recommendation(self) -> Commitment:
-        """The best end of the last planning, or the commitment itself where it only climbs."""
+        """The planned commitment with the best returns, or the commitment itself where it only climbs."""
         return self.best
 
     def surrogate(self, evidence: Evidence) -> Tensor:
@@ -164,19 +182,26 @@ class ModelBased(PolicyGradient):
         """Climb on the estimate from several starts and keep the best end; its estimated value."""
         self.estimate_game = self._estimate()
         ends = []
-        for number in range(self.starts + len(self.candidates[:1])):
+        for number in range(self.starts + bool(self.candidates)):
             drawn = self.random.normal(scale=self.reach, size=len(self.first))
             if number == self.starts:  # what was best before goes on from where it was
-                assign(self.commitment, torch.from_numpy(self.candidates[0]))
+                assign(self.commitment, flatten(self.best))
                 ends.append((self._climb(1.0, 1.0), flatten(self.commitment).numpy()))
                 continue
             assign(self.commitment, self.first if number < 2 else torch.from_numpy(drawn))
             hot = number % 2 == 0
             ends.append((self._climb(self.heat if hot else 1.0, 1.0 if hot else self.cold_share), flatten(self.commitment).numpy()))
         ends.sort(key=lambda end: end[0], reverse=True)
+        kept, score = flatten(self.best).numpy(), self.scores[self.champion] if self.scores else None
         self.candidates = [end for _, end in ends]
+        self.scores = [(0, 0.0, 0.0)] * len(ends)
+        if score is None:
+            assign(self.best, torch.from_numpy(self.candidates[0]))
+        else:  # the best so far is played on beside the new plans
+            self.champion = len(ends)
+            self.candidates.append(kept)
+            self.scores.append(score)
         assign(self.commitment, torch.from_numpy(self.candidates[0]))
-        assign(self.best, torch.from_numpy(self.candidates[0]))
         return ends[0][0]
 
     def _climb(self, heat: float, share: float) -> float:
@@ -212,6 +237,9 @@ class ModelBased(PolicyGradient):
             "random": self.random.bit_generator.state,
             "best": dict(self.best.state_dict()),
             "candidates": list(self.candidates),
+            "scores": [list(score) for score in self.scores],
+            "champion": self.champion,
+            "record": float(self.record),
         }
 
     def load_state_dict(self, state: Any) -> None:
@@ -220,7 +248,18 @@ class ModelBased(PolicyGradient):
         self.starts_seen = np.array(state["starts_seen"])
         self.best.load_state_dict(state["best"])
         self.candidates = [np.array(end) for end in state["candidates"]]
+        self.scores = [(int(count), float(total), float(squares)) for count, total, squares in state["scores"]]
+        self.champion, self.record = state["champion"], state["record"]
         self.random.bit_generator.state = state["random"]
+
+
+def _lower_bound(score: tuple[int, float, float]) -> float:
+    """Mean less one standard error of a number of returns, from their count, sum and sum of squares."""
+    count, total, squares = score
+    if count < 2:
+        return -np.inf
+    mean = total / count
+    return float(mean - (max(0.0, squares / count - mean**2) / (count - 1)) ** 0.5)
 
 
 class _Incentives:

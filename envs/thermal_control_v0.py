@@ -1,0 +1,173 @@
+"""Building thermal control: the leader insulates four zones, the follower runs the heating.
+
+| fact            | value                                                                        |
+|-----------------|------------------------------------------------------------------------------|
+| Agents          | leader_0, follower_0                                                         |
+| States          | temperature deviations of four zones in a ring, in R^4                       |
+| Follower actions| heating power in R^2, unbounded                                              |
+| Configuration   | (alpha, beta) in (0, 1)^8: insulation of the zones, airflow on the links 1-2, 2-3, 3-4, 4-1 |
+| Dynamics        | x' = A(alpha, beta) x + B u + xi, xi of deviation 0.02; x_0 of deviation 5    |
+| Follower        | -x'diag(8, 1, 5, 6)x - 0.01 |u|^2, discount 0.9, temperature 0.1             |
+| Leader          | -Var(x) - 0.5 |u|^2 - 0.1 |alpha|^2 - 0.1 |beta|^2, discount 0.9             |
+| Horizon         | 100 stages; the follower's response is stationary                            |
+| Optimum         | -162.503 at alpha = (1, 0, 1, 1), beta = (0, 0.778, 1, 1), by ascent from several starts |
+
+Var is the population variance over the four zones of a state. The published code clips states to
+[-30, 30], which practically never matters; here they are not clipped, so that the response, the
+objective and the hypergradient are exact: the soft Riccati equation and propagated moments.
+
+Source: BC-HG, arXiv 2603.14867, building thermal control.
+
+Version history: v0, first version.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stackelberg_games.commitment import Commitment, Configuration
+from stackelberg_games.configured_linear import ConfiguredLinear, LinearLever, LinearObjective, check_stable
+from stackelberg_games.errors import UnsupportedGameError
+from stackelberg_games.faces import faces
+from stackelberg_games.game import FloatArray, LeaderView
+from stackelberg_games.gaussian import LinearGaussianResponse
+from stackelberg_games.lqr import Cost, Dynamics, LinearGaussianGame
+from stackelberg_games.moments import Quadratic
+from stackelberg_games.parametrisation import Bounded
+from stackelberg_games.randomness import Lane, Streams, generator
+from stackelberg_games.riccati import Plant, SoftRiccati, soft_riccati
+from stackelberg_games.trajectories import Trajectories
+
+LEAK = torch.tensor([0.04, 0.03, 0.06, 0.05], dtype=torch.float64)
+LINKS = ((0, 1, 0.05, 0), (0, 3, 0.05, 3), (1, 0, 0.03, 0), (1, 2, 0.04, 1), (2, 1, 0.04, 1), (2, 3, 0.06, 2), (3, 0, 0.05, 3), (3, 2, 0.03, 2))
+"""Zone, neighbour, strength of the flow into the zone, and the airflow that scales it."""
+HEATING = np.array([[0.1, 0.0], [0.6, 0.0], [0.0, 0.55], [0.0, 0.3]])
+SPREAD = np.eye(4) / 4 - np.ones((4, 4)) / 16
+POWER_COST, DESIGN_COST = 0.5, 0.1
+
+
+def transition(configuration: Tensor) -> Tensor:
+    """A(alpha, beta), ``[4, 4]``, differentiable; rows sum to 1 + leak (1 - alpha)."""
+    alpha, beta = configuration[:4], configuration[4:]
+    rows: list[list[Tensor]] = [[torch.zeros((), dtype=torch.float64)] * 4 for _ in range(4)]
+    kept = list(1 + LEAK * (1 - alpha))
+    for zone, neighbour, strength, link in LINKS:
+        flow = strength * beta[link]
+        rows[zone][neighbour] = flow
+        kept[zone] = kept[zone] - flow
+    for zone in range(4):
+        rows[zone][zone] = kept[zone]
+    return torch.stack([torch.stack(row) for row in rows])
+
+
+class ThermalControl(LinearGaussianGame):
+    """See the module's text.
+
+    Args:
+        horizon: stages of an episode.
+        noise: deviation of xi.
+        start_std: deviation of x_0.
+    """
+
+    def __init__(self, horizon: int = 100, noise: float = 0.02, start_std: float = 5.0) -> None:
+        middle = torch.full((8,), 0.5, dtype=torch.float64)
+        super().__init__(
+            Dynamics(transition(middle).numpy(), HEATING, np.zeros((4, 1)), np.zeros(4), start_std, noise),
+            Cost(np.diag([8.0, 1.0, 5.0, 6.0]), 0.01 * np.eye(2)),
+            Quadratic(0.0, np.zeros(4), 2 * SPREAD),
+            leader_discount=0.9,
+            follower_discount=0.9,
+            horizon=horizon,
+            name="thermal_control-v0",
+        )
+        self.parametrisation = Bounded(0.0, 1.0)
+
+    def commitment(self, seed: int = 0, spread: float | None = None) -> Configuration:
+        """The standard start: parameters from N(0, 0.01^2), so that alpha and beta are near 0.5."""
+        scale = 0.01 if spread is None else spread
+        return Configuration(scale * generator(seed, 5).standard_normal(8), self.parametrisation)
+
+    def view(self, temperature: float | None = None) -> LeaderView:
+        """What a leader is told, its lever included."""
+        lever = LinearLever(transition, design_cost, self.commitment)
+        return dataclasses.replace(super().view(temperature), lever=lever)
+
+    def plant_of(self, commitment: Commitment) -> Plant:
+        """Dynamics and cost under a configuration, differentiable in it."""
+        configuration = commitment.configuration()
+        if configuration is None:
+            return self.plant
+        return self.plant._replace(state=transition(configuration))
+
+    def response(self, commitment: Commitment, temperature: float) -> SoftRiccati:
+        """The follower's soft-optimal response; raises ``SolverError`` where there is none."""
+        if commitment.configuration() is None:
+            return super().response(commitment, temperature)
+        return soft_riccati(self.plant_of(commitment), ConfiguredLinear.idle(4), self.follower_discount, temperature)
+
+    def leader_objective(
+        self, commitment: Commitment, temperature: float, *, discount: float | None = None, horizon: int | None = None
+    ) -> Tensor:
+        """The leader's expected return in closed form; ``backward()`` gives the exact hypergradient."""
+        configuration = commitment.configuration()
+        if configuration is None:
+            raise UnsupportedGameError("thermal_control-v0 is configured; give a commitment with a configuration")
+        objective = LinearObjective(
+            torch.tensor(2 * SPREAD) / 2,
+            torch.full((2,), POWER_COST, dtype=torch.float64).diag(),
+            torch.eye(4, dtype=torch.float64) * float(self.start_factor[0, 0]) ** 2,
+            self.leader_discount if discount is None else discount,
+            horizon or self.horizon or 1000,
+        )
+        return objective(self.plant_of(commitment), self.response(commitment, temperature), design_cost(configuration))
+
+    def simulate(
+        self, commitment: Commitment, follower_policy: Any, streams: Streams, stages: int
+    ) -> Trajectories | None:
+        """Play under a configuration, all episodes a stage at a time.
+
+        Raises:
+            SolverError: the closed loop is so unstable that states leave the range of numbers.
+        """
+        configuration = commitment.configuration()
+        if configuration is None or not isinstance(follower_policy, LinearGaussianResponse):
+            return super().simulate(commitment, follower_policy, streams, stages)
+        with torch.no_grad():
+            matrix, fixed = transition(configuration).numpy(), float(design_cost(configuration))
+        episodes = len(streams.episodes)
+        states, actions = np.empty((episodes, stages + 1, 4)), np.empty((episodes, stages, 2))
+        shaken = streams.normal(Lane.FOLLOWER, 0, stages * 2).reshape(episodes, stages, 2) @ follower_policy.factor.T
+        drawn = streams.normal(Lane.ENVIRONMENT, 0, (stages + 1) * 4).reshape(episodes, stages + 1, 4)[:, 1:]
+        noise = drawn @ self.noise_factor.T
+        states[:, 0] = self.initial(streams)
+        for t in range(stages):
+            actions[:, t] = states[:, t] @ follower_policy.state_gain.T + shaken[:, t]
+            states[:, t + 1] = states[:, t] @ matrix.T + actions[:, t] @ self.follower_matrix.T + noise[:, t]
+        check_stable(states, matrix + self.follower_matrix @ follower_policy.state_gain)
+        return self._paid(states, actions, fixed)
+
+    def _paid(self, states: FloatArray, actions: FloatArray, fixed: float) -> Trajectories:
+        before, power = states[:, :-1], np.square(actions).sum(axis=2)
+        leader = -before.var(axis=2) - POWER_COST * power - fixed
+        follower = -np.einsum("nti,ij,ntj->nt", before, self.state_cost, before) - 0.01 * power
+        episodes, stages = leader.shape
+        idle, lengths = np.zeros((episodes, stages, 1)), np.full(episodes, stages)
+        return Trajectories(states, idle, actions, leader, follower, lengths, np.zeros(episodes, dtype=np.bool_))
+
+
+def design_cost(configuration: Tensor) -> Tensor:
+    """What a configuration costs the leader at every stage."""
+    return DESIGN_COST * configuration.square().sum()
+
+
+def game(horizon: int = 100, *, noise: float = 0.02, start_std: float = 5.0) -> ThermalControl:
+    """Building thermal control; see ``ThermalControl``."""
+    return ThermalControl(horizon, noise, start_std)
+
+
+env, raw_env, parallel_env = faces(game)
