@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup, escape
 
 from stackelberg_games import leaderboard as boards
 from stackelberg_games import statistics
@@ -75,6 +76,7 @@ def render(results: Results, title: str = "Stackelberg tournament") -> str:
     """The report's HTML."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = number
+    environment.filters["soft"] = lambda label: Markup("_<wbr>").join(map(escape, label.split("_")))
     template = environment.from_string((files("stackelberg_games") / TEMPLATE).read_text(encoding="utf-8"))
     standings = results.leaderboard()
     colours = {leader: index for index, leader in enumerate(results.leaders)}
