@@ -124,6 +124,4 @@ def __dir__() -> list[str]:
     return __all__
 
 
-for _game in games():
-    mirror(_game)
-del _game
+_mirrored = [mirror(_game) for _game in games()]

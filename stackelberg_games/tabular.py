@@ -14,15 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, InvalidGameError
-from stackelberg_games.game import (
-    BoolArray,
-    FloatArray,
-    Game,
-    IntArray,
-    Step,
-    check_discount,
-    check_horizon,
-)
+from stackelberg_games.game import BoolArray, FloatArray, Game, IntArray, Step, check_discount, check_horizon
 from stackelberg_games.randomness import Lane, Streams, compiled
 
 if TYPE_CHECKING:
