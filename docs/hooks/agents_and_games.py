@@ -7,6 +7,7 @@ gets its page without a line here.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import sys
@@ -68,15 +69,36 @@ def settings(kind: Kind, name: str) -> str:
         [
             "## Settings",
             "",
+            "With every setting at its default:",
+            "",
+            call(kind, name),
+            "",
             f"::: {made.__module__}.{made.__qualname__}",
             "    options:",
             "      heading_level: 3",
             "      show_root_heading: false",
             "      show_root_toc_entry: false",
             "      show_bases: false",
+            "      docstring_section_style: list",
             "      members: false",
         ]
     )
+
+
+def call(kind: Kind, name: str) -> str:
+    """How to make it, with every default that can be written down."""
+    maker = "sg.make" if kind == "game" else f"sg.make_{kind}"
+    settings = inspect.signature(factory(kind, name)).parameters.values()
+    given = [f"    {setting.name}={setting.default!r}," for setting in settings if _written_down(setting.default)]
+    text = "\n".join([f"{kind} = {maker}(", f'    "{name}",', *given, ")"]) if given else f'{kind} = {maker}("{name}")'
+    return f"```python\n{text}\n```"
+
+
+def _written_down(value: Any) -> bool:
+    try:
+        return bool(ast.literal_eval(repr(value)) == value)
+    except (ValueError, SyntaxError):
+        return False
 
 
 def game_page(name: str) -> str:
