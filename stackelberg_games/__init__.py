@@ -124,4 +124,9 @@ def __dir__() -> list[str]:
     return __all__
 
 
-_mirrored = [mirror(_game) for _game in games()]
+def _mirror_games() -> None:
+    for game in games():
+        mirror(game)
+
+
+_mirror_games()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,6 @@ from stackelberg_games.errors import CheckpointError, InvalidArgumentError
 from stackelberg_games.game import Game, IntArray, LeaderView
 from stackelberg_games.randomness import Lane, Streams
 from stackelberg_games.tabular import check_probabilities, cumulative
-
 
 Sized = Game | LeaderView | tuple[int, int]
 """A finite game, the view of one, or its numbers of states and leader actions."""
@@ -124,7 +124,7 @@ class MLPPolicy(DiscretePolicy):
         widths = [self.states, *hidden, self.actions]
         layers: list[nn.Module] = []
         source = torch.Generator().manual_seed(seed)
-        for index, (inputs, outputs) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for index, (inputs, outputs) in enumerate(pairwise(widths)):
             layer = nn.Linear(inputs, outputs, dtype=torch.float64)
             nn.init.zeros_(layer.bias)
             last = index == len(widths) - 2

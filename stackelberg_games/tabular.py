@@ -197,7 +197,8 @@ class TabularGame(Game):
         terminal: ArrayLike | None,
     ) -> None:
         self.transition = _frozen("transition", transition, 4)
-        states, leader_actions, follower_actions, _ = shape = self.transition.shape
+        shape = self.transition.shape
+        states = shape[0]
         if shape[3] != states or 0 in shape:
             raise InvalidGameError(f"transition has shape {shape}: expected [S, A, B, S], no empty axis")
         self.states, self.leader_actions, self.follower_actions = shape[:3]
