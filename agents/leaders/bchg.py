@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+
 from stackelberg_games.agents.leaders.bchg_continuous import PathwiseForm
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
 from stackelberg_games.critics import CriticTables
@@ -76,6 +78,8 @@ class BCHG(PathwiseForm, PolicyGradient):
         if self.reads == "values":
             assert evidence.follower_values is not None
             follower_q = evidence.follower_values.q
+        if follower_q is None and self.acts is None and not self.moves_transitions:
+            follower_q = np.zeros(self.estimator.recent.shape)  # nothing that follows reads the follower's values
         return self.estimator.tables(
             self.policy_table(), self.view.temperature, response=response, follower_q=follower_q
         )
