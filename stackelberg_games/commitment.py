@@ -205,10 +205,10 @@ def restore(description: Mapping[str, Any]) -> Commitment:
         return TabularPolicy((sizes[0], sizes[1]))
     if description["class"] == "MLPPolicy":
         return MLPPolicy((sizes[0], sizes[1]), description["hidden"])
-    if description["class"] == "LinearGaussianPolicy":
-        from stackelberg_games.gaussian import LinearGaussianPolicy
+    if description["class"] in ("LinearGaussianPolicy", "SquashedPolicy", "TabularActions"):
+        from stackelberg_games.gaussian import rebuild
 
-        return LinearGaussianPolicy((sizes[0], sizes[1]))
+        return rebuild(description)
     raise CheckpointError(f"cannot rebuild a {description['class']} by itself; pass `commitment` to load into")
 
 

@@ -8,6 +8,7 @@ pathwise estimators, which stay useful when the noise is small).
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,9 @@ from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.game import FloatArray, Game, LeaderView
 from stackelberg_games.randomness import Lane, Streams, generator
+
+Ranged = Game | LeaderView | tuple[int, Sequence[float], Sequence[float]]
+"""A game, the view of one, or its number of states (or state coordinates) and the leader's bounds."""
 
 _INSIDE = 1e-12  # share of the range within which the ends of a squashed action are told apart
 Sized = Game | LeaderView | tuple[int, int]
@@ -128,7 +132,7 @@ class SquashedPolicy(ContinuousPolicy):
     """a = low + (high - low) sigmoid(K s + c + W eps), with trainable gain K and offset c; for bounded actions.
 
     Args:
-        game: a game with a flat Box of states and a flat, bounded Box of leader actions, or its view.
+        game: a game with a flat Box of states and a flat, bounded Box of leader actions; see ``Ranged``.
         std: W, a positive number.
 
     Raises:
@@ -136,24 +140,24 @@ class SquashedPolicy(ContinuousPolicy):
         UnsupportedGameError: the spaces are of another kind.
     """
 
-    def __init__(self, game: Game | LeaderView, std: float = 0.3) -> None:
+    def __init__(self, game: Ranged, std: float = 0.3) -> None:
         super().__init__()
-        space = game.leader_action_space
-        flat = isinstance(game.state_space, gymnasium.spaces.Box) and len(game.state_space.shape) == 1
-        if not flat or not bounded(space):
-            raise UnsupportedGameError(f"states in {game.state_space}, actions in {space}: a bounded flat Box is needed")
+        if not isinstance(game, tuple):
+            space = game.state_space
+            if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:
+                raise UnsupportedGameError(f"states in {space}: a flat Box is needed")
+            game = int(space.shape[0]), *_bounds(game)
         if not std > 0:
             raise InvalidArgumentError(f"std={std!r}: expected a number > 0")
-        self.state_size, self.action_size = int(game.state_space.shape[0]), int(space.shape[0])  # type: ignore[index]
+        self.state_size, self.action_size = game[0], len(game[1])
         self.std = std
         self.gain = nn.Parameter(torch.zeros(self.action_size, self.state_size, dtype=torch.float64))
         self.offset = nn.Parameter(torch.zeros(self.action_size, dtype=torch.float64))
-        low, width = _range(space)
-        self.register_buffer("low", low, persistent=False)
-        self.register_buffer("width", width, persistent=False)
+        self.low, self.width = _range(game)
 
-    low: Tensor
-    width: Tensor
+    def describe(self) -> dict[str, Any]:
+        """Class, sizes, range and deviation."""
+        return {**super().describe(), "range": _described(self.state_size, self.low, self.width), "std": self.std}
 
     def act(self, states: Tensor, noise: Tensor) -> Tensor:
         """See the class."""
@@ -172,24 +176,25 @@ class TabularActions(Commitment):
     """A real action for each of finitely many states: a = low + (high - low) sigmoid(theta[s]).
 
     Args:
-        game: a game with finitely many states and a flat, bounded Box of leader actions, or its view.
+        game: a game with finitely many states and a flat, bounded Box of leader actions; see ``Ranged``.
 
     Raises:
         UnsupportedGameError: the spaces are of another kind.
     """
 
-    def __init__(self, game: Game | LeaderView) -> None:
+    def __init__(self, game: Ranged) -> None:
         super().__init__()
-        space, states = game.leader_action_space, game.state_space
-        if not isinstance(states, gymnasium.spaces.Discrete) or not bounded(space):
-            raise UnsupportedGameError(f"states in {states}, actions in {space}: Discrete and a bounded Box are needed")
-        self.logits = nn.Parameter(torch.zeros(int(states.n), int(space.shape[0]), dtype=torch.float64))  # type: ignore[index]
-        low, width = _range(space)
-        self.register_buffer("low", low, persistent=False)
-        self.register_buffer("width", width, persistent=False)
+        if not isinstance(game, tuple):
+            states = game.state_space
+            if not isinstance(states, gymnasium.spaces.Discrete):
+                raise UnsupportedGameError(f"states in {states}: finitely many are needed")
+            game = int(states.n), *_bounds(game)
+        self.logits = nn.Parameter(torch.zeros(game[0], len(game[1]), dtype=torch.float64))
+        self.low, self.width = _range(game)
 
-    low: Tensor
-    width: Tensor
+    def describe(self) -> dict[str, Any]:
+        """Class, sizes and range."""
+        return {**super().describe(), "range": _described(len(self.logits), self.low, self.width)}
 
     def actions(self) -> Tensor:
         """The action in every state, ``[S, k]``."""
@@ -210,11 +215,35 @@ def bounded(space: gymnasium.Space[Any]) -> bool:
     return isinstance(space, gymnasium.spaces.Box) and len(space.shape) == 1 and space.is_bounded("both")
 
 
-def _range(space: gymnasium.Space[Any]) -> tuple[Tensor, Tensor]:
-    """Lower bounds and widths of a bounded Box."""
+def _bounds(game: Game | LeaderView) -> tuple[list[float], list[float]]:
+    """The leader's bounds; ``UnsupportedGameError`` where it has none."""
+    space = game.leader_action_space
+    if not bounded(space):
+        raise UnsupportedGameError(f"leader actions in {space}: a flat Box with finite bounds is needed")
     assert isinstance(space, gymnasium.spaces.Box)
-    low, high = (torch.tensor(bound, dtype=torch.float64) for bound in (space.low, space.high))
+    return space.low.tolist(), space.high.tolist()
+
+
+def _range(game: tuple[int, Sequence[float], Sequence[float]]) -> tuple[Tensor, Tensor]:
+    """Lower bounds and widths."""
+    low, high = (torch.tensor(list(bound), dtype=torch.float64) for bound in game[1:])
     return low, high - low
+
+
+def _described(size: int, low: Tensor, width: Tensor) -> list[Any]:
+    return [size, low.tolist(), (low + width).tolist()]
+
+
+def rebuild(description: Mapping[str, Any]) -> Commitment:
+    """A commitment of this module from its ``describe``, with fresh parameters."""
+    if description["class"] == "LinearGaussianPolicy":
+        states, actions = description["sizes"]
+        return LinearGaussianPolicy((states, actions))
+    size, low, high = description["range"]
+    ranged = (int(size), list(low), list(high))
+    if description["class"] == "SquashedPolicy":
+        return SquashedPolicy(ranged, float(description["std"]))
+    return TabularActions(ranged)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,16 @@ def test_a_policy_is_rebuilt_from_its_description() -> None:
     twin = restore(policy.describe())
     twin.load_state_dict(policy.state_dict())
     assert all(torch.equal(a, b) for a, b in zip(policy.state_dict().values(), twin.state_dict().values(), strict=True))
+
+
+@pytest.mark.parametrize("game_id", ["guided_pendulum-v0", "continuous_toy-v0"])
+def test_bounded_policies_are_rebuilt_with_their_range(game_id: str, tmp_path: Path) -> None:
+    game = sg.make(game_id, horizon=4)
+    run = sg.train(game, "random_search", "black_box", iterations=3, directory=tmp_path, progress=False)
+    twin = sg.Run.load(tmp_path).commitment
+    streams = Streams.of(0, 6)
+    states = game.initial(streams)
+    np.testing.assert_array_equal(twin.sample(states, streams, 1), run.commitment.sample(states, streams, 1))
 
 
 def test_bad_policies_are_refused() -> None:
