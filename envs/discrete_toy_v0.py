@@ -9,7 +9,7 @@
 | Discounts       | 0.99, 0.99                                                         |
 | Horizon         | 150 (100 for 1_1a and 1_1b)                                        |
 | Order           | the follower sees the leader's action                              |
-| Optimum         | variant 4, tau = 0.05: p = f(1 given A) = 0.16, value 27.3 (R=1); p = 0.49, 31.2 (R=2) |
+| Optimum         | variant 4, tau = 0.05: p = f(1 given A) = 0.17, value 27.32 (R=1); p = 0.50, 31.17 (R=2) |
 
 A triple (state, leader, follower) that a variant does not list stays in place and pays nothing.
 Source: the toy games of BC-HG (arXiv 2603.14867).
