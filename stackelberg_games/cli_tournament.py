@@ -157,9 +157,17 @@ def _print(results: Results) -> None:
 
     console = Console(highlight=False)
     for information, standings in results.leaderboard().items():
-        table = Table(title=f"Leaders of class {information.name}", title_justify="left", box=None, pad_edge=False)
+        table = Table(
+            title=f"Leaders of class {information.name}",
+            title_justify="left",
+            box=None,
+            pad_edge=False,
+            padding=(0, 2, 0, 0),
+        )
         for name in ("rank", "leader", "score", "95 % interval", "beats next", "transitions", "CPU s"):
-            table.add_column(name, justify="left" if name == "leader" else "right", no_wrap=name != "leader")
+            table.add_column(
+                name, justify="left" if name == "leader" else "right", no_wrap=name != "leader", overflow="fold"
+            )
         for s in standings:
             known = s.score.low == s.score.low
             table.add_row(
