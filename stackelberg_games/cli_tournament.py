@@ -164,7 +164,7 @@ def _print(results: Results) -> None:
             pad_edge=False,
             padding=(0, 2, 0, 0),
         )
-        for name in ("rank", "leader", "score", "95 % interval", "beats next", "transitions", "CPU s"):
+        for name in ("rank", "leader", "score", "95 % interval", "beats\nnext", "transitions", "CPU s"):
             table.add_column(
                 name, justify="left" if name == "leader" else "right", no_wrap=name != "leader", overflow="fold"
             )
