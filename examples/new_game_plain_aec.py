@@ -1,7 +1,8 @@
 """Template: a game as a plain PettingZoo environment, without the base classes of this package. A crossing.
 
 Copy this file, change the rules, and run ``stackelberg check new_game_plain_aec.py``. The environment plays
-in every PettingZoo pipeline. Training leaders in it by this package needs the rules as a ``Game``.
+in every PettingZoo pipeline; ``stackelberg_games.aec_game.AECGame(env)`` makes it a game for leaders and
+followers that learn by playing. Batches of thousands, and everything exact, need the rules as a ``Game``.
 
 The guard (leader_0) closes one of three lanes of a road, the driver (follower_0) sees which and takes one;
 lanes fill up at random. The comments mark what PettingZoo's own tests do not look at.

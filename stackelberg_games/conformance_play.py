@@ -15,6 +15,7 @@ from gymnasium import spaces
 from pettingzoo import AECEnv
 from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
+from stackelberg_games.aec_game import AECGame
 from stackelberg_games.episode import FOLLOWER, LEADER
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.game import Game
@@ -54,6 +55,8 @@ class Subject:
                 f"{source!r} makes {type(made).__name__}: expected a factory without required arguments that makes "
                 "a stackelberg_games.Game or a PettingZoo AECEnv"
             )
+        if isinstance(made, AECGame):
+            return cls.of(made.factory, made.follower_sees_action)
         if isinstance(made, Game):
             return cls(factory, made, made.follower_sees_action)
         declared = getattr(made.unwrapped, "metadata", None) or {}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import stackelberg_games as sg
+from stackelberg_games.aec_game import AECGame
 from stackelberg_games.conformance import CHECKS, Report, check_game
 from stackelberg_games.envs import discrete_toy_v0, random_game_v0
 from stackelberg_games.errors import ConformanceError, InvalidArgumentError
@@ -181,6 +182,12 @@ def test_a_report_names_what_is_wrong_and_how_to_mend_it() -> None:
     lines = str(report).splitlines()
     assert lines[-1] == "19 passed, 1 failed, 5 skipped"
     assert any(line.startswith("failed   follower_sees_the_move: follower_0 observes") for line in lines)
+
+
+def test_a_wrapped_environment_is_checked_as_the_environment_it_is() -> None:
+    report = check_game(AECGame(lambda **settings: wrapped(Ferry(**settings))))
+    assert str(report) == str(report_on(Ferry))
+    assert set(failures(check_game(AECGame(lambda: wrapped(BlindFollower()))))) == {"follower_sees_the_move"}
 
 
 def test_a_game_may_be_given_itself() -> None:
