@@ -100,7 +100,7 @@ def check_seed(seed: int) -> int:
 
 def fresh_seed() -> int:
     """A seed from the operating system's entropy."""
-    return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence().generate_state(1, np.uint64)[0]) >> 1
 
 
 def generator(seed: int, *address: int) -> np.random.Generator:
