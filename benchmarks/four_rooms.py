@@ -26,9 +26,31 @@ BUDGET = 1_000_000
 TEMPERATURES = (0.001, 0.003, 0.005)
 LEADERS: dict[str, dict[str, Any]] = {
     "model_based": {"learning_rate": 0.1, "explore": 300, "starts": 4, "steps": 300, "heat": 20.0, "replan": 350},
-    "model_based, no annealing": {"learning_rate": 0.1, "explore": 300, "starts": 4, "steps": 300, "heat": 1.0, "replan": 350, "cold_share": 1.0},
-    "model_based, no exploration": {"learning_rate": 0.1, "explore": 1, "starts": 4, "steps": 300, "heat": 20.0, "replan": 350},
-    "model_based, one start": {"learning_rate": 0.1, "explore": 300, "starts": 1, "steps": 300, "heat": 20.0, "replan": 350},
+    "model_based, no annealing": {
+        "learning_rate": 0.1,
+        "explore": 300,
+        "starts": 4,
+        "steps": 300,
+        "heat": 1.0,
+        "replan": 350,
+        "cold_share": 1.0,
+    },
+    "model_based, no exploration": {
+        "learning_rate": 0.1,
+        "explore": 1,
+        "starts": 4,
+        "steps": 300,
+        "heat": 20.0,
+        "replan": 350,
+    },
+    "model_based, one start": {
+        "learning_rate": 0.1,
+        "explore": 300,
+        "starts": 1,
+        "steps": 300,
+        "heat": 20.0,
+        "replan": 350,
+    },
     "model_based, gradient only": {"learning_rate": 0.1},
     "bchg": {"learning_rate": 0.1},
     "bchg, ramp and spread": {"learning_rate": 0.1, "ramp": 700, "spread": 3.0},
@@ -45,11 +67,25 @@ def run(label: str, temperature: float, mismatch: bool, seed: int) -> dict[str, 
     follower = sg.make_follower("soft_value_iteration", temperature=temperature)
     start = time.process_time()
     done = sg.train(
-        game, leader, follower, iterations=10**6, episodes=20, stages=200, budget=BUDGET, seed=seed, evaluate_every=0, progress=False
+        game,
+        leader,
+        follower,
+        iterations=10**6,
+        episodes=20,
+        stages=200,
+        budget=BUDGET,
+        seed=seed,
+        evaluate_every=0,
+        progress=False,
     )
     value = float(exact.leader_objective(game, done.commitment, temperature).detach())
     seconds = time.process_time() - start
-    figures = {"value": value, "transitions": done.history[-1]["transitions"], "updates": len(done.history), "seconds": seconds}
+    figures = {
+        "value": value,
+        "transitions": done.history[-1]["transitions"],
+        "updates": len(done.history),
+        "seconds": seconds,
+    }
     return {"leader": label, "temperature": temperature, "mismatch": mismatch, "seed": seed, **figures}
 
 
@@ -83,9 +119,17 @@ def main() -> None:
     for leader in options.leaders:
         for mismatch in (False, True):
             for temperature in options.temperatures:
-                values = np.array([r["value"] for r in rows if (r["leader"], r["mismatch"], r["temperature"]) == (leader, mismatch, temperature)])
+                values = np.array(
+                    [
+                        r["value"]
+                        for r in rows
+                        if (r["leader"], r["mismatch"], r["temperature"]) == (leader, mismatch, temperature)
+                    ]
+                )
                 error = values.std(ddof=1) / len(values) ** 0.5
-                print(f"{leader:<28} mismatch={mismatch!s:<5} tau={temperature}: {values.mean():.3f} +- {error:.3f} (n={len(values)}, min {values.min():.3f})")
+                print(
+                    f"{leader:<28} mismatch={mismatch!s:<5} tau={temperature}: {values.mean():.3f} +- {error:.3f} (n={len(values)}, min {values.min():.3f})"
+                )
 
 
 if __name__ == "__main__":

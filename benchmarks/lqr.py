@@ -86,7 +86,9 @@ def study(seeds: int, workers: int, every: int = 5) -> dict[str, tuple[list[int]
 def table(results: dict[str, tuple[list[int], list[list[float]]]]) -> None:
     """Print where every leader ends, and when it first reaches 18."""
     print(f"exact optimum {OPTIMUM:.4f} (undiscounted, {STAGES} stages)")
-    print(f"{'leader':<24}{'transitions':>12}{'median':>9}{'min':>9}{'>= 15':>8}{'>= 18':>8}{'18 first at':>13}{'published':>11}")
+    print(
+        f"{'leader':<24}{'transitions':>12}{'median':>9}{'min':>9}{'>= 15':>8}{'>= 18':>8}{'18 first at':>13}{'published':>11}"
+    )
     for name, (transitions, values) in results.items():
         rows = np.array(values)
         final, reached = rows[:, -1], (rows >= 18.0)

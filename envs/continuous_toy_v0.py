@@ -113,8 +113,14 @@ class ContinuousToy(Game):
         """
         chance = checked("leader", leader_actions, self.leader_action_space, len(states))[:, 0]
         replies = np.asarray(follower_actions)
-        if replies.shape != (len(states),) or replies.dtype.kind not in "iu" or not ((replies >= 0) & (replies < 3)).all():
-            raise InvalidActionError(f"follower actions {follower_actions!r}: expected {len(states)} integers in [0, 3)")
+        if (
+            replies.shape != (len(states),)
+            or replies.dtype.kind not in "iu"
+            or not ((replies >= 0) & (replies < 3)).all()
+        ):
+            raise InvalidActionError(
+                f"follower actions {follower_actions!r}: expected {len(states)} integers in [0, 3)"
+            )
         drawn = (streams.uniform(Lane.ENVIRONMENT, stage)[:, 0] < chance).astype(np.int64)
         cell = (states, drawn, replies)
         ends = np.zeros(len(states), dtype=np.bool_)

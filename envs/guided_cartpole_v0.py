@@ -130,7 +130,10 @@ class GuidedCartPole(Game):
         if scene.played is not None:
             wind = float(np.asarray(scene.played.leader_action)[0])
             push = float(np.asarray(scene.played.follower_action)[0])
-            feet = ((wind, tip, "tab:blue", "leader's wind"), (push, np.array([position, 0.0]), "tab:red", "follower's force"))
+            feet = (
+                (wind, tip, "tab:blue", "leader's wind"),
+                (push, np.array([position, 0.0]), "tab:red", "follower's force"),
+            )
             for value, foot, colour, label in feet:
                 style = {"arrowstyle": "->", "color": colour, "linewidth": 2.5}
                 axes.annotate("", xy=(foot[0] + 0.8 * value, foot[1]), xytext=foot, arrowprops=style, zorder=5)

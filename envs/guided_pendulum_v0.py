@@ -113,7 +113,10 @@ class GuidedPendulum(Game):
         if scene.played is not None:
             wind = float(np.asarray(scene.played.leader_action)[0])
             torque = float(np.asarray(scene.played.follower_action)[0]) / MAX_TORQUE
-            for value, colour, label, away in ((wind, "tab:blue", "leader", 0.15), (torque, "tab:red", "follower", -0.15)):
+            for value, colour, label, away in (
+                (wind, "tab:blue", "leader", 0.15),
+                (torque, "tab:red", "follower", -0.15),
+            ):
                 foot = np.array([-sine, cosine]) * (1 + away)
                 tip = foot + 0.6 * value * np.array([-cosine, -sine])
                 style = {"arrowstyle": "->", "color": colour, "linewidth": 2.5}

@@ -41,10 +41,20 @@ from stackelberg_games.moments import Quadratic
 from stackelberg_games.parametrisation import Bounded
 from stackelberg_games.randomness import Lane, Streams, generator
 from stackelberg_games.riccati import Plant, SoftRiccati, soft_riccati
+from stackelberg_games.rows import product, quadratic
 from stackelberg_games.trajectories import Trajectories
 
 LEAK = torch.tensor([0.04, 0.03, 0.06, 0.05], dtype=torch.float64)
-LINKS = ((0, 1, 0.05, 0), (0, 3, 0.05, 3), (1, 0, 0.03, 0), (1, 2, 0.04, 1), (2, 1, 0.04, 1), (2, 3, 0.06, 2), (3, 0, 0.05, 3), (3, 2, 0.03, 2))
+LINKS = (
+    (0, 1, 0.05, 0),
+    (0, 3, 0.05, 3),
+    (1, 0, 0.03, 0),
+    (1, 2, 0.04, 1),
+    (2, 1, 0.04, 1),
+    (2, 3, 0.06, 2),
+    (3, 0, 0.05, 3),
+    (3, 2, 0.03, 2),
+)
 """Zone, neighbour, strength of the flow into the zone, and the airflow that scales it."""
 HEATING = np.array([[0.1, 0.0], [0.6, 0.0], [0.0, 0.55], [0.0, 0.3]])
 SPREAD = np.eye(4) / 4 - np.ones((4, 4)) / 16
@@ -141,20 +151,23 @@ class ThermalControl(LinearGaussianGame):
             matrix, fixed = transition(configuration).numpy(), float(design_cost(configuration))
         episodes = len(streams.episodes)
         states, actions = np.empty((episodes, stages + 1, 4)), np.empty((episodes, stages, 2))
-        shaken = streams.normal(Lane.FOLLOWER, 0, stages * 2).reshape(episodes, stages, 2) @ follower_policy.factor.T
+        shaken = streams.normal(Lane.FOLLOWER, 0, stages * 2).reshape(episodes, stages, 2)
+        pushes = product(shaken, follower_policy.factor)
         drawn = streams.normal(Lane.ENVIRONMENT, 0, (stages + 1) * 4).reshape(episodes, stages + 1, 4)[:, 1:]
-        noise = drawn @ self.noise_factor.T
+        noise = product(drawn, self.noise_factor)
         states[:, 0] = self.initial(streams)
         for t in range(stages):
-            actions[:, t] = states[:, t] @ follower_policy.state_gain.T + shaken[:, t]
-            states[:, t + 1] = states[:, t] @ matrix.T + actions[:, t] @ self.follower_matrix.T + noise[:, t]
+            actions[:, t] = product(states[:, t], follower_policy.state_gain) + pushes[:, t]
+            states[:, t + 1] = (
+                product(states[:, t], matrix) + product(actions[:, t], self.follower_matrix) + noise[:, t]
+            )
         check_stable(states, matrix + self.follower_matrix @ follower_policy.state_gain)
         return self._paid(states, actions, fixed)
 
     def _paid(self, states: FloatArray, actions: FloatArray, fixed: float) -> Trajectories:
         before, power = states[:, :-1], np.square(actions).sum(axis=2)
         leader = -before.var(axis=2) - POWER_COST * power - fixed
-        follower = -np.einsum("nti,ij,ntj->nt", before, self.state_cost, before) - 0.01 * power
+        follower = -quadratic(before, self.state_cost) - quadratic(actions, self.control_cost)
         episodes, stages = leader.shape
         idle, lengths = np.zeros((episodes, stages, 1)), np.full(episodes, stages)
         return Trajectories(states, idle, actions, leader, follower, lengths, np.zeros(episodes, dtype=np.bool_))

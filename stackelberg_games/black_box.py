@@ -98,7 +98,7 @@ class StrangerProcess:
             return json.loads(answer)["action"]
         except (ValueError, KeyError, TypeError) as error:
             self.close()
-            raise FollowerError(f"the follower process answered {answer[:80]!r}: expected {{\"action\": ...}}") from error
+            raise FollowerError(f'the follower process answered {answer[:80]!r}: expected {{"action": ...}}') from error
 
     def _ask(self, line: str) -> str:
         process = self._process if self._process is not None else self._start()

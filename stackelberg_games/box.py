@@ -31,5 +31,7 @@ def checked(player: str, actions: Any, space: gymnasium.Space[Any], count: int) 
     inside = np.isfinite(array) & (array >= space.low) & (array <= space.high)
     if not inside.all():
         wrong = int(np.argmin(inside.all(axis=1)))
-        raise InvalidActionError(f"{player} action {array[wrong].tolist()} of episode {wrong}: expected a point in {space}")
+        raise InvalidActionError(
+            f"{player} action {array[wrong].tolist()} of episode {wrong}: expected a point in {space}"
+        )
     return array

@@ -92,9 +92,7 @@ class TabularPolicy(DiscretePolicy):
         self.logits = nn.Parameter(values)
 
     @classmethod
-    def from_probabilities(
-        cls, game: Sized, probabilities: ArrayLike, floor: float = 1e-300
-    ) -> TabularPolicy:
+    def from_probabilities(cls, game: Sized, probabilities: ArrayLike, floor: float = 1e-300) -> TabularPolicy:
         """The policy with given action probabilities ``[S, A]``; zeros become ``floor``."""
         rows = np.asarray(probabilities, dtype=np.float64)
         check_probabilities("probabilities", rows)
@@ -115,9 +113,7 @@ class MLPPolicy(DiscretePolicy):
             first commitment is the uniform policy).
     """
 
-    def __init__(
-        self, game: Sized, hidden: Sequence[int] = (64, 64), seed: int = 0
-    ) -> None:
+    def __init__(self, game: Sized, hidden: Sequence[int] = (64, 64), seed: int = 0) -> None:
         super().__init__()
         self.states, self.actions = _sizes(game)
         self.hidden = tuple(hidden)

@@ -114,9 +114,7 @@ class Game(ABC):
         """First states of a batch of episodes, ``[N, ...]``."""
 
     @abstractmethod
-    def step(
-        self, states: Any, leader_actions: Any, follower_actions: Any, streams: Streams, stage: int
-    ) -> Step:
+    def step(self, states: Any, leader_actions: Any, follower_actions: Any, streams: Streams, stage: int) -> Step:
         """Play one stage in every episode of a batch."""
 
     @abstractmethod

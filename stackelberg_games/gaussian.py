@@ -22,6 +22,7 @@ from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.game import FloatArray, Game, LeaderView
 from stackelberg_games.randomness import Lane, Streams, generator
+from stackelberg_games.rows import product
 
 Ranged = Game | LeaderView | tuple[int, Sequence[float], Sequence[float]]
 """A game, the view of one, or its number of states (or state coordinates) and the leader's bounds."""
@@ -275,12 +276,12 @@ class LinearGaussianResponse:
 
     def mean(self, states: Any, leader_actions: Any) -> FloatArray:
         """Mean reply ``[..., m]``."""
-        return np.asarray(states @ self.state_gain.T + leader_actions @ self.action_gain.T)
+        return product(states, self.state_gain) + product(leader_actions, self.action_gain)
 
     def sample(self, states: Any, leader_actions: Any, streams: Streams, stage: int) -> FloatArray:
         """Replies, float64 ``[N, m]``."""
         noise = streams.normal(Lane.FOLLOWER, stage, len(self.state_gain))
-        return self.mean(states, leader_actions) + noise @ self.factor.T
+        return self.mean(states, leader_actions) + product(noise, self.factor)
 
 
 def first_policy(view: LeaderView, seed: int) -> Commitment:

@@ -22,6 +22,7 @@ from stackelberg_games.gaussian import LinearGaussianPolicy, LinearGaussianRespo
 from stackelberg_games.moments import StateReward
 from stackelberg_games.randomness import Lane, Streams, compiled
 from stackelberg_games.riccati import Loop, Plant, SoftRiccati, closed_loop, discounted_reward, moments, soft_riccati
+from stackelberg_games.rows import product, quadratic
 from stackelberg_games.trajectories import Trajectories
 
 _CHUNK = 128  # episodes simulated at a time, so that the noise stays in the cache
@@ -137,7 +138,7 @@ class LinearGaussianGame(Game):
     def initial(self, streams: Streams) -> FloatArray:
         """First states, ``[N, n]``."""
         noise = streams.normal(Lane.ENVIRONMENT, 0, len(self.start))
-        return np.asarray(self.start + noise @ self.start_factor.T)
+        return np.asarray(self.start + product(noise, self.start_factor))
 
     def step(self, states: Any, leader_actions: Any, follower_actions: Any, streams: Streams, stage: int) -> Step:
         """Play one stage in every episode.
@@ -147,10 +148,12 @@ class LinearGaussianGame(Game):
         """
         leader = _vectors("leader", leader_actions, (len(states), self.leader_matrix.shape[1]))
         follower = _vectors("follower", follower_actions, (len(states), self.follower_matrix.shape[1]))
-        following = states @ self.state_matrix.T + follower @ self.follower_matrix.T + leader @ self.leader_matrix.T
+        following = product(states, self.state_matrix) + product(follower, self.follower_matrix)
+        following = following + product(leader, self.leader_matrix)
         if self.noise_factor.any():
-            following = following + streams.normal(Lane.ENVIRONMENT, stage + 1, len(self.start)) @ self.noise_factor.T
-        paid = -((states @ self.state_cost) * states).sum(axis=1) - ((follower @ self.control_cost) * follower).sum(axis=1)
+            drawn = streams.normal(Lane.ENVIRONMENT, stage + 1, len(self.start))
+            following = following + product(drawn, self.noise_factor)
+        paid = -quadratic(states, self.state_cost) - quadratic(follower, self.control_cost)
         earned = self.reward.value(states) + self.shared * paid
         return Step(following, earned, paid, np.zeros(len(states), dtype=np.bool_))
 
@@ -192,9 +195,7 @@ class LinearGaussianGame(Game):
             leader_rewards += self.shared * follower_rewards
         lengths = np.full(episodes, stages, dtype=np.int64)
         ends = np.zeros(episodes, dtype=np.bool_)
-        return Trajectories(
-            states, leader_actions, follower_actions, leader_rewards, follower_rewards, lengths, ends
-        )
+        return Trajectories(states, leader_actions, follower_actions, leader_rewards, follower_rewards, lengths, ends)
 
     @staticmethod
     def _noise(streams: Streams, lane: Lane, skipped: int, stages: int, factor: FloatArray) -> FloatArray:
@@ -206,7 +207,7 @@ class LinearGaussianGame(Game):
         if size == 1:
             drawn *= factor[0, 0]
         shaped = drawn.reshape(len(drawn), stages + skipped, size)[:, skipped:]
-        return np.ascontiguousarray(shaped if size == 1 else shaped @ factor.T)
+        return np.ascontiguousarray(shaped if size == 1 else product(shaped, factor))
 
     def response(self, commitment: Commitment, temperature: float) -> SoftRiccati:
         """The follower's soft-optimal response to a linear-Gaussian commitment, differentiable.

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.game import FloatArray
+from stackelberg_games.rows import product, quadratic
 
 _SMALLEST_VARIANCE = 1e-24
 _NODES, _WEIGHTS = (torch.from_numpy(part) for part in np.polynomial.legendre.leggauss(96))
@@ -118,8 +119,8 @@ class Quadratic(StateReward):
     def value(self, states: Any) -> FloatArray:
         """See the class."""
         states = np.asarray(states, dtype=np.float64)
-        bent = np.einsum("...i,...i->...", states @ self.curvature, states)
-        return np.asarray(self.constant + states @ self.slope - 0.5 * bent)
+        sloped = product(states, self.slope[None])[..., 0]
+        return np.asarray(self.constant + sloped - 0.5 * quadratic(states, self.curvature))
 
     def expectation(self, mean: Tensor, covariance: Tensor) -> Tensor:
         """See the class."""
@@ -218,7 +219,9 @@ class Disk(StateReward):
     def check(self, size: int) -> None:
         """See ``StateReward.check``."""
         if size != 2 or self.target.shape != (2,):
-            raise InvalidGameError(f"a disk needs states and a target of 2 coordinates, got {size} and {self.target.size}")
+            raise InvalidGameError(
+                f"a disk needs states and a target of 2 coordinates, got {size} and {self.target.size}"
+            )
 
 
 def _marginal(mean: Tensor, covariance: Tensor, coordinate: int) -> tuple[Tensor, Tensor]:

@@ -123,9 +123,7 @@ def leader_chain(game: TabularGame, model: Model, response: Tensor) -> tuple[Ten
     return chain, (joint * model.leader_reward).sum(dim=(1, 2))
 
 
-def accumulate(
-    game: TabularGame, chain: Tensor, reward: Tensor, discount: float | None, horizon: int | None
-) -> Tensor:
+def accumulate(game: TabularGame, chain: Tensor, reward: Tensor, discount: float | None, horizon: int | None) -> Tensor:
     """sum_t (discount * chain)^t reward: one solve, or doubling over the bits of the horizon."""
     discount = game.leader_discount if discount is None else discount
     horizon = game.horizon if horizon is None else check_horizon(horizon)
@@ -163,9 +161,7 @@ def leader_value(
         return float(game.initial_tensor @ values)
 
 
-def follower_value(
-    game: TabularGame, commitment: Commitment, response: FloatArray, temperature: float = 0.0
-) -> float:
+def follower_value(game: TabularGame, commitment: Commitment, response: FloatArray, temperature: float = 0.0) -> float:
     """The follower's expected discounted return, with tau times its entropy added, from the start."""
     game.check_response(response)
     with torch.no_grad():

@@ -97,18 +97,18 @@ def _starts(template: Commitment, count: int, seed: int) -> Iterator[FloatArray]
             yield first + draws.normal(scale=2.0, size=first.shape)
 
 
-def _ascend(
-    game: TabularGame, template: Commitment, temperature: float, start: FloatArray
-) -> tuple[float, FloatArray]:
+def _ascend(game: TabularGame, template: Commitment, temperature: float, start: FloatArray) -> tuple[float, FloatArray]:
     def negative(x: FloatArray) -> tuple[float, FloatArray]:
         assign(template, torch.from_numpy(x))
         template.zero_grad()
         value = leader_objective(game, template, temperature)
         value.backward()  # type: ignore[no-untyped-call]
-        gradient = torch.cat([
-            torch.zeros(p.numel(), dtype=torch.float64) if p.grad is None else p.grad.ravel()
-            for p in template.parameters()
-        ])
+        gradient = torch.cat(
+            [
+                torch.zeros(p.numel(), dtype=torch.float64) if p.grad is None else p.grad.ravel()
+                for p in template.parameters()
+            ]
+        )
         return -float(value.detach()), -gradient.numpy()
 
     bounds = [(-PARAMETER_BOUND, PARAMETER_BOUND)] * len(start)

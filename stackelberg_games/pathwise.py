@@ -44,6 +44,7 @@ from stackelberg_games.trajectories import Trajectories
 
 _NEGLIGIBLE = 1e-6  # weight at which the leader's values are cut where there is no horizon
 
+
 class LeaderCritic(NamedTuple):
     """VL of a linear-quadratic game at fixed policies; everything is held constant.
 
@@ -60,7 +61,9 @@ class LeaderCritic(NamedTuple):
     weights: Tensor
 
     @classmethod
-    def of(cls, game: LinearGaussianGame, policy: LinearGaussianPolicy, response: SoftRiccati, count: int) -> LeaderCritic:
+    def of(
+        cls, game: LinearGaussianGame, policy: LinearGaussianPolicy, response: SoftRiccati, count: int
+    ) -> LeaderCritic:
         """The critic for up to ``count`` stages to go."""
         with torch.no_grad():
             loop = closed_loop(game.plant, policy, response)

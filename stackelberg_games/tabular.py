@@ -128,9 +128,7 @@ def check_probabilities(name: str, values: FloatArray) -> None:
     wrong = np.abs(sums - 1.0) > ROW_SUM_TOLERANCE
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise InvalidGameError(
-            f"{name}{list(where)} sums to {float(sums[where]):.12g}, not to 1; normalise the row"
-        )
+        raise InvalidGameError(f"{name}{list(where)} sums to {float(sums[where]):.12g}, not to 1; normalise the row")
 
 
 class TabularGame(Game):
@@ -324,9 +322,7 @@ class TabularGame(Game):
         draws = streams.uniform(Lane.ENVIRONMENT, 0)[:, 0]
         return np.searchsorted(self.sampler.initial, draws, side="right").astype(np.int64)
 
-    def step(
-        self, states: Any, leader_actions: Any, follower_actions: Any, streams: Streams, stage: int
-    ) -> Step:
+    def step(self, states: Any, leader_actions: Any, follower_actions: Any, streams: Streams, stage: int) -> Step:
         """Play one stage; draw ``stage + 1`` of the environment's lane.
 
         Raises:

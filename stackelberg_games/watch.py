@@ -42,7 +42,9 @@ def frames(
         UnsupportedGameError: the game or the follower can only be played from outside.
     """
     if isinstance(game, AECGame) or isinstance(response, StrangerPolicy):
-        raise UnsupportedGameError("third-party environments and strangers are not filmed; render the environment itself")
+        raise UnsupportedGameError(
+            "third-party environments and strangers are not filmed; render the environment itself"
+        )
     env: Any = StackelbergEnv(game, render_mode="rgb_array")
     streams = Streams.of(seed, 1, episode)
     nothing: dict[str, float] = {LEADER: 0.0, FOLLOWER: 0.0}

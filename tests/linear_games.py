@@ -29,5 +29,7 @@ def linear_game(seed: int, horizon: int | None = 12) -> tuple[LinearGaussianGame
         Bump(2.0, random.normal(size=n), precision @ precision.T),
         horizon=horizon,
     )
-    policy = LinearGaussianPolicy(game, 0.2 * random.normal(size=(k, n)), 0.3 * np.eye(k) + 0.1 * random.normal(size=(k, k)))
+    policy = LinearGaussianPolicy(
+        game, 0.2 * random.normal(size=(k, n)), 0.3 * np.eye(k) + 0.1 * random.normal(size=(k, k))
+    )
     return game, policy

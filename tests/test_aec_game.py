@@ -33,7 +33,11 @@ def test_what_is_recorded_is_what_happened() -> None:
     assert batch.lengths.tolist() == [6] * 5
     assert not batch.terminated.any()
     played = batch.mask
-    states, leader, follower = batch.states[:, :-1][played], batch.leader_actions[played], batch.follower_actions[played]
+    states, leader, follower = (
+        batch.states[:, :-1][played],
+        batch.leader_actions[played],
+        batch.follower_actions[played],
+    )
     np.testing.assert_array_equal(follower, np.where((states == 1) & (leader == 1), 0, 1))
     np.testing.assert_array_equal(batch.leader_rewards[played], follower * leader)
     assert batch.follower_rewards is not None

@@ -118,7 +118,11 @@ def test_a_stranger_plays_continuous_games() -> None:
         return None if termination or truncation else np.array([-0.5 * observation[1]])
 
     run = sg.train(
-        sg.make("lqr-v0", horizon=5), "evolution_strategies", sg.make_follower("black_box", stranger=stranger), iterations=2, progress=False
+        sg.make("lqr-v0", horizon=5),
+        "evolution_strategies",
+        sg.make_follower("black_box", stranger=stranger),
+        iterations=2,
+        progress=False,
     )
     assert run.history[-1]["transitions"] == 2 * 3 * 5
 

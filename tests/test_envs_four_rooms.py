@@ -47,7 +47,9 @@ def test_the_two_kernels_of_the_published_code() -> None:
     game = made(mismatch=True)
     response = sg.TabularResponse.uniform(game)
     batch = sg.rollout(game, game.commitment(0), response, episodes=400, seed=0, stages=100)
-    free = np.isin(batch.states[:, :-1], [int(game.plan.numbers[r, c]) for r in (2, 3, 4) for c in (2, 3, 4)]) & batch.mask
+    free = (
+        np.isin(batch.states[:, :-1], [int(game.plan.numbers[r, c]) for r in (2, 3, 4) for c in (2, 3, 4)]) & batch.mask
+    )
     intended_cell = game.plan.steps()[np.minimum(batch.states[:, :-1], 103), batch.follower_actions]
     hits = (batch.states[:, 1:] == intended_cell)[free]
     assert abs(hits.mean() - 0.67) < 4 * (0.67 * 0.33 / hits.size) ** 0.5

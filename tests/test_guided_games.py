@@ -41,7 +41,8 @@ def test_the_leader_pushes_the_pendulum_most_where_it_is_upright() -> None:
     game = guided_pendulum_v0.game(max_push=3.0)
     states = np.array([[1.0, 0.0, 0.0], [np.cos(1.0), np.sin(1.0), 0.0]])
     still, pushed = (
-        game.step(states, np.full((2, 1), wind), np.zeros((2, 1)), Streams.of(0, 2), 0).states[:, 2] for wind in (0.0, 1.0)
+        game.step(states, np.full((2, 1), wind), np.zeros((2, 1)), Streams.of(0, 2), 0).states[:, 2]
+        for wind in (0.0, 1.0)
     )
     np.testing.assert_allclose(pushed - still, 0.05 * 2 * 3 * np.cos([0.0, 1.0]) ** 2)
 
@@ -98,7 +99,9 @@ def test_a_continuous_toy_is_the_discrete_one_with_a_follower_that_sees_the_prob
 def test_variant_4_1a_charges_the_leader_for_the_other_way() -> None:
     streams, start = Streams.of(0, 1), np.zeros(1, dtype=np.int64)
     paid = {
-        variant: continuous_toy_v0.game(variant).step(start, np.zeros((1, 1)), np.array([2]), streams, 0).leader_rewards[0]
+        variant: continuous_toy_v0.game(variant)
+        .step(start, np.zeros((1, 1)), np.array([2]), streams, 0)
+        .leader_rewards[0]
         for variant in ("4_1a", "4_1b")
     }
     assert paid == {"4_1a": -1.0, "4_1b": 0.0}

@@ -35,7 +35,9 @@ def test_model_based_reaches_the_optimum_within_5000_transitions() -> None:
 
 def test_bchg_reaches_the_optimum_and_the_naive_gradient_does_not() -> None:
     assert undiscounted(train(sg.make_leader("bchg", learning_rate=0.1), 200, evaluate_every=0)) > 18.0
-    assert undiscounted(train(sg.make_leader("policy_gradient_linear", learning_rate=0.1), 200, evaluate_every=0)) < 15.0
+    assert (
+        undiscounted(train(sg.make_leader("policy_gradient_linear", learning_rate=0.1), 200, evaluate_every=0)) < 15.0
+    )
 
 
 def test_bchg_estimates_the_hypergradient_from_trajectories_alone() -> None:
@@ -79,7 +81,12 @@ def test_a_resumed_run_gives_the_same_numbers(name: str, tmp_path: Path) -> None
 
 def test_leaders_refuse_games_they_are_not_made_for() -> None:
     lqr, toy = sg.make("lqr-v0"), sg.make("discrete_toy-v0")
-    for game, name in ((toy, "model_based_linear"), (toy, "policy_gradient_linear"), (lqr, "policy_gradient"), (lqr, "bi_actor_critic")):
+    for game, name in (
+        (toy, "model_based_linear"),
+        (toy, "policy_gradient_linear"),
+        (lqr, "policy_gradient"),
+        (lqr, "bi_actor_critic"),
+    ):
         with pytest.raises(UnsupportedGameError):
             sg.make_leader(name).begin(game.view(TAU))
     with pytest.raises(UnsupportedGameError, match="reads nothing"):

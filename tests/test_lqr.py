@@ -81,13 +81,20 @@ def test_exact_gradient_equals_finite_differences(seed: int) -> None:
 
 @pytest.mark.parametrize(
     ("gain", "undiscounted", "discounted"),
-    [((0, 0), 0.0149, 0.0094), ((-9.683, -10.25), 3.840, 3.402), ((-7.59, 0.9306), 0.451, 0.439), ((-9.9655, -10), 18.43, 11.28)],
+    [
+        ((0, 0), 0.0149, 0.0094),
+        ((-9.683, -10.25), 3.840, 3.402),
+        ((-7.59, 0.9306), 0.451, 0.439),
+        ((-9.9655, -10), 18.43, 11.28),
+    ],
 )
 def test_known_values_of_the_published_game(gain: tuple[float, float], undiscounted: float, discounted: float) -> None:
     game = lqr_v0.game()
     policy = LinearGaussianPolicy(game, [gain])
     with torch.no_grad():
-        assert float(sg.exact.leader_objective(game, policy, TAU, discount=1.0)) == pytest.approx(undiscounted, rel=5e-3)
+        assert float(sg.exact.leader_objective(game, policy, TAU, discount=1.0)) == pytest.approx(
+            undiscounted, rel=5e-3
+        )
         assert float(sg.exact.leader_objective(game, policy, TAU)) == pytest.approx(discounted, rel=5e-3)
 
 
@@ -198,6 +205,8 @@ def test_the_picture_shows_pushes_and_state() -> None:
     env.step(np.array([3.0]))
     second = env.render()
     assert first.shape == second.shape
-    blue, red = ((np.abs(second.astype(int) - colour) < 40).all(axis=2).sum() for colour in ((31, 119, 180), (214, 39, 40)))
+    blue, red = (
+        (np.abs(second.astype(int) - colour) < 40).all(axis=2).sum() for colour in ((31, 119, 180), (214, 39, 40))
+    )
     assert blue > 30
     assert red > 30

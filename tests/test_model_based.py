@@ -20,7 +20,9 @@ SMALL = "xxxxxxx\nxS   Gx\nx xxx x\nx  T  x\nxxxxxxx"
         ("four_rooms-v0", {"plan": SMALL}, 0.02),
     ],
 )
-def test_with_much_data_its_gradient_is_the_exact_one(game_id: str, settings: dict[str, object], temperature: float) -> None:
+def test_with_much_data_its_gradient_is_the_exact_one(
+    game_id: str, settings: dict[str, object], temperature: float
+) -> None:
     game = sg.make(game_id, **settings)
     assert isinstance(game, sg.TabularGame)
     follower = sg.make_follower("soft_value_iteration", temperature=temperature)
@@ -49,7 +51,9 @@ def test_a_resumed_run_continues_to_the_same_numbers(tmp_path: Path) -> None:
 
     def played(iterations: int, folder: Path) -> sg.Run:
         leader = sg.make_leader("model_based", learning_rate=0.1, explore=2, starts=2, steps=10, replan=2)
-        return sg.train(game, leader, follower, iterations=iterations, episodes=2, stages=30, directory=folder, checkpoint_every=3)
+        return sg.train(
+            game, leader, follower, iterations=iterations, episodes=2, stages=30, directory=folder, checkpoint_every=3
+        )
 
     whole = played(7, tmp_path / "whole")
     played(3, tmp_path / "cut")
@@ -61,7 +65,15 @@ def test_exploration_plays_different_commitments() -> None:
     leader = sg.make_leader("model_based", explore=3)
     played = []
     follower = sg.make_follower("soft_value_iteration", temperature=0.05)
-    sg.train(game, leader, follower, iterations=4, episodes=2, stages=30, callbacks=[lambda r, who: played.append(flatten(who.commitment))])
+    sg.train(
+        game,
+        leader,
+        follower,
+        iterations=4,
+        episodes=2,
+        stages=30,
+        callbacks=[lambda r, who: played.append(flatten(who.commitment))],
+    )
     assert torch.linalg.norm(played[0] - played[1]) > 1
     assert torch.linalg.norm(played[2] - played[3]) < 1  # from here on it climbs
     assert np.isfinite(torch.cat(played).numpy()).all()

@@ -82,7 +82,11 @@ def test_the_critic_is_the_value_of_the_rest_of_the_episode() -> None:
         state, covariance = torch.ones(3, dtype=torch.float64)[: len(game.start)], torch.zeros_like(loop.matrix)
         for left in (1, 2, 9):
             rest = critic.future(state, covariance, torch.tensor(left))
-            played = discounted_reward(loop, state, covariance, game.reward, game.leader_discount, left - 1) if left > 1 else 0.0
+            played = (
+                discounted_reward(loop, state, covariance, game.reward, game.leader_discount, left - 1)
+                if left > 1
+                else 0.0
+            )
             assert float(rest) == pytest.approx(game.leader_discount * float(played), abs=1e-12)
 
 

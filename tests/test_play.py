@@ -67,8 +67,9 @@ def transition_counts(game: TabularGame, batch: Trajectories) -> FloatArray:
 @pytest.mark.parametrize("name", GAMES)
 def test_transitions_of_every_registered_game_follow_its_tensor(name: str) -> None:
     game = finite(name)
-    counts = transition_counts(game, uniform_play(game, 0))
-    assert counts.sum() == pytest.approx(60_000, rel=0.01)
+    batch = uniform_play(game, 0)
+    counts = transition_counts(game, batch)
+    assert counts.sum() == batch.transitions > 50_000
     assert counts_p_value(counts, game.transition) > FALSE_ALARM
 
 

@@ -93,7 +93,13 @@ def test_runs_resume_to_the_same_numbers_and_leave_global_generators_alone(start
         follower = sg.make_follower("sb3", budget=32, start=start)
         game = discrete_toy_v0.game(horizon=10)
         return sg.train(
-            game, "policy_gradient", follower, iterations=iterations, directory=folder, checkpoint_every=2, progress=False
+            game,
+            "policy_gradient",
+            follower,
+            iterations=iterations,
+            directory=folder,
+            checkpoint_every=2,
+            progress=False,
         )
 
     torch.manual_seed(5)

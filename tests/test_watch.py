@@ -56,7 +56,14 @@ def test_the_command_films_and_says_what_is_wrong(tmp_path: Path) -> None:
     run = CliRunner().invoke(main, ["watch", "--stages", "2", "--out", out])
     assert run.exit_code == 0, run.output
     assert "3 pictures" in run.output
-    sg.train(sg.make("discrete_toy-v0"), "bchg", "soft_value_iteration", iterations=2, directory=tmp_path / "run", progress=False)
+    sg.train(
+        sg.make("discrete_toy-v0"),
+        "bchg",
+        "soft_value_iteration",
+        iterations=2,
+        directory=tmp_path / "run",
+        progress=False,
+    )
     run = CliRunner().invoke(main, ["watch", "--run", str(tmp_path / "run"), "--stages", "1", "--out", out])
     assert run.exit_code == 0, run.output
     for wrong, words in (

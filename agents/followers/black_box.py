@@ -39,7 +39,9 @@ class BlackBox(Follower):
 
     def __post_init__(self) -> None:
         if self.stranger is not None and self.command:
-            raise InvalidArgumentError("a black box takes either `stranger`, a callable, or `command`, a program; not both")
+            raise InvalidArgumentError(
+                "a black box takes either `stranger`, a callable, or `command`, a program; not both"
+            )
         if not self.timeout > 0 or self.practice < 0:
             raise InvalidArgumentError(f"timeout={self.timeout!r}, practice={self.practice!r}: expected > 0 and >= 0")
 
@@ -78,7 +80,9 @@ class BlackBox(Follower):
     @property
     def settings(self) -> dict[str, Any]:
         """Settings that identify the match; a callable is named."""
-        name = None if self.stranger is None else getattr(self.stranger, "__qualname__", type(self.stranger).__qualname__)
+        name = (
+            None if self.stranger is None else getattr(self.stranger, "__qualname__", type(self.stranger).__qualname__)
+        )
         return {**super().settings, "stranger": name, "command": list(self.command)}
 
     def state_dict(self) -> dict[str, Any]:

@@ -107,7 +107,9 @@ class StableBaselines3(Follower):
         if self.algorithm not in ALGORITHMS:
             raise InvalidArgumentError(f"algorithm={self.algorithm!r}: expected one of {', '.join(ALGORITHMS)}")
         if self.budget < 1 or self.start not in ("warm", "fresh"):
-            raise InvalidArgumentError(f"budget={self.budget!r}, start={self.start!r}: expected >= 1, 'warm' or 'fresh'")
+            raise InvalidArgumentError(
+                f"budget={self.budget!r}, start={self.start!r}: expected >= 1, 'warm' or 'fresh'"
+            )
         if self.temperature is not None and not self.temperature > 0:
             raise InvalidArgumentError(f"temperature={self.temperature!r}: expected None or a number > 0")
 

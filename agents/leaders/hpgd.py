@@ -182,7 +182,9 @@ class HPGD(PolicyGradient):
         episodes = max(1, -(-self.oracle_transitions // stages), len(alive))
         restarted = game.starting_from(np.bincount(alive, minlength=game.states) / len(alive))
         seed = int(self.random.integers(2**62))
-        wide = rollout(restarted, self.commitment, evidence.follower_policy, episodes=episodes, seed=seed, stages=stages)
+        wide = rollout(
+            restarted, self.commitment, evidence.follower_policy, episodes=episodes, seed=seed, stages=stages
+        )
         if self.view.lever is not None:
             self.view.lever.reveal(wide)
         return wide

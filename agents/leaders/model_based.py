@@ -66,8 +66,15 @@ class ModelBased(PolicyGradient):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.explore, self.starts, self.replan) < 0 or self.steps < 1 or not self.heat >= 1 or not self.reach >= 0:
-            raise InvalidArgumentError(f"{self}: expected explore, starts, replan, reach >= 0, steps >= 1 and heat >= 1")
+        if (
+            min(self.explore, self.starts, self.replan) < 0
+            or self.steps < 1
+            or not self.heat >= 1
+            or not self.reach >= 0
+        ):
+            raise InvalidArgumentError(
+                f"{self}: expected explore, starts, replan, reach >= 0, steps >= 1 and heat >= 1"
+            )
 
     def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
         """See ``Leader.begin``."""
@@ -190,7 +197,12 @@ class ModelBased(PolicyGradient):
                 continue
             assign(self.commitment, self.first if number < 2 else torch.from_numpy(drawn))
             hot = number % 2 == 0
-            ends.append((self._climb(self.heat if hot else 1.0, 1.0 if hot else self.cold_share), flatten(self.commitment).numpy()))
+            ends.append(
+                (
+                    self._climb(self.heat if hot else 1.0, 1.0 if hot else self.cold_share),
+                    flatten(self.commitment).numpy(),
+                )
+            )
         ends.sort(key=lambda end: end[0], reverse=True)
         kept, score = flatten(self.best).numpy(), self.scores[self.champion] if self.scores else None
         self.candidates = [end for _, end in ends]
@@ -280,7 +292,9 @@ class _Incentives:
         base = self.base
         leader, follower, transition = base.leader_reward, base.follower_reward, base.transition
         if terms.leader_reward is not None:
-            leader = leader + torch.zeros_like(leader).index_put(self.cell, self.share * terms.leader_reward[self.first])
+            leader = leader + torch.zeros_like(leader).index_put(
+                self.cell, self.share * terms.leader_reward[self.first]
+            )
         if terms.follower_reward is not None:
             follower = follower + torch.zeros_like(follower).index_put(self.cell, terms.follower_reward[self.first])
         if terms.log_transition is not None:
@@ -307,4 +321,3 @@ class _Objective:
             value, self.values = reward_objective(self.game, self.commitment, temperature, self.values)
             return value
         return leader_objective(self.game, self.commitment, temperature)
-

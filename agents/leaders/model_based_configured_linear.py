@@ -146,7 +146,9 @@ class ModelBasedConfiguredLinear(Leader):
             assert self.view.temperature is not None
             identity = torch.eye(size, dtype=torch.float64)
             moved = plant._replace(state=drift + self.lever.shift(configuration, self.reference, identity).T)
-            answer = soft_riccati(moved, ConfiguredLinear.idle(size), self.view.follower_discount, self.view.temperature)
+            answer = soft_riccati(
+                moved, ConfiguredLinear.idle(size), self.view.follower_discount, self.view.temperature
+            )
             return objective(moved, answer, self.lever.cost(configuration))
 
         return value
