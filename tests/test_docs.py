@@ -150,7 +150,7 @@ def test_internal_links_resolve() -> None:
         for target in re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)[^)]*\)", prose):
             found = (DOCS / page).parent / target
             name = str(found.resolve().relative_to(DOCS.resolve())) if found.resolve().is_relative_to(DOCS) else ""
-            if not found.exists() and name not in GENERATED:
+            if not found.resolve().exists() and name not in GENERATED:
                 broken.append(f"{page}: {target}")
     assert broken == []
 

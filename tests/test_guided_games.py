@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.integrate import trapezoid
 
 import stackelberg_games as sg
 from stackelberg_games import exact
@@ -161,7 +162,7 @@ def test_squashed_density_integrates_to_one_and_samples_follow_it() -> None:
     state = torch.tensor([1.0, 0.0, 0.5], dtype=torch.float64)
     grid = torch.linspace(-1 + 1e-6, 1 - 1e-6, 20_001, dtype=torch.float64)[:, None]
     density = policy.log_prob(state.expand(len(grid), 3), grid).detach().exp().numpy()
-    assert np.trapezoid(density, grid[:, 0]) == pytest.approx(1.0, abs=1e-4)
+    assert trapezoid(density, grid[:, 0]) == pytest.approx(1.0, abs=1e-4)
     drawn = policy.sample(np.tile(state.numpy(), (3000, 1)), Streams.of(0, 3000), 0)[:, 0]
     cumulative = np.cumsum(density) * 1e-4
     shares = np.interp(drawn, grid[:, 0].numpy(), cumulative / cumulative[-1])
