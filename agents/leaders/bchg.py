@@ -1,11 +1,12 @@
-"""BC-HG: the decentralised covariance hypergradient (arXiv 2603.14867, Theorem on Boltzmann covariance).
+"""BC-HG: the decentralised covariance hypergradient (arXiv 2603.14867).
 
     direct    sum_t gL^t AL_t d log f_t
     response  (1/tau) sum_t u_t AF_t d log f_t,   u_{t+1} = gF w_t,   w_t = u_t + gL^t B_t
 
 with the benefit B = QL - E_b QL. Where the leader configures the game, the terms of its lever enter
-too, (1/tau) sum_t w_t [ d rF_t + gF VF(s_{t+1}) d log P_t ] beside the direct ones. The published code reads the follower's policy and soft values;
-this leader estimates both from the trajectories unless told otherwise.
+too, (1/tau) sum_t w_t [ d rF_t + gF VF(s_{t+1}) d log P_t ] beside the direct ones. The published
+code reads the follower's policy and soft values; this leader estimates both from the trajectories
+unless told otherwise.
 """
 
 from __future__ import annotations
