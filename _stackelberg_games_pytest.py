@@ -1,4 +1,4 @@
-"""The pytest option ``--stackelberg-games``; what it does is in ``stackelberg_games.pytest_plugin``.
+"""The pytest option ``--stackelberg-games``; what it does is in ``stackelberg_games.conformance.pytest_plugin``.
 
 This module stands outside the package because pytest imports the plugins of everything that is
 installed: without the option, nothing of the package is imported and no test run changes.
@@ -29,7 +29,7 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, A
     report = yield
     targets = collector.config.getoption("stackelberg_games")
     if targets and isinstance(collector, pytest.Session):
-        from stackelberg_games.pytest_plugin import games_under_test
+        from stackelberg_games.conformance.pytest_plugin import games_under_test
 
         report.result.extend(games_under_test(collector, targets))
     return report

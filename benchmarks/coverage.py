@@ -16,9 +16,9 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
-from stackelberg_games import statistics
-from stackelberg_games.ratings import bradley_terry, pairwise_wins, rate
-from stackelberg_games.statistics import Estimate
+from stackelberg_games.tournaments import statistics
+from stackelberg_games.tournaments.ratings import bradley_terry, pairwise_wins, rate
+from stackelberg_games.tournaments.statistics import Estimate
 
 Sampler = Callable[[np.random.Generator, int, int], np.ndarray]
 SCORES: dict[str, Sampler] = {

@@ -19,9 +19,9 @@ from joblib import Parallel, delayed
 
 import stackelberg_games as sg
 from stackelberg_games.errors import SolverError
-from stackelberg_games.gaussian import LinearGaussianPolicy
 from stackelberg_games.information import Evidence
-from stackelberg_games.lqr import linear
+from stackelberg_games.linear.gaussian import LinearGaussianPolicy
+from stackelberg_games.linear.lqr import linear
 from stackelberg_games.plots import COLOURS
 
 TEMPERATURE, EPISODES, STAGES = 0.1, 4, 100

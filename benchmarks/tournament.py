@@ -21,16 +21,16 @@ from pathlib import Path
 
 import numpy as np
 
-from stackelberg_games import tournament_file
-from stackelberg_games.cli_tournament import DEFAULT
+from stackelberg_games.cli.tournament import DEFAULT
 from stackelberg_games.errors import StoreError
-from stackelberg_games.evaluation import Evaluation
-from stackelberg_games.export import tables
-from stackelberg_games.match import BEST, OWN, Match, Outcome
-from stackelberg_games.results import Results
-from stackelberg_games.runner import play_all
-from stackelberg_games.store import FILE, Store
-from stackelberg_games.tournament import Tournament
+from stackelberg_games.tournaments import tournament_file
+from stackelberg_games.tournaments.evaluation import Evaluation
+from stackelberg_games.tournaments.export import tables
+from stackelberg_games.tournaments.match import BEST, OWN, Match, Outcome
+from stackelberg_games.tournaments.results import Results
+from stackelberg_games.tournaments.runner import play_all
+from stackelberg_games.tournaments.store import FILE, Store
+from stackelberg_games.tournaments.tournament import Tournament
 
 
 def ten_leaders(matches: int) -> Tournament:
@@ -127,7 +127,7 @@ def kill(times: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file, run = Path(folder) / "cup.toml", Path(folder) / "run"
         file.write_text(spec)
-        command = [sys.executable, "-m", "stackelberg_games.cli", "tournament", str(file), "--out", str(run), "--quiet"]
+        command = [sys.executable, "-m", "stackelberg_games", "tournament", str(file), "--out", str(run), "--quiet"]
         kept: dict[str, Outcome] = {}
         killed = 0
         keys = [match.key for match in tournament_file.load(file).matches]

@@ -16,7 +16,7 @@ import numpy as np
 from discrete_toy import draw, study
 
 import stackelberg_games as sg
-from stackelberg_games.statistics import iqm
+from stackelberg_games.tournaments.statistics import iqm
 
 NEAR = 0.99
 

@@ -26,15 +26,15 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from stackelberg_games.box import checked
 from stackelberg_games.envs import discrete_toy_v0
 from stackelberg_games.errors import InvalidActionError, UnknownIdError
 from stackelberg_games.faces import faces
+from stackelberg_games.faces.box import checked
 from stackelberg_games.game import Game, IntArray, Step
 from stackelberg_games.randomness import Lane, Streams
 
 if TYPE_CHECKING:
-    from stackelberg_games.episode import Scene
+    from stackelberg_games.faces.episode import Scene
 
 VARIANTS = {
     "1_1a": "1_1a",

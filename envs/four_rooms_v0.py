@@ -31,12 +31,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stackelberg_games.configurable import ConfigurableGame
+from stackelberg_games.configurable.floor_plan import FloorPlan
+from stackelberg_games.configurable.game import ConfigurableGame
+from stackelberg_games.configurable.parametrisation import Budgeted
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
-from stackelberg_games.floor_plan import FloorPlan
 from stackelberg_games.game import FloatArray
-from stackelberg_games.parametrisation import Budgeted
 from stackelberg_games.tabular import Sampler, Tables
 
 ONE_GOAL = """

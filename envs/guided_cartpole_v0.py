@@ -29,14 +29,14 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from stackelberg_games.box import checked
 from stackelberg_games.errors import InvalidGameError, UnknownIdError
 from stackelberg_games.faces import faces
+from stackelberg_games.faces.box import checked
 from stackelberg_games.game import FloatArray, Game, Step, check_discount, check_horizon
 from stackelberg_games.randomness import Lane, Streams
 
 if TYPE_CHECKING:
-    from stackelberg_games.episode import Scene
+    from stackelberg_games.faces.episode import Scene
 
 TARGETS = {"centre": (-0.25, 0.25), "right": (0.25, 0.75)}
 GRAVITY, CART, POLE, HALF, FORCE, WIND, INTERVAL = 9.8, 1.0, 0.1, 0.5, 10.0, 20.0, 0.02

@@ -27,14 +27,14 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from stackelberg_games.box import checked
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
+from stackelberg_games.faces.box import checked
 from stackelberg_games.game import FloatArray, Game, Step, check_discount, check_horizon
 from stackelberg_games.randomness import Lane, Streams
 
 if TYPE_CHECKING:
-    from stackelberg_games.episode import Scene
+    from stackelberg_games.faces.episode import Scene
 
 GRAVITY, MASS, LENGTH, INTERVAL, MAX_SPEED, MAX_TORQUE, PUSH = 10.0, 1.0, 1.0, 0.05, 8.0, 2.0, 2.0
 

@@ -38,7 +38,7 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.commitment import Configuration
-from stackelberg_games.configurable import ConfigurableGame
+from stackelberg_games.configurable.game import ConfigurableGame
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.game import FloatArray

@@ -31,17 +31,17 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.commitment import Commitment, Configuration
-from stackelberg_games.configured_linear import ConfiguredLinear, LinearLever, LinearObjective, check_stable
+from stackelberg_games.configurable.parametrisation import Bounded
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.game import FloatArray, LeaderView
-from stackelberg_games.gaussian import LinearGaussianResponse
-from stackelberg_games.lqr import Cost, Dynamics, LinearGaussianGame
-from stackelberg_games.moments import Quadratic
-from stackelberg_games.parametrisation import Bounded
+from stackelberg_games.linear.configured import ConfiguredLinear, LinearLever, LinearObjective, check_stable
+from stackelberg_games.linear.gaussian import LinearGaussianResponse
+from stackelberg_games.linear.lqr import Cost, Dynamics, LinearGaussianGame
+from stackelberg_games.linear.moments import Quadratic
+from stackelberg_games.linear.riccati import Plant, SoftRiccati, soft_riccati
+from stackelberg_games.linear.rows import product, quadratic
 from stackelberg_games.randomness import Lane, Streams, generator
-from stackelberg_games.riccati import Plant, SoftRiccati, soft_riccati
-from stackelberg_games.rows import product, quadratic
 from stackelberg_games.trajectories import Trajectories
 
 LEAK = torch.tensor([0.04, 0.03, 0.06, 0.05], dtype=torch.float64)

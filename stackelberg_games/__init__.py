@@ -23,25 +23,25 @@ from stackelberg_games.registry import (
 
 if TYPE_CHECKING:
     from stackelberg_games import exact, hypergradient
-    from stackelberg_games.aec_game import AECGame
     from stackelberg_games.commitment import Configuration, MLPPolicy, TabularPolicy
     from stackelberg_games.conformance import check_game
     from stackelberg_games.diagnostics import gradient_check
+    from stackelberg_games.faces.aec_game import AECGame
+    from stackelberg_games.faces.gym_env import best_response_env
+    from stackelberg_games.faces.padding import homogenize
+    from stackelberg_games.faces.vector import vector_env
     from stackelberg_games.follower import Follower
     from stackelberg_games.game import Game, LeaderView
-    from stackelberg_games.gym_env import best_response_env
     from stackelberg_games.information import Evidence, Information
     from stackelberg_games.leader import GradientLeader, Leader
-    from stackelberg_games.padding import homogenize
     from stackelberg_games.play import TabularResponse, rollout
     from stackelberg_games.run import Run
     from stackelberg_games.tabular import Tables, TabularGame
     from stackelberg_games.training import train
     from stackelberg_games.trajectories import Trajectories
-    from stackelberg_games.vector import vector_env
 
 _LAZY = {
-    "AECGame": "aec_game",
+    "AECGame": "faces.aec_game",
     "Configuration": "commitment",
     "Evidence": "information",
     "Follower": "follower",
@@ -51,23 +51,23 @@ _LAZY = {
     "Leader": "leader",
     "LeaderView": "game",
     "MLPPolicy": "commitment",
-    "Results": "results",
+    "Results": "tournaments.results",
     "Run": "run",
     "TabularGame": "tabular",
     "TabularPolicy": "commitment",
     "TabularResponse": "play",
     "Tables": "tabular",
-    "Tournament": "tournament",
+    "Tournament": "tournaments.tournament",
     "Trajectories": "trajectories",
-    "best_response_env": "gym_env",
+    "best_response_env": "faces.gym_env",
     "check_game": "conformance",
     "exact": "",
     "gradient_check": "diagnostics",
-    "homogenize": "padding",
+    "homogenize": "faces.padding",
     "hypergradient": "",
     "rollout": "play",
     "train": "training",
-    "vector_env": "vector",
+    "vector_env": "faces.vector",
 }
 
 __all__ = [

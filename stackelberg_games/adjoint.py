@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.commitment import Commitment
-from stackelberg_games.configurable import ConfigurableGame
+from stackelberg_games.configurable.game import ConfigurableGame
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.game import FloatArray
 from stackelberg_games.response import Arrays, soft_response

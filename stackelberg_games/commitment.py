@@ -202,7 +202,7 @@ def restore(description: Mapping[str, Any]) -> Commitment:
     if description["class"] == "MLPPolicy":
         return MLPPolicy((sizes[0], sizes[1]), description["hidden"])
     if description["class"] in ("LinearGaussianPolicy", "SquashedPolicy", "TabularActions"):
-        from stackelberg_games.gaussian import rebuild
+        from stackelberg_games.linear.gaussian import rebuild
 
         return rebuild(description)
     raise CheckpointError(f"cannot rebuild a {description['class']} by itself; pass `commitment` to load into")

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from stackelberg_games.commitment import Commitment
-    from stackelberg_games.episode import Scene
-    from stackelberg_games.lever import Lever
+    from stackelberg_games.configurable.lever import Lever
+    from stackelberg_games.faces.episode import Scene
     from stackelberg_games.trajectories import Trajectories
 
 FloatArray = NDArray[np.floating[Any]]
@@ -194,13 +194,13 @@ class Game(ABC):
 
     def env(self, render_mode: str | None = None) -> AECEnv[Any, Any, Any]:
         """PettingZoo AEC environment with the usual wrappers; agents leader_0 and follower_0."""
-        from stackelberg_games.aec import env
+        from stackelberg_games.faces.aec import env
 
         return env(self, render_mode=render_mode)
 
     def raw_env(self, render_mode: str | None = None) -> AECEnv[Any, Any, Any]:
         """PettingZoo AEC environment without wrappers."""
-        from stackelberg_games.aec import StackelbergEnv
+        from stackelberg_games.faces.aec import StackelbergEnv
 
         return StackelbergEnv(self, render_mode=render_mode)
 
@@ -214,7 +214,7 @@ class Game(ABC):
                 ``"plan"``: one step a round, the follower submits a reply to every leader action.
             render_mode: None, ``"ansi"``, ``"rgb_array"`` or ``"human"``.
         """
-        from stackelberg_games.parallel import parallel_env
+        from stackelberg_games.faces.parallel import parallel_env
 
         return parallel_env(self, form=form, render_mode=render_mode)
 

@@ -14,8 +14,8 @@ from torch import Tensor
 from stackelberg_games.commitment import Commitment, MLPPolicy, TabularPolicy
 from stackelberg_games.errors import InformationError, InvalidArgumentError
 from stackelberg_games.game import LeaderView
-from stackelberg_games.gaussian import first_policy
 from stackelberg_games.information import Evidence, Information
+from stackelberg_games.linear.gaussian import first_policy
 
 
 class Leader(ABC):

@@ -16,7 +16,6 @@ import torch
 
 from stackelberg_games import checkpoint
 from stackelberg_games._version import __version__
-from stackelberg_games.aec_game import as_game
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import (
     CheckpointError,
@@ -25,6 +24,7 @@ from stackelberg_games.errors import (
     SolverError,
     UnsupportedGameError,
 )
+from stackelberg_games.faces.aec_game import as_game
 from stackelberg_games.follower import Answer, Follower
 from stackelberg_games.game import Game
 from stackelberg_games.information import grant

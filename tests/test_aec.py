@@ -11,10 +11,10 @@ from pettingzoo.utils.conversions import aec_to_parallel
 from supersuit import agent_indicator_v0, dtype_v0, frame_stack_v1, pad_action_space_v0, pad_observations_v0
 
 import stackelberg_games as sg
-from stackelberg_games.aec import StackelbergEnv
 from stackelberg_games.envs import discrete_toy_v0, matrix_v0, random_game_v0
-from stackelberg_games.episode import Actions
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, UnsupportedGameError
+from stackelberg_games.faces.aec import StackelbergEnv
+from stackelberg_games.faces.episode import Actions
 from stackelberg_games.play import rollout
 from tests.face_checks import TABLES, Drift, Hands, Row, Table, copies, module, official, quick, same
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import stackelberg_games as sg
-from stackelberg_games.aec_game import AECGame, as_game
-from stackelberg_games.black_box import StrangerPolicy
 from stackelberg_games.commitment import TabularPolicy
 from stackelberg_games.envs import discrete_toy_v0
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnsupportedGameError
+from stackelberg_games.faces.aec_game import AECGame, as_game
+from stackelberg_games.faces.black_box import StrangerPolicy
 from stackelberg_games.play import TabularResponse
 from stackelberg_games.randomness import Streams
 from tests.foreign_env import Toll

@@ -112,7 +112,7 @@ def test_gradcheck_reports_the_comparison() -> None:
 
 
 def test_the_program_exits_non_zero_on_bad_input() -> None:
-    command = [sys.executable, "-m", "stackelberg_games.cli", "train", "--game", "nothing-v0"]
+    command = [sys.executable, "-m", "stackelberg_games", "train", "--game", "nothing-v0"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "nothing-v0" in done.stderr

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import stackelberg_games as sg
-from stackelberg_games.aec_game import AECGame
 from stackelberg_games.conformance import CHECKS, Report, check_game
 from stackelberg_games.envs import discrete_toy_v0, random_game_v0
 from stackelberg_games.errors import ConformanceError, InvalidArgumentError
+from stackelberg_games.faces.aec_game import AECGame
 from stackelberg_games.game import Game, Step
 from stackelberg_games.tabular import TabularGame
 from tests.face_checks import Drift

@@ -8,9 +8,9 @@ import stackelberg_games as sg
 from stackelberg_games import exact
 from stackelberg_games.adjoint import reward_objective
 from stackelberg_games.commitment import Configuration
+from stackelberg_games.configurable.lever import Stages
 from stackelberg_games.envs.four_rooms_v0 import FourRooms
 from stackelberg_games.errors import InformationError, InvalidArgumentError, InvalidGameError
-from stackelberg_games.lever import Stages
 from stackelberg_games.randomness import generator
 
 

@@ -120,7 +120,7 @@ def test_an_unstable_building_is_reported() -> None:
 
 
 def sg_linear(game: ThermalControl) -> Any:
-    from stackelberg_games.gaussian import LinearGaussianPolicy
+    from stackelberg_games.linear.gaussian import LinearGaussianPolicy
 
     return LinearGaussianPolicy(game)
 

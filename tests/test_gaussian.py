@@ -13,7 +13,7 @@ from scipy import stats
 import stackelberg_games as sg
 from stackelberg_games.commitment import restore
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.gaussian import LinearGaussianPolicy, LinearGaussianResponse, box_sizes
+from stackelberg_games.linear.gaussian import LinearGaussianPolicy, LinearGaussianResponse, box_sizes
 from stackelberg_games.randomness import Lane, Streams
 from tests.checks import FALSE_ALARM
 

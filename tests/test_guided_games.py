@@ -15,7 +15,7 @@ from stackelberg_games import exact
 from stackelberg_games.commitment import TabularPolicy
 from stackelberg_games.envs import continuous_toy_v0, guided_cartpole_v0, guided_pendulum_v0
 from stackelberg_games.errors import InvalidActionError, InvalidGameError, UnknownIdError, UnsupportedGameError
-from stackelberg_games.gaussian import SquashedPolicy, TabularActions
+from stackelberg_games.linear.gaussian import SquashedPolicy, TabularActions
 from stackelberg_games.play import TabularResponse
 from stackelberg_games.randomness import Streams
 from tests.checks import FALSE_ALARM

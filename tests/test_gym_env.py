@@ -15,7 +15,7 @@ import stackelberg_games as sg
 from stackelberg_games.commitment import Configuration, TabularPolicy, assign
 from stackelberg_games.envs import discrete_toy_v0, matrix_v0, random_game_v0
 from stackelberg_games.errors import InvalidActionError, InvalidGameError, UnsupportedGameError
-from stackelberg_games.gym_env import BestResponseEnv, best_response_env
+from stackelberg_games.faces.gym_env import BestResponseEnv, best_response_env
 from stackelberg_games.play import rollout
 from stackelberg_games.tabular import TabularGame
 from tests.checks import FALSE_ALARM, counts_p_value

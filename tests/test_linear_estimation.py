@@ -8,10 +8,10 @@ import pytest
 import stackelberg_games as sg
 from stackelberg_games.envs import lqr_v0
 from stackelberg_games.errors import InformationError, InvalidArgumentError, InvalidGameError, UnsupportedGameError
-from stackelberg_games.gaussian import LinearGaussianPolicy
-from stackelberg_games.linear_estimation import LinearEstimator, Regression
-from stackelberg_games.lqr import LinearGaussianGame
-from stackelberg_games.moments import Bump, Quadratic
+from stackelberg_games.linear.estimation import LinearEstimator, Regression
+from stackelberg_games.linear.gaussian import LinearGaussianPolicy
+from stackelberg_games.linear.lqr import LinearGaussianGame
+from stackelberg_games.linear.moments import Bump, Quadratic
 from stackelberg_games.trajectories import Trajectories
 from tests.linear_games import linear_game
 

@@ -11,7 +11,7 @@ import torch
 
 import stackelberg_games as sg
 from stackelberg_games.errors import InformationError, UnsupportedGameError
-from stackelberg_games.gaussian import LinearGaussianPolicy, LinearGaussianResponse
+from stackelberg_games.linear.gaussian import LinearGaussianPolicy, LinearGaussianResponse
 from tests.checks import FALSE_ALARM
 
 TAU = 0.1

@@ -19,7 +19,7 @@ from stackelberg_games.errors import (
     UnknownIdError,
     UnsupportedGameError,
 )
-from stackelberg_games.gaussian import LinearGaussianPolicy, LinearGaussianResponse
+from stackelberg_games.linear.gaussian import LinearGaussianPolicy, LinearGaussianResponse
 from stackelberg_games.play import _rollout_batched
 from stackelberg_games.randomness import Streams
 from tests.checks import FALSE_ALARM

@@ -12,7 +12,7 @@ from pettingzoo.utils.conversions import parallel_to_aec
 import stackelberg_games as sg
 from stackelberg_games.envs import discrete_toy_v0, matrix_v0
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.padding import Padding
+from stackelberg_games.faces.padding import Padding
 from tests.face_checks import Drift, copies, official
 from tests.plain_env import FOLLOWER, LEADER, Ferry, wrapped
 

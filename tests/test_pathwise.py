@@ -10,10 +10,10 @@ import stackelberg_games as sg
 from stackelberg_games.envs import lqr_v0
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.game import FloatArray
-from stackelberg_games.gaussian import LinearGaussianPolicy
-from stackelberg_games.lqr import LinearGaussianGame
-from stackelberg_games.pathwise import LeaderCritic, Pathwise
-from stackelberg_games.riccati import closed_loop, discounted_reward
+from stackelberg_games.linear.gaussian import LinearGaussianPolicy
+from stackelberg_games.linear.lqr import LinearGaussianGame
+from stackelberg_games.linear.pathwise import LeaderCritic, Pathwise
+from stackelberg_games.linear.riccati import closed_loop, discounted_reward
 from tests.checks import FALSE_ALARM, mean_p_value
 from tests.linear_games import linear_game
 

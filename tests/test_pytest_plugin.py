@@ -8,7 +8,7 @@ from importlib.metadata import distribution
 
 import pytest
 
-import stackelberg_games.pytest_plugin  # noqa: F401 (before pytester, which forgets what a run has imported)
+import stackelberg_games.conformance.pytest_plugin  # noqa: F401 (before pytester, which forgets what a run has imported)
 from stackelberg_games.conformance import CHECKS
 
 pytest_plugins = ["pytester"]
@@ -44,7 +44,7 @@ def test_failures_say_what_is_wrong_without_a_traceback(run: pytest.Pytester) ->
     result.assert_outcomes(failed=1, deselected=len(CHECKS))
     result.stdout.fnmatch_lines(["*games_of_mine.py:bad: follower_sees_the_move*", "follower_0 observes*"])
     result.stdout.no_fnmatch_line("*Traceback*")
-    assert "conformance_protocol.py" not in result.stdout.str()
+    assert "protocol.py" not in result.stdout.str()
 
 
 def test_patterns_choose_among_registered_games(run: pytest.Pytester) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from stackelberg_games.envs import discrete_toy_v0, matrix_v0, random_game_v0
-from stackelberg_games.episode import Scene
 from stackelberg_games.errors import InvalidArgumentError, MissingExtraError
+from stackelberg_games.faces.episode import Scene
 from stackelberg_games.game import Game
 from stackelberg_games.tabular import TabularGame
 from tests.face_checks import Drift, copies, quick

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from stackelberg_games.charts import Level, Line, line_chart, number, ticks
 from stackelberg_games.cli import main
-from stackelberg_games.figures import write_figures
-from stackelberg_games.match import Outcome
-from stackelberg_games.report import headline, render, write_report
-from stackelberg_games.results import Results
+from stackelberg_games.tournaments.charts import Level, Line, line_chart, number, ticks
+from stackelberg_games.tournaments.figures import write_figures
+from stackelberg_games.tournaments.match import Outcome
+from stackelberg_games.tournaments.report import headline, render, write_report
+from stackelberg_games.tournaments.results import Results
 from tests.browser import CHROMIUM, Page, chromium
 from tests.made_up import made_up
 

@@ -13,9 +13,9 @@ import pytest
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.game import FloatArray
 from stackelberg_games.information import Information
-from stackelberg_games.leaderboard import alpha_rank_masses, improvement_table, leaderboard, ratings
-from stackelberg_games.match import BEST, OWN, Outcome
-from stackelberg_games.results import DETERMINISTIC, OPTIMUM, UNIFORM, Results
+from stackelberg_games.tournaments.leaderboard import alpha_rank_masses, improvement_table, leaderboard, ratings
+from stackelberg_games.tournaments.match import BEST, OWN, Outcome
+from stackelberg_games.tournaments.results import DETERMINISTIC, OPTIMUM, UNIFORM, Results
 from tests.made_up import made_up
 
 SHAPE = (2, 4, 3, 6)

@@ -9,8 +9,8 @@ from scipy.special import logsumexp
 
 from stackelberg_games.envs import lqr_v0
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.gaussian import LinearGaussianPolicy
-from stackelberg_games.riccati import closed_loop, moments, powers, soft_riccati
+from stackelberg_games.linear.gaussian import LinearGaussianPolicy
+from stackelberg_games.linear.riccati import closed_loop, moments, powers, soft_riccati
 from tests.linear_games import linear_game
 
 TAU = 0.1

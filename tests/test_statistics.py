@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from stackelberg_games import statistics
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.game import FloatArray
-from stackelberg_games.ratings import ELO, alpha_rank, bradley_terry, log_fixation, pairwise_wins
-from stackelberg_games.statistics import Estimate
+from stackelberg_games.tournaments import statistics
+from stackelberg_games.tournaments.ratings import ELO, alpha_rank, bradley_terry, log_fixation, pairwise_wins
+from stackelberg_games.tournaments.statistics import Estimate
 
 
 def test_the_interquartile_mean_is_the_mean_of_the_middle_half() -> None:

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from stackelberg_games.errors import StoreError
-from stackelberg_games.evaluation import Evaluation
-from stackelberg_games.match import Outcome
-from stackelberg_games.store import FILE, LOCK, Store
+from stackelberg_games.tournaments.evaluation import Evaluation
+from stackelberg_games.tournaments.match import Outcome
+from stackelberg_games.tournaments.store import FILE, LOCK, Store
 
 OUTCOME = Outcome(
     "done",
@@ -131,8 +131,8 @@ def test_a_full_disk_stops_with_a_clear_error_and_loses_nothing(tmp_path: Path) 
 
 WRITER = """
 import sys
-from stackelberg_games.match import Outcome
-from stackelberg_games.store import Store
+from stackelberg_games.tournaments.match import Outcome
+from stackelberg_games.tournaments.store import Store
 with Store(sys.argv[1], write=True) as store:
     print("ready", flush=True)
     first = len(store.statuses())

@@ -73,5 +73,5 @@ def test_it_is_in_pettingzoos_registry_and_trains_with_every_leader_that_fits(py
 
 def test_it_plays_a_tournament(python: list[str], tmp_path: Path) -> None:
     arguments = ["--seeds", "1", "--workers", "1", "--out", str(tmp_path / "out"), "--quiet"]
-    run(python, "-m", "stackelberg_games.cli", "tournament", str(EXAMPLE / "tournament.toml"), *arguments)
+    run(python, "-m", "stackelberg_games", "tournament", str(EXAMPLE / "tournament.toml"), *arguments)
     assert (tmp_path / "out" / "report.html").stat().st_size > 1000

@@ -15,22 +15,22 @@ import pytest
 import stackelberg_games as sg
 from stackelberg_games import exact, registry
 from stackelberg_games.agents.leaders.fixed import FixedLeader
-from stackelberg_games.contestant import Contestant
 from stackelberg_games.errors import (
     InformationError,
     InvalidArgumentError,
     UnknownIdError,
     UnsupportedGameError,
 )
-from stackelberg_games.evaluation import deterministic_commitment, optimal_commitment
-from stackelberg_games.export import tables
 from stackelberg_games.information import Evidence
-from stackelberg_games.match import BEST, OWN
-from stackelberg_games.results import DETERMINISTIC, OPTIMUM, UNIFORM, Results
-from stackelberg_games.runner import play_all
-from stackelberg_games.store import Store
 from stackelberg_games.tabular import TabularGame
-from stackelberg_games.tournament import Tournament
+from stackelberg_games.tournaments.contestant import Contestant
+from stackelberg_games.tournaments.evaluation import deterministic_commitment, optimal_commitment
+from stackelberg_games.tournaments.export import tables
+from stackelberg_games.tournaments.match import BEST, OWN
+from stackelberg_games.tournaments.results import DETERMINISTIC, OPTIMUM, UNIFORM, Results
+from stackelberg_games.tournaments.runner import play_all
+from stackelberg_games.tournaments.store import Store
+from stackelberg_games.tournaments.tournament import Tournament
 
 TOY: tuple[str, dict[str, Any]] = ("discrete_toy-v0", {"horizon": 20})
 PLANS = {"plans": "soft_value_iteration"}
@@ -168,7 +168,7 @@ def test_the_best_deterministic_commitment_is_the_best_of_all() -> None:
 def test_too_many_deterministic_commitments_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     game = finite("random_game-v0", states=4, leader_actions=2, seed=4)
     enumerated, _ = deterministic_commitment(game, 0.1, 0)
-    monkeypatch.setattr("stackelberg_games.evaluation.MAX_ENUMERATED", 1)
+    monkeypatch.setattr("stackelberg_games.tournaments.evaluation.MAX_ENUMERATED", 1)
     searched, how = deterministic_commitment(game, 0.1, 0)
     assert "local search" in how
     np.testing.assert_array_equal(searched.probabilities().detach(), enumerated.probabilities().detach())

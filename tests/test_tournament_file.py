@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from stackelberg_games import tournament_file
 from stackelberg_games.cli import main
-from stackelberg_games.cli_tournament import DEFAULT
+from stackelberg_games.cli.tournament import DEFAULT
 from stackelberg_games.errors import (
     InvalidArgumentError,
     StoreError,
 )
-from stackelberg_games.store import Store
+from stackelberg_games.tournaments import tournament_file
+from stackelberg_games.tournaments.store import Store
 from tests.test_tournament import PLANS, TOY, same, small
 
 SPEC = """
@@ -141,7 +141,7 @@ def test_a_killed_tournament_continues_to_the_same_numbers(tmp_path: Path) -> No
     command = [
         sys.executable,
         "-m",
-        "stackelberg_games.cli",
+        "stackelberg_games",
         "tournament",
         str(file),
         "--out",

@@ -2,7 +2,7 @@
 
     u ~ N(-L (A x + C a), (tau / 2) (R + gF B'P B)^-1),   L = gF (R + gF B'P B)^-1 B'P
 
-with P from the Riccati equation of ``stackelberg_games.riccati``; the follower of the
+with P from the Riccati equation of ``stackelberg_games.linear.riccati``; the follower of the
 linear-quadratic experiments of BC-HG (arXiv 2603.14867).
 """
 
@@ -16,7 +16,7 @@ from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.follower import Answer, Follower
 from stackelberg_games.game import Game
-from stackelberg_games.lqr import LinearGaussianGame
+from stackelberg_games.linear.lqr import LinearGaussianGame
 
 
 @dataclass

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 
 from stackelberg_games.commitment import Commitment
-from stackelberg_games.episode import LEADER, Actions
 from stackelberg_games.errors import InvalidArgumentError, MissingExtraError, UnsupportedGameError
+from stackelberg_games.faces.episode import LEADER, Actions
+from stackelberg_games.faces.gym_env import best_response_env
 from stackelberg_games.follower import Answer, Follower
 from stackelberg_games.game import Game
-from stackelberg_games.gym_env import best_response_env
 from stackelberg_games.randomness import Lane, Streams, generator
 
 ALGORITHMS = ("PPO", "A2C", "DQN", "SAC")

@@ -23,7 +23,7 @@ from stackelberg_games.errors import InformationError, InvalidArgumentError
 from stackelberg_games.game import FloatArray
 from stackelberg_games.hypergradient import Coefficients, coefficients, influence
 from stackelberg_games.information import Evidence, Information
-from stackelberg_games.pathwise import Pathwise
+from stackelberg_games.linear.pathwise import Pathwise
 from stackelberg_games.play import TabularResponse
 from stackelberg_games.trajectories import Trajectories
 

@@ -1,6 +1,6 @@
 """BC-HG in linear-quadratic games: the covariance hypergradient in its pathwise form.
 
-The critics are those of the game estimated by least squares (``linear_estimation`` states the class
+The critics are those of the game estimated by least squares (``linear.estimation`` states the class
 of games this assumes): QL and VL in closed form, VF from the Riccati equation at the temperature the
 leader was told. The states, actions and benefits are those of the sampled trajectories; see
 ``pathwise`` for the estimator. This is what ``bchg`` does where all spaces are flat Boxes.
@@ -20,9 +20,9 @@ from stackelberg_games.errors import InvalidGameError, SolverError, UnsupportedG
 from stackelberg_games.game import LeaderView
 from stackelberg_games.information import Evidence, Information
 from stackelberg_games.leader import GradientLeader
-from stackelberg_games.linear_estimation import LinearEstimator
-from stackelberg_games.lqr import linear
-from stackelberg_games.pathwise import Pathwise
+from stackelberg_games.linear.estimation import LinearEstimator
+from stackelberg_games.linear.lqr import linear
+from stackelberg_games.linear.pathwise import Pathwise
 
 
 @dataclass

@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
 from stackelberg_games.commitment import Commitment
-from stackelberg_games.configurable import ConfigurableGame
+from stackelberg_games.configurable.game import ConfigurableGame
+from stackelberg_games.configurable.lever import Weighted, collapse
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.game import FloatArray, LeaderView
 from stackelberg_games.hypergradient import Coefficients, traces
 from stackelberg_games.information import Evidence, Information
-from stackelberg_games.lever import Weighted, collapse
 from stackelberg_games.play import rollout
 from stackelberg_games.randomness import compiled, generator
 from stackelberg_games.trajectories import Trajectories

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stackelberg_games.configurable import ConfigurableGame
+from stackelberg_games.configurable.game import ConfigurableGame
 from stackelberg_games.errors import InformationError, UnsupportedGameError
 from stackelberg_games.game import FloatArray
 from stackelberg_games.information import Evidence, Information

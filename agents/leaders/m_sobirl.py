@@ -26,7 +26,7 @@ from torch import Tensor
 
 from stackelberg_games.agents.leaders.implicit import action_values, adjoint_system, centred, configurable, partial
 from stackelberg_games.commitment import Commitment
-from stackelberg_games.configurable import ConfigurableGame
+from stackelberg_games.configurable.game import ConfigurableGame
 from stackelberg_games.errors import InvalidArgumentError, SolverError, UnsupportedGameError
 from stackelberg_games.game import FloatArray, LeaderView
 from stackelberg_games.information import Evidence, Information

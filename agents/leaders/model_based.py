@@ -23,12 +23,12 @@ from torch import Tensor
 from stackelberg_games.adjoint import reward_objective
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
 from stackelberg_games.commitment import Commitment, assign, flatten
-from stackelberg_games.configurable import ConfigurableGame
-from stackelberg_games.configured_estimation import ConfiguredEstimator
+from stackelberg_games.configurable.estimation import ConfiguredEstimator
+from stackelberg_games.configurable.game import ConfigurableGame
+from stackelberg_games.configurable.lever import Lever, Stages
 from stackelberg_games.errors import InformationError, InvalidArgumentError
 from stackelberg_games.game import FloatArray, LeaderView
 from stackelberg_games.information import Evidence
-from stackelberg_games.lever import Lever, Stages
 from stackelberg_games.objective import leader_objective
 from stackelberg_games.randomness import generator
 from stackelberg_games.tabular import Tables, TabularGame

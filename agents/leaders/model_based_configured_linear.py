@@ -18,14 +18,14 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.commitment import Commitment, assign, flatten
-from stackelberg_games.configured_linear import ConfiguredLinear, LinearObjective, linear_lever
 from stackelberg_games.errors import InformationError, InvalidArgumentError, SolverError, UnsupportedGameError
 from stackelberg_games.game import FloatArray, LeaderView
-from stackelberg_games.gaussian import box_sizes
 from stackelberg_games.information import Evidence, Information
 from stackelberg_games.leader import Leader
+from stackelberg_games.linear.configured import ConfiguredLinear, LinearObjective, linear_lever
+from stackelberg_games.linear.gaussian import box_sizes
+from stackelberg_games.linear.riccati import Plant, soft_riccati
 from stackelberg_games.randomness import generator
-from stackelberg_games.riccati import Plant, soft_riccati
 from stackelberg_games.trajectories import Trajectories
 
 

@@ -1,6 +1,6 @@
 """Certainty equivalence in linear-quadratic games: fit the game, and climb its exact hypergradient.
 
-Dynamics, both rewards and the start are fitted by least squares (``linear_estimation`` states the
+Dynamics, both rewards and the start are fitted by least squares (``linear.estimation`` states the
 class of games this assumes). The follower is taken to be soft-optimal for the reward that was
 fitted, at the temperature the leader was told; its response, and how that moves with the
 commitment, come from the Riccati equation of the fitted game.
@@ -18,11 +18,11 @@ import torch
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, SolverError
 from stackelberg_games.game import LeaderView
-from stackelberg_games.gaussian import random_gain
 from stackelberg_games.information import Evidence, Information
 from stackelberg_games.leader import Leader
-from stackelberg_games.linear_estimation import LinearEstimator
-from stackelberg_games.lqr import linear
+from stackelberg_games.linear.estimation import LinearEstimator
+from stackelberg_games.linear.gaussian import random_gain
+from stackelberg_games.linear.lqr import linear
 
 
 @dataclass

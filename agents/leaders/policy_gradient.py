@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.commitment import Commitment, Configuration, DiscretePolicy
-from stackelberg_games.configured_estimation import ConfiguredEstimator, beyond
+from stackelberg_games.configurable.estimation import ConfiguredEstimator, beyond
+from stackelberg_games.configurable.lever import Weighted, collapse
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.estimation import TabularEstimator
@@ -26,7 +27,6 @@ from stackelberg_games.game import FloatArray, LeaderView
 from stackelberg_games.hypergradient import Coefficients
 from stackelberg_games.information import Evidence, Information
 from stackelberg_games.leader import GradientLeader
-from stackelberg_games.lever import Weighted, collapse
 from stackelberg_games.trajectories import Trajectories
 
 

@@ -18,7 +18,7 @@ from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.game import LeaderView
 from stackelberg_games.information import Information
-from stackelberg_games.pathwise import Pathwise
+from stackelberg_games.linear.pathwise import Pathwise
 
 
 @dataclass

@@ -1,0 +1,248 @@
+"""The command ``stackelberg``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stackelberg_games._version import __version__
+from stackelberg_games.cli.check import check
+from stackelberg_games.cli.tournament import report, tournament
+from stackelberg_games.cli.watch import watch
+from stackelberg_games.errors import InvalidArgumentError, StackelbergError
+from stackelberg_games.registry import Kind, factory, ids
+
+if TYPE_CHECKING:
+    from stackelberg_games.experiment import Experiment
+    from stackelberg_games.run import Run
+
+
+class _Group(click.Group):
+    """Shows errors of this package as one clear line, with exit status 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except StackelbergError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Two-player Stackelberg Markov games: train leaders, check their gradients.
+
+    Example: stackelberg train --out runs/first
+    """
+
+
+def _list(kind: Kind) -> None:
+    names = ids(kind)
+    width = max(map(len, names), default=0)
+    for name in names:
+        text = (factory(kind, name).__doc__ or "").strip().splitlines()
+        module = (sys.modules[factory(kind, name).__module__].__doc__ or "").strip().splitlines()
+        described = module if kind == "game" and module else text
+        click.echo(f"{name:<{width}}  {described[0] if described else ''}")
+
+
+@main.command()
+def games() -> None:
+    """List the registered games.
+
+    Example: stackelberg games
+    """
+    _list("game")
+
+
+@main.command()
+def leaders() -> None:
+    """List the registered leaders.
+
+    Example: stackelberg leaders
+    """
+    _list("leader")
+
+
+@main.command()
+def followers() -> None:
+    """List the registered followers.
+
+    Example: stackelberg followers
+    """
+    _list("follower")
+
+
+def _experiment(
+    file: str | None, game: str | None, leader: str | None, follower: str | None, changes: tuple[str, ...]
+) -> Experiment:
+    """The file's experiment, or the default one, with the command line's changes."""
+    from stackelberg_games.experiment import Experiment, parse_value
+
+    pairs: list[tuple[str, Any]] = [
+        (f"{section}.id", name)
+        for section, name in (("game", game), ("leader", leader), ("follower", follower))
+        if name
+    ]
+    for change in changes:
+        name, equals, text = change.partition("=")
+        if not equals or "." not in name:
+            raise InvalidArgumentError(
+                f"--set {change!r}: expected SECTION.KEY=VALUE, such as leader.learning_rate=0.05"
+            )
+        pairs.append((name, parse_value(text)))
+    return (Experiment.load(file) if file else Experiment()).override(pairs)
+
+
+def _experiment_options(command: Any) -> Any:
+    """Options shared by the commands that take an experiment."""
+    for option in (
+        click.option("--set", "changes", multiple=True, metavar="SECTION.KEY=VALUE", help="Override any setting."),
+        click.option("--follower", help="Follower id."),
+        click.option("--leader", help="Leader id."),
+        click.option("--game", help="Game id."),
+        click.argument("file", required=False, type=click.Path(dir_okay=False)),
+    ):
+        command = option(command)
+    return command
+
+
+@main.command()
+@_experiment_options
+@click.option("--iterations", type=int, help="Updates of the leader.")
+@click.option("--episodes", type=int, help="Episodes played for each update.")
+@click.option("--seed", type=int, help="First seed.")
+@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="How many seeds.")
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes to share them.")
+@click.option("--out", type=click.Path(file_okay=False), help="Folder for runs and figure; resumes what it holds.")
+@click.option("--tensorboard", "log", is_flag=True, help="Also write TensorBoard logs below --out.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def train(
+    file: str | None,
+    game: str | None,
+    leader: str | None,
+    follower: str | None,
+    changes: tuple[str, ...],
+    seeds: int,
+    workers: int,
+    out: str | None,
+    log: bool,
+    quiet: bool,
+    **loop: int | None,
+) -> None:
+    """Train a leader against a follower, by the experiment in FILE or the default one.
+
+    \b
+    Examples:
+      stackelberg train --out runs/first
+      stackelberg train --game matrix-v0 --leader policy_gradient --set game.preset=maintain
+      stackelberg train experiment.toml --seeds 10 --workers 2 --set follower.temperature=0.1
+    """
+    chosen = [(f"training.{name}", value) for name, value in loop.items() if value is not None]
+    experiment = _experiment(file, game, leader, follower, changes).override(chosen)
+    if log and not out:
+        raise InvalidArgumentError("--tensorboard needs --out")
+    runs = _train_seeds(experiment, seeds, workers, None if out is None else Path(out), log, quiet)
+    _report(experiment, runs, None if out is None else Path(out))
+
+
+def _train_one(experiment: Experiment, seed: int, folder: Path | None, log: bool, progress: bool | None) -> Run:
+    """One seed; a function of its own so that worker processes can be handed it."""
+    callbacks = []
+    if log and folder is not None:
+        from stackelberg_games.tensorboard import TensorBoardWriter
+
+        callbacks.append(TensorBoardWriter(folder / "tensorboard"))
+    run: Run = experiment.run(seed=seed, directory=folder, callbacks=callbacks, progress=progress)
+    return run
+
+
+def _train_seeds(
+    experiment: Experiment, seeds: int, workers: int, out: Path | None, log: bool, quiet: bool
+) -> dict[int, Run]:
+    from joblib import Parallel, delayed
+
+    first = int(experiment.sections["training"].get("seed", 0))
+    numbers = range(first, first + seeds)
+    experiment.build()  # bad settings are reported once, before any process starts
+    progress = False if quiet or workers > 1 else None
+    folders = [None if out is None else out / f"seed_{seed}" for seed in numbers]
+    tasks = [delayed(_train_one)(experiment, s, f, log, progress) for s, f in zip(numbers, folders, strict=True)]
+    return dict(zip(numbers, Parallel(n_jobs=workers)(tasks), strict=True))
+
+
+def _report(experiment: Experiment, runs: dict[int, Run], out: Path | None) -> None:
+    """Print the outcome beside the exact optimum, and draw it."""
+    import numpy as np
+
+    game, leader, follower = experiment.build()
+    optimum = _optimum(game, follower)
+    finals = []
+    for seed, run in runs.items():
+        last = run.history[-1]
+        value = last["leader_return"] if run.value is None else run.value
+        finals.append(value)
+        click.echo(f"seed {seed}: leader value {value:.4f} after {int(last['transitions']):,} transitions")
+    name = experiment.sections["leader"]["id"]
+    if len(finals) > 1:
+        error = np.std(finals, ddof=1) / len(finals) ** 0.5
+        click.echo(f"mean over {len(finals)} seeds: {np.mean(finals):.4f} (standard error {error:.4f})")
+    if optimum is not None:
+        click.echo(f"exact optimum: {optimum:.4f}; {name} reaches {100 * float(np.mean(finals)) / optimum:.2f} % of it")
+    if out is not None:
+        from stackelberg_games.plots import learning_curves
+
+        title = f"{name} ({leader.information.name.lower()}) on {game.name}"
+        learning_curves({name: list(runs.values())}, out / "learning.png", optimum=optimum, title=title)
+        click.echo(f"runs and figure: {out}")
+
+
+def _optimum(game: Any, follower: Any) -> float | None:
+    """The exact optimum against a soft follower, where it is to be had in a moment."""
+    from stackelberg_games import exact
+    from stackelberg_games.tabular import TabularGame
+
+    temperature = follower.declared_temperature
+    if not isinstance(game, TabularGame) or not temperature or game.states * game.leader_actions > 200:
+        return None
+    return exact.solve(game, temperature, starts=8).value
+
+
+@main.command()
+@_experiment_options
+@click.option("--batches", type=click.IntRange(2), default=200, show_default=True, help="Independent estimates.")
+@click.option("--episodes", type=click.IntRange(1), default=3, show_default=True, help="Episodes in a batch.")
+@click.option("--warmup", type=click.IntRange(0), default=0, show_default=True, help="Batches seen before each.")
+@click.option("--seed", type=int, default=0, show_default=True)
+def gradcheck(
+    file: str | None,
+    game: str | None,
+    leader: str | None,
+    follower: str | None,
+    changes: tuple[str, ...],
+    batches: int,
+    episodes: int,
+    warmup: int,
+    seed: int,
+) -> None:
+    """Hold a leader's gradient estimates against the exact hypergradient at its first commitment.
+
+    \b
+    Examples:
+      stackelberg gradcheck --leader bchg
+      stackelberg gradcheck --leader policy_gradient --game random_game-v0 --set game.horizon=30
+    """
+    from stackelberg_games.diagnostics import gradient_check
+
+    built = _experiment(file, game, leader, follower, changes).build()
+    report = gradient_check(*built, batches=batches, episodes=episodes, warmup=warmup, seed=seed)
+    click.echo(str(report))
+
+
+main.add_command(check)
+main.add_command(watch)
+main.add_command(tournament)
+main.add_command(report)

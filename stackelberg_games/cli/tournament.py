@@ -1,0 +1,192 @@
+"""The commands ``stackelberg tournament`` and ``stackelberg report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from stackelberg_games.tournaments.results import Results
+
+REPORT = "report.html"
+DEFAULT = """
+[tournament]
+seeds = 10
+budget = { toy = 45_000, "random game" = 45_000, "mixed strategy" = 15_000 }
+episodes = { toy = 3, "random game" = 5, "mixed strategy" = 50 }
+points = 25
+
+[[game]]
+id = "discrete_toy-v0"
+label = "toy"
+
+[[game]]
+id = "random_game-v0"
+label = "random game"
+
+[[game]]
+id = "matrix-v0"
+label = "mixed strategy"
+preset = "conitzer_sandholm"
+
+[[leader]]
+id = "bchg"
+[[leader]]
+id = "policy_gradient"
+[[leader]]
+id = "bi_actor_critic"
+[[leader]]
+id = "evolution_strategies"
+[[leader]]
+id = "random_search"
+
+[[follower]]
+id = "soft_value_iteration"
+label = "plans"
+[[follower]]
+id = "soft_q_learning"
+label = "learns"
+first_transitions = 50_000
+
+[[held_out]]
+id = "quantal"
+label = "twice as noisy"
+factor = 2.0
+[[held_out]]
+id = "best_response"
+label = "hard, adverse ties"
+ties = "against"
+[[held_out]]
+id = "soft_value_iteration"
+label = "20 sweeps only"
+sweeps = 20
+start = "reset"
+"""
+
+
+@click.command()
+@click.argument("file", required=False, type=click.Path(dir_okay=False))
+@click.option(
+    "--out",
+    default="runs/tournament",
+    show_default=True,
+    type=click.Path(file_okay=False),
+    help="Folder of results and report; continues what it holds.",
+)
+@click.option("--seeds", type=click.IntRange(1), help="How many seeds; overrides FILE.")
+@click.option("--seed", type=click.IntRange(0), help="First seed.")
+@click.option("--budget", type=click.IntRange(1), help="Transitions a match; overrides FILE.")
+@click.option("--workers", default=-1, show_default=True, help="Matches at the same time; -1: one on every core.")
+@click.option("--backend", type=click.Choice(["processes", "ray", "serial"]), default="processes", show_default=True)
+@click.option("--address", help="Of a Ray cluster, or 'auto'; a local one is started if not given.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds after which a match is given up.")
+@click.option("--keep-failed", is_flag=True, help="Do not play failed matches of an earlier run again.")
+@click.option("--parquet", is_flag=True, help="Write the tables as Parquet too.")
+@click.option("--figures", is_flag=True, help="Write every figure as PNG and SVG too.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def tournament(
+    file: str | None,
+    out: str,
+    seeds: int | None,
+    seed: int | None,
+    budget: int | None,
+    keep_failed: bool,
+    parquet: bool,
+    figures: bool,
+    quiet: bool,
+    **how: Any,
+) -> None:
+    """Play the tournament in FILE, or a small default one, and write its report.
+
+    A run that was interrupted continues where it stopped.
+
+    \b
+    Examples:
+      stackelberg tournament
+      stackelberg tournament examples/tournament.toml --out runs/example --workers 2
+      stackelberg tournament big.toml --backend ray --address auto --timeout 600
+    """
+    from stackelberg_games.tournaments import tournament_file
+
+    changes: dict[str, Any] = {} if budget is None else {"budget": budget}
+    if seeds is not None or seed is not None:
+        first = seed or 0
+        count = seeds if seeds is not None else 10
+        changes["seeds"] = list(range(first, first + count))
+    planned = tournament_file.load(file, changes) if file else tournament_file.parse(DEFAULT, changes)
+    results = planned.play(out, retry=not keep_failed, progress=False if quiet else None, **how)
+    results.save(out)
+    if parquet:
+        results.to_parquet(out)
+    _publish(results, Path(out) / REPORT, figures)
+
+
+@click.command()
+@click.argument("run", type=click.Path(file_okay=False))
+@click.option("--out", type=click.Path(dir_okay=False), help="The HTML file; RUN/report.html if not given.")
+@click.option("--figures", is_flag=True, help="Write every figure as PNG and SVG too.")
+def report(run: str, out: str | None, figures: bool) -> None:
+    """Write the report of the tournament in the folder RUN, finished or not.
+
+    Example: stackelberg report runs/tournament --figures
+    """
+    from stackelberg_games.tournaments.results import Results
+
+    _publish(Results.load(run), Path(out) if out else Path(run) / REPORT, figures)
+
+
+def _publish(results: Results, page: Path, figures: bool) -> None:
+    results.report(page)
+    _print(results)
+    click.echo(f"report: {page}")
+    if figures:
+        from stackelberg_games.tournaments.figures import write_figures
+
+        drawn = write_figures(results, page.parent / "figures")
+        click.echo(f"figures: {len(drawn)} files in {page.parent / 'figures'}")
+
+
+def _print(results: Results) -> None:
+    """The leaderboard as text."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from stackelberg_games.tournaments.charts import UNKNOWN
+
+    console = Console(highlight=False)
+    for information, standings in results.leaderboard().items():
+        table = Table(
+            title=f"Leaders of class {information.name}",
+            title_justify="left",
+            box=None,
+            pad_edge=False,
+            padding=(0, 2, 0, 0),
+        )
+        for name in ("rank", "leader", "score", "95 % interval", "beats\nnext", "transitions", "CPU s"):
+            table.add_column(
+                name, justify="left" if name == "leader" else "right", no_wrap=name != "leader", overflow="fold"
+            )
+        for s in standings:
+            known = s.score.low == s.score.low
+            table.add_row(
+                str(s.rank or UNKNOWN),
+                s.leader,
+                f"{s.score.value:.3f}",
+                f"{s.score.low:.3f} to {s.score.high:.3f}" if known else UNKNOWN,
+                f"{100 * s.improvement.value:.0f} %" if s.improvement else "",
+                f"{s.transitions:,.0f}",
+                f"{s.cpu_seconds:.2f}",
+            )
+        for label in results.references:
+            table.add_row("", label, f"{results.reference_score(label):.3f}", style="dim italic")
+        console.print(table, "")
+    if results.failures:
+        failed = results.failures[0]
+        last = failed.outcome.error.strip().splitlines()[-1] if failed.outcome else ""
+        console.print(
+            f"{len(results.failures)} of {len(results.rows)} matches failed; the first: {last}",
+            style="red",
+            markup=False,
+        )

@@ -1,0 +1,66 @@
+"""The command ``stackelberg watch``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from stackelberg_games.errors import InvalidArgumentError
+
+
+@click.command()
+@click.argument("file", required=False, type=click.Path(dir_okay=False))
+@click.option("--game", help="Game id.")
+@click.option("--leader", help="Leader id.")
+@click.option("--follower", help="Follower id.")
+@click.option("--set", "changes", multiple=True, metavar="SECTION.KEY=VALUE", help="Override any setting.")
+@click.option("--run", "folder", type=click.Path(file_okay=False), help="Show the leader of a stored run.")
+@click.option("--iterations", type=click.IntRange(0), default=0, show_default=True, help="Train so long first.")
+@click.option("--stages", type=click.IntRange(1), default=50, show_default=True, help="Longest film.")
+@click.option("--episode", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--fps", type=float, default=5.0, show_default=True, help="Pictures a second.")
+@click.option("--out", type=click.Path(dir_okay=False), default="episode.gif", show_default=True, help="GIF or MP4.")
+def watch(
+    file: str | None,
+    game: str | None,
+    leader: str | None,
+    follower: str | None,
+    changes: tuple[str, ...],
+    folder: str | None,
+    iterations: int,
+    stages: int,
+    episode: int,
+    seed: int,
+    fps: float,
+    out: str,
+) -> None:
+    """Film an episode of a leader against the follower's response.
+
+    \b
+    Examples:
+      stackelberg watch --game lqr-v0 --follower maxent_lqr --leader model_based_linear --iterations 10
+      stackelberg watch --game guided_pendulum-v0 --leader evolution_strategies --follower sb3 --out swing.mp4
+      stackelberg watch --run runs/first/seed_0 --out first.gif
+    """
+    from stackelberg_games import cli
+    from stackelberg_games.faces.watch import frames, save_film
+    from stackelberg_games.run import Run
+    from stackelberg_games.training import train
+
+    if folder is not None and iterations:
+        raise InvalidArgumentError("--run shows a stored leader; it goes without --iterations")
+    rules, lead, follow = cli._experiment(file, game, leader, follower, changes).build()
+    if folder is not None:
+        commitment = Run.load(folder).commitment
+    elif iterations:
+        commitment = train(rules, lead, follow, iterations=iterations, seed=seed).commitment
+    else:
+        lead.begin(rules.view(follow.declared_temperature), seed=seed)
+        commitment = lead.commitment
+    follow.begin(rules, seed=seed)
+    answer = follow.respond(rules, commitment)
+    shown = frames(rules, commitment, answer.policy, seed=seed, episode=episode, stages=stages)
+    count = save_film(shown, Path(out), fps)
+    click.echo(f"{out}: {count} pictures")

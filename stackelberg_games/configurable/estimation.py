@@ -1,0 +1,197 @@
+"""Critics of a configured finite game, estimated from trajectories and the leader's own lever.
+
+What is estimated is the part that the configuration does not touch: rewards are stored without the
+incentives that were in force when they were paid, and where the configuration moves the
+transitions, their probabilities are read off the lever at the observed successors. The estimate
+can then be asked for under any configuration, not only the one that was played.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stackelberg_games.configurable.lever import Stages, Weighted
+from stackelberg_games.critics import CriticTables
+from stackelberg_games.estimation import TabularEstimator
+from stackelberg_games.game import FloatArray, LeaderView
+from stackelberg_games.response import Arrays
+from stackelberg_games.trajectories import Trajectories
+
+
+class ConfiguredEstimator(TabularEstimator):
+    """Counts of what was observed under changing configurations.
+
+    Args:
+        view: what the leader knows; it must hold a lever.
+        memory: see ``TabularEstimator``. Where the rewards without incentives change with the
+            configuration (``constant_base`` is false) all counts fade by it, not the follower's only.
+
+    Attributes:
+        share: part of the lever's leader rewards that counts, in [0, 1]; below 1 while a leader
+            phases in what its own configuration costs it.
+    """
+
+    def __init__(self, view: LeaderView, memory: float = 0.8) -> None:
+        super().__init__(view, memory)
+        assert view.lever is not None
+        self.lever = view.lever
+        self.configuration = torch.zeros(0, dtype=torch.float64)
+        self.share = 1.0
+        self._known = Stages(*np.nonzero(self.visits))
+        self._seen = np.zeros(self.visits.size, dtype=np.bool_)
+
+    def observe_under(self, batch: Trajectories, configuration: Tensor) -> None:
+        """Add a batch that was played under a configuration, which becomes the current one."""
+        mask = batch.mask
+        cell = tuple(part[mask] for part in (batch.states[:, :-1], batch.leader_actions, batch.follower_actions))
+        self._learn(np.ravel_multi_index((*cell, batch.states[:, 1:][mask]), self.visits.shape))
+        self.consider(configuration)
+        if not self.lever.constant_base:
+            for counts in (self.visits, self.leader_rewards, self.follower_rewards):
+                counts *= self.memory
+
+        def base(rewards: FloatArray | None, incentive: FloatArray | None) -> Any:
+            if rewards is None or incentive is None:
+                return rewards
+            stripped = rewards.copy()
+            stripped[mask] -= incentive[cell]
+            return stripped
+
+        leader = base(batch.leader_rewards, self._incentives[0])
+        follower = base(batch.follower_rewards, self._incentives[1])
+        self.observe(replace(batch, leader_rewards=leader, follower_rewards=follower))
+
+    def _learn(self, flat: NDArray[np.intp]) -> None:
+        if not self._seen[flat].all():
+            self._seen[flat] = True
+            self._known = Stages(*np.unravel_index(np.flatnonzero(self._seen), self.visits.shape))
+
+    def consider(self, configuration: Tensor) -> None:
+        """Make a configuration the current one; the estimate follows."""
+        self.configuration = configuration.detach()
+        with torch.no_grad():
+            terms = self.lever.terms(self.configuration, self._known)
+        cell = self._known[:3]
+
+        def table(term: Tensor | None) -> FloatArray | None:
+            if term is None:
+                return None
+            values = np.zeros(self.shape)
+            values[cell] = term.numpy()
+            return values
+
+        self._incentives = (table(terms.leader_reward), table(terms.follower_reward))
+        self._probability = None if terms.log_transition is None else terms.log_transition.exp().numpy()
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Numbers of states, leader actions and follower actions."""
+        states, actions, replies, _ = self.visits.shape
+        return states, actions, replies
+
+    @property
+    def known(self) -> Stages:
+        """All distinct stages observed so far."""
+        return self._known
+
+    def arrays(self, policy: FloatArray) -> Arrays:
+        """The estimated game under the leader's policy and the current configuration."""
+        plain = super().arrays(policy)
+        changes: dict[str, Any] = {}
+        leader, follower = self._incentives
+        if leader is not None:
+            changes["leader_reward"] = plain.leader_reward + self.share * leader
+        if follower is not None:
+            changes["follower_reward"] = plain.follower_reward + follower
+        if self._probability is not None:
+            transition = np.zeros_like(plain.transition)
+            transition[tuple(self._known)] = self._probability
+            total = transition.sum(axis=-1, keepdims=True)
+            changes["transition"] = transition / np.where(total > 0, total, 1.0) * plain.alive
+        return replace(plain, **changes)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The counts, and the current configuration."""
+        return {**super().state_dict(), "configuration": self.configuration.numpy()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the counts; the lever is told again which stages are known."""
+        super().load_state_dict(state)
+        self._learn(np.flatnonzero(self.visits))
+        self.lever.restore(self._known)
+        if len(state["configuration"]):
+            self.consider(torch.from_numpy(np.array(state["configuration"])))
+
+
+def beyond(
+    estimator: ConfiguredEstimator,
+    arrays: Arrays,
+    tables: CriticTables,
+    temperature: float,
+    leader_start: FloatArray | None,
+    follower_start: FloatArray,
+) -> Weighted:
+    """Weights of the lever's terms in the play that follows given states, in the estimated game.
+
+    The exact adjoint of the estimate: with the discounted occupancies dL of ``leader_start`` and
+    W = dL f g B / tau, the follower's occupancy dF starts from ``follower_start`` + gF W P, and
+
+        leader reward  dL f g,     follower reward  W + dF f g,
+        log P          gL VL(s') (dL f g P) + gF VF(s') ((W + dF f g) P).
+
+    Args:
+        estimator: the stages known, at the current configuration.
+        arrays: the estimated game there.
+        tables: critics there; with ``leader_start`` of the endless game.
+        temperature: tau; 0 leaves the response out.
+        leader_start: weight of each state for the leader, ``[S]``; None where its objective has
+            ended and only the follower's plan goes on.
+        follower_start: weight of each state for the follower, already divided by tau, ``[S]``.
+    """
+    joint = tables.policy[:, :, None] * tables.response * arrays.alive[:, None, None]
+    chain = arrays.chain(tables.response)
+    stages = estimator.known
+    cell, following = stages[:3], stages.next_states
+    probability = arrays.transition[tuple(stages)]
+    ends = ~arrays.alive[following]  # their columns are zero in the estimate; the stage still pays
+    if ends.any():
+        probability = probability + ends * _ending(estimator, stages)
+    leader_weights = np.zeros(len(following))
+    log_transition = np.zeros(len(following))
+    answer = np.zeros_like(joint)
+    entering = follower_start
+    identity = np.eye(len(chain))
+    if leader_start is not None:
+        occupancy = np.linalg.solve((identity - arrays.leader_discount * chain).T, leader_start)
+        direct = occupancy[:, None, None] * joint
+        leader_weights = direct[cell] * probability
+        log_transition += leader_weights * arrays.leader_discount * tables.leader_values[following]
+        if temperature > 0:
+            answer = direct * tables.benefit / temperature
+            entering = entering + arrays.follower_discount * np.tensordot(answer, arrays.transition, 3)
+    if temperature > 0:
+        occupancy = np.linalg.solve((identity - arrays.follower_discount * chain).T, entering)
+        answer = answer + occupancy[:, None, None] * joint
+    follower_weights = answer[cell] * probability
+    log_transition += follower_weights * arrays.follower_discount * tables.follower_values[following]
+    return Weighted(stages, leader_weights, follower_weights, log_transition)
+
+
+def by_successor(estimator: ConfiguredEstimator, follower_reward: FloatArray) -> Weighted:
+    """Weights ``[S, A, B]`` of the follower's reward terms, shared out over the successors observed."""
+    stages = estimator.known
+    none = np.zeros(len(stages.states))
+    return Weighted(stages, none, follower_reward[stages[:3]] * _ending(estimator, stages), none)
+
+
+def _ending(estimator: ConfiguredEstimator, stages: Stages) -> FloatArray:
+    """Observed frequency of each known stage's successor."""
+    visits = estimator.visits
+    return np.asarray(visits[tuple(stages)] / visits.sum(axis=3)[stages[:3]])

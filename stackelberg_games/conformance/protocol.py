@@ -1,0 +1,369 @@
+"""Conformance checks of the protocol: PettingZoo's own tests, spaces, masks, and the order of moves."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import importlib
+import io
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from stackelberg_games.conformance.play import (
+    FOLLOWER,
+    LEADER,
+    Env,
+    NotApplicable,
+    Script,
+    Subject,
+    brief,
+    candidates,
+    flat,
+    mask_of,
+    played_to,
+    same,
+    turns,
+)
+from stackelberg_games.errors import ConformanceError
+
+CYCLES = 60
+"""Rounds that PettingZoo's tests and our own play where an episode does not end earlier."""
+
+
+def _tests() -> Any:
+    """``pettingzoo.test``, which is slow to import."""
+    return importlib.import_module("pettingzoo.test")
+
+
+def _official(test: Any, *arguments: Any, **settings: Any) -> None:
+    """Run one of PettingZoo's tests; what it asserts becomes a ``ConformanceError``."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            test(*arguments, **settings)
+    except AssertionError as error:
+        said = " ".join(str(error).split()) or "an assertion without a message failed"
+        raise ConformanceError(
+            f"PettingZoo's {test.__name__}: {said}", "see https://pettingzoo.farama.org/content/environment_tests/"
+        ) from error
+
+
+def api_of_env(subject: Subject) -> None:
+    """PettingZoo's api_test on the environment as users get it."""
+    _official(_tests().api_test, subject.env(), num_cycles=CYCLES)
+
+
+def api_of_raw_env(subject: Subject) -> None:
+    """PettingZoo's api_test without wrappers, which hide some mistakes."""
+    _official(_tests().api_test, subject.raw_env(), num_cycles=CYCLES)
+
+
+def seeds_of_two_envs(subject: Subject) -> None:
+    """PettingZoo's seed_test: two environments with one seed play the same episode."""
+    _official(_tests().seed_test, subject.env, num_cycles=CYCLES)
+    _official(_tests().seed_test, subject.raw_env, num_cycles=CYCLES)
+
+
+def parallel_faces(subject: Subject) -> None:
+    """PettingZoo's Parallel tests on the turns and the plan form, over whole episodes."""
+    from pettingzoo.utils.conversions import parallel_to_aec
+
+    game = subject.game
+    if game is None:
+        raise NotApplicable("an AEC environment has no Parallel face of this package")
+    for form in forms(subject):
+        _official(_tests().parallel_api_test, game.parallel_env(form), num_cycles=CYCLES)
+        _official(_tests().seed_test, lambda form=form: parallel_to_aec(game.parallel_env(form)), num_cycles=CYCLES)
+        _official(_tests().api_test, parallel_to_aec(game.parallel_env(form)), num_cycles=CYCLES)
+
+
+def forms(subject: Subject) -> list[Any]:
+    """The Parallel forms a game has; replies to every leader action need discrete actions."""
+    game = subject.game
+    assert game is not None
+    both = isinstance(game.leader_action_space, spaces.Discrete) and isinstance(
+        game.follower_action_space, spaces.Discrete
+    )
+    return ["turns", "plan"] if both or not game.follower_sees_action else ["turns"]
+
+
+def state_in_its_space(subject: Subject) -> None:
+    """``state()`` lies in ``state_space``; needed by central critics (MAPPO, QMIX)."""
+    env: Any = subject.env()
+    if getattr(env.unwrapped, "state_space", None) is None:
+        raise NotApplicable("the environment has no state_space; only algorithms with a central critic miss it")
+    env.reset(seed=0)
+    for turn in turns(env, Script(), 2 * CYCLES):
+        if not env.state_space.contains(env.state()):
+            raise ConformanceError(
+                f"before the move of {turn.agent}, state() is {brief(env.state())}, outside {env.state_space}",
+                "return an array of the shape, dtype and bounds that state_space declares",
+            )
+
+
+def observations_in_their_spaces(subject: Subject) -> None:
+    """Observations of both players lie in their spaces at every turn, also of the one who waits."""
+    env = subject.env()
+    env.reset(seed=0)
+    for turn in turns(env, Script(), 2 * CYCLES):
+        for agent in env.agents:
+            seen, space = env.observe(agent), env.observation_space(agent)
+            if not space.contains(seen):
+                raise ConformanceError(
+                    f"when {turn.agent} is to move, {agent} observes {brief(seen)}, outside {space}",
+                    "match shape, dtype and bounds of observation_space",
+                )
+
+
+def agents(subject: Subject) -> None:
+    """There are two agents, a leader and a follower; nothing else is checked where this fails."""
+    if not subject.both_agents:
+        found = getattr(subject.raw_env(), "possible_agents", None)
+        raise ConformanceError(
+            f"possible_agents is {found}", f"a Stackelberg game has the agents {LEADER!r} and {FOLLOWER!r}"
+        )
+
+
+def metadata(subject: Subject) -> None:
+    """Name, render modes, and no conversion that hides the leader's move."""
+    raw = subject.raw_env()
+    facts = getattr(raw, "metadata", None)
+    if not isinstance(facts, dict) or not isinstance(facts.get("name"), str) or not facts["name"]:
+        raise ConformanceError(f"metadata is {facts!r}", 'set metadata = {"name": "my_game_v0", "render_modes": []}')
+    if not isinstance(facts.get("render_modes"), list | tuple):
+        raise ConformanceError("metadata has no list of render_modes", 'add "render_modes": [] where there are none')
+    if not hasattr(raw, "render_mode"):
+        raise ConformanceError(
+            "there is no attribute render_mode", "set self.render_mode, to None where it is not used"
+        )
+    if subject.sees and facts.get("is_parallelizable", False):
+        raise ConformanceError(
+            "metadata says is_parallelizable, but PettingZoo's aec_to_parallel collects both moves before the leader's "
+            "is shown, which makes the game simultaneous",
+            'set "is_parallelizable": False',
+        )
+
+
+def order_of_moves(subject: Subject) -> None:
+    """The leader moves first, the follower answers, and episodes end only after the answer."""
+    env = subject.env()
+    for seed in range(5):
+        env.reset(seed=seed)
+        expected = LEADER
+        for turn in turns(env, Script(seed), 2 * CYCLES):
+            if turn.terminated or turn.truncated:
+                if expected == FOLLOWER:
+                    raise ConformanceError(
+                        "an episode ended after the leader's move, before the follower could answer",
+                        "set terminations and truncations only at the end of a round, for both players at once",
+                    )
+                break
+            if turn.agent != expected:
+                raise ConformanceError(
+                    f"{turn.agent} is to move where {expected} was expected",
+                    "let leader_0 move first in every round, then follower_0",
+                )
+            expected = FOLLOWER if expected == LEADER else LEADER
+
+
+def follower_sees_the_move(subject: Subject) -> None:
+    """The follower's observation tells the leader's actions apart; or never, where it is declared blind."""
+    env, compared = subject.env(), 0
+    for seed in range(3):
+        for turn in (0, 2, 6):
+            if not played_to(env, seed, Script(seed), turn):
+                continue
+            observation, _, _, _, info = env.last()
+            moves = candidates(env.action_space(LEADER), mask_of(observation, info), 8)
+            views = [_view_after(env, seed, turn, move) for move in moves]
+            for k in range(len(moves)):
+                for j in range(k):
+                    compared += 1
+                    _compare(views[j], views[k], (moves[j], moves[k]), subject.sees)
+    if not compared:
+        raise NotApplicable("the leader has a single action")
+
+
+def _view_after(env: Env, seed: int, turn: int, move: Any) -> Any:
+    """What the follower observes once a certain move has been played at a certain turn."""
+    played_to(env, seed, Script(seed, {turn: move}), turn + 1)
+    return copy.deepcopy(env.observe(FOLLOWER))
+
+
+def _compare(one: Any, other: Any, moves: tuple[Any, Any], sees: bool) -> None:
+    equal = same(one, other)
+    if equal and sees:
+        raise ConformanceError(
+            f"follower_0 observes {brief(one)} after the leader's move {moves[0]!r} as after {moves[1]!r}",
+            "put the leader's action of this round into the follower's observation; where the follower is meant to be "
+            'blind, say so: follower_sees_action=False (in the metadata of an AEC environment: {"follower_sees_action": '
+            "False})",
+        )
+    if not equal and not sees:
+        raise ConformanceError(
+            f"the follower is declared blind, but observes {brief(one)} after the leader's move {moves[0]!r} and "
+            f"{brief(other)} after {moves[1]!r}",
+            "show it the state alone, or declare follower_sees_action=True",
+        )
+
+
+def leader_sees_no_reply(subject: Subject) -> None:
+    """The leader observes the state, and no entry that is the follower's last action itself."""
+    env = subject.env()
+    game, snapshot = subject.game, getattr(env.unwrapped, "get_state", None)
+    if game is not None and snapshot is not None:
+        env.reset(seed=0)
+        for _ in turns(env, Script(), 2 * CYCLES):
+            state = env.unwrapped.get_state().episode.states[0]  # type: ignore[attr-defined]
+            if not same(env.observe(LEADER), np.asarray(game.observe(state), np.float32)):
+                raise ConformanceError(
+                    f"leader_0 observes {brief(env.observe(LEADER))} in state {brief(state)}", "show it observe(state)"
+                )
+        return
+    replies, views = _replies_and_views(env)
+    if len(views) < 12 or len(np.unique(replies, axis=0)) < 2:
+        raise NotApplicable("episodes of one round leave the leader nothing to see")
+    for entry in range(views.shape[1]):
+        if _echoes(replies, views[:, entry]):
+            raise ConformanceError(
+                f"entry {entry} of leader_0's observation always is the follower's last action",
+                "show the leader the state; where the next state is the follower's action by the rules, skip this check",
+            )
+
+
+def _replies_and_views(env: Env) -> tuple[Any, Any]:
+    """The follower's last actions, and what the leader observed after each."""
+    replies: list[Any] = []
+    views: list[Any] = []
+    for seed in range(8):
+        env.reset(seed=seed)
+        last = None
+        for turn in turns(env, Script(seed), 24):
+            if turn.terminated or turn.truncated:
+                break
+            if turn.agent == FOLLOWER:
+                last = flat(turn.action)
+            elif last is not None:
+                replies.append(last)
+                views.append(flat(turn.observation))
+    return np.array(replies), np.array(views)
+
+
+def _echoes(replies: Any, entry: Any) -> bool:
+    """Whether an entry depends on the last action alone and tells (some of) its values apart."""
+    if np.ptp(entry) == 0:
+        return False
+    kinds, inverse = np.unique(replies, axis=0, return_inverse=True)
+    inverse = inverse.reshape(-1)
+    if len(kinds) > len(replies) // 3:  # continuous: a copy of one component
+        return any(np.allclose(entry, replies[:, k], atol=1e-6) for k in range(replies.shape[1]))
+    groups = [entry[inverse == k] for k in range(len(kinds))]
+    return all(np.ptp(group) == 0 for group in groups)
+
+
+def rewards_are_finite(subject: Subject) -> None:
+    """Every reward is a finite number."""
+    env = subject.env()
+    for seed in range(3):
+        env.reset(seed=seed)
+        for turn in turns(env, Script(seed), 2 * CYCLES):
+            for agent, reward in env.rewards.items():
+                if not np.isfinite(float(reward)):
+                    raise ConformanceError(
+                        f"the reward of {agent} is {reward} when {turn.agent} is to move",
+                        "guard divisions and logarithms; infinite penalties belong into the rules",
+                    )
+
+
+def masked_play(subject: Subject) -> None:
+    """Action masks are int8 vectors of zeros and ones that leave the mover an action."""
+    env, masks = subject.env(), 0
+    for seed in range(3):
+        env.reset(seed=seed)
+        for turn in turns(env, Script(seed), 2 * CYCLES):
+            if turn.mask is None:
+                continue
+            masks += 1
+            mask, space = np.asarray(turn.mask), env.action_space(turn.agent)
+            shape = (int(space.n),) if isinstance(space, spaces.Discrete) else mask.shape
+            if mask.dtype != np.int8 or mask.shape != shape or not np.isin(mask, (0, 1)).all() or not mask.any():
+                raise ConformanceError(
+                    f"the action mask of {turn.agent} is {brief(turn.mask)} of dtype {mask.dtype}",
+                    f"give zeros and ones of dtype int8 and shape {shape}, at least one of them 1 "
+                    "(Discrete.sample takes no other dtype)",
+                )
+    if not masks:
+        raise NotApplicable("there are no action masks")
+
+
+def refuses_actions_outside_the_space(subject: Subject) -> None:
+    """An action index that does not exist raises an error or ends the episode; it is never played."""
+    env = subject.env()
+    asked = 0
+    for turn in (0, 1):
+        if not played_to(env, 0, Script(), turn) or not isinstance(
+            env.action_space(env.agent_selection), spaces.Discrete
+        ):
+            continue
+        asked += 1
+        agent = env.agent_selection
+        space = env.action_space(agent)
+        assert isinstance(space, spaces.Discrete)
+        wrong = int(space.start + space.n)
+        try:
+            env.step(wrong)
+        except Exception:  # noqa: BLE001, S112 (refused, with whatever error)
+            continue
+        if not any(env.terminations.values()) and not any(env.truncations.values()):
+            raise ConformanceError(
+                f"{agent} played {wrong}, which is not in {space}",
+                "raise an error in step, or wrap the environment in PettingZoo's AssertOutOfBoundsWrapper",
+            )
+    if not asked:
+        raise NotApplicable("no player has discrete actions")
+
+
+def rounds_of_an_episode(subject: Subject) -> None:
+    """An episode that is not terminated lasts exactly as many rounds as it says."""
+    chosen = {"max_cycles": 4} if subject.game is None and subject.takes("max_cycles") else {}
+    env = subject.env(**chosen)
+    limit: int | None = chosen.get("max_cycles", getattr(env.unwrapped, "max_cycles", None))
+    if limit is None:
+        raise NotApplicable("no horizon: set the attribute max_cycles, or take an argument of that name")
+    for seed in range(3):
+        env.reset(seed=seed)
+        rounds, truncated, terminated = 0, False, False
+        for turn in turns(env, Script(seed), 2 * limit + 4):
+            rounds += turn.agent == LEADER and turn.action is not None
+            truncated, terminated = truncated or turn.truncated, terminated or turn.terminated
+        if not terminated and (not truncated or rounds != limit):
+            raise ConformanceError(
+                f"{rounds} rounds were played{'' if truncated else ' and more would follow'} where {limit} are declared",
+                "truncate both players after the follower's move of the last round",
+            )
+
+
+def render_modes(subject: Subject) -> None:
+    """Every declared render mode but ``human`` returns what its name promises, and closes."""
+    modes = [m for m in subject.raw_env().metadata.get("render_modes", []) if m != "human"]
+    if not modes:
+        raise NotApplicable("no render mode needs no display")
+    if not subject.takes("render_mode"):
+        raise NotApplicable("the factory takes no render_mode")
+    for mode in modes:
+        env: Any = subject.env(render_mode=mode)
+        env.reset(seed=0)
+        for number, _ in enumerate(turns(env, Script(), 3)):
+            if number in (0, 2):
+                _check_picture(mode, env.render())
+        env.close()
+
+
+def _check_picture(mode: str, picture: Any) -> None:
+    image = isinstance(picture, np.ndarray) and picture.dtype == np.uint8 and picture.shape[2:] == (3,)
+    if (mode == "ansi" and not isinstance(picture, str)) or (mode == "rgb_array" and not image):
+        raise ConformanceError(
+            f"render_mode={mode!r} gives {brief(picture)}",
+            "ansi gives text, rgb_array an array uint8 [height, width, 3]",
+        )

@@ -1,0 +1,136 @@
+"""The Gymnasium face of a game under a commitment: the decision process that the follower faces."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import gymnasium
+import numpy as np
+import torch
+from torch import Tensor
+
+from stackelberg_games.commitment import Commitment
+from stackelberg_games.errors import InvalidActionError, UnsupportedGameError
+from stackelberg_games.faces.episode import FOLLOWER, NO_EPISODE, Face, Snapshot, Vector
+from stackelberg_games.game import FloatArray, Game
+from stackelberg_games.randomness import Lane, Streams
+from stackelberg_games.tabular import TabularGame, cumulative
+
+
+class _Sampling(Protocol):
+    def sample(self, states: Any, streams: Streams, stage: int) -> Any: ...
+
+
+class _Table(NamedTuple):
+    """The policy of one episode in a finite game; a torch module would be evaluated at every stage."""
+
+    rows: FloatArray  # cumulative, [S, A]
+
+    def sample(self, states: Any, streams: Streams, stage: int) -> list[int]:
+        """The action of a batch of one, by inversion as in ``rollout``."""
+        draw = streams.uniform(Lane.LEADER, stage)[0, 0]
+        return [int(np.searchsorted(self.rows[states[0]], draw, side="right"))]
+
+
+class BestResponseEnv(Face, gymnasium.Env[Vector, Any]):
+    """What a follower faces who has to respond to a commitment; any single-agent learner fits.
+
+    A step is one stage: the follower acts, the stage is played, and the leader's next action is
+    drawn from the commitment. Observations are those of the follower in the AEC face when it is to
+    move, rewards are the follower's. At the end of an episode there is no leader action, and its
+    code is all zeros.
+
+    ``reset(seed=s)`` plays episode 0 of seed s, each later ``reset()`` the next one, with the
+    leader's actions that ``rollout(..., seed=s)`` draws. The commitment is read at every reset, so
+    that an episode is played under one commitment, and updates are followed from the next one on.
+
+    Args:
+        game: any game.
+        commitment: the leader's decision.
+        render_mode: None, ``"ansi"``, ``"rgb_array"`` or ``"human"``.
+
+    Raises:
+        InvalidGameError: the commitment configures a game that cannot be configured.
+        UnsupportedGameError: it configures a game that is not given by tables.
+    """
+
+    def __init__(self, game: Game, commitment: Commitment, render_mode: str | None = None) -> None:
+        super().__init__(game, render_mode, form="_response")
+        self.commitment = commitment
+        self.observation_space = self._episode.observation_spaces[FOLLOWER]
+        self.action_space = self._episode.actions[FOLLOWER].space
+        self._configuration: Tensor | None = None
+        self._leader: _Sampling = commitment
+        self._read_commitment()
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Vector, dict[str, Any]]:
+        """Begin episode 0 of ``seed``, or the next episode of the seed in use.
+
+        Args:
+            seed: in [0, 2**63); the first reset without one draws a fresh seed.
+            options: not used.
+
+        Raises:
+            InvalidArgumentError: the seed is out of range.
+        """
+        super().reset(seed=seed)
+        self._read_commitment()
+        self._episode.reset(seed)
+        return self._commit(), {}
+
+    def step(self, action: Any) -> tuple[Vector, float, bool, bool, dict[str, Any]]:
+        """Play the follower's action.
+
+        Returns:
+            Observation, the follower's reward, terminated, truncated, info.
+
+        Raises:
+            InvalidActionError: the action is outside the space, or no episode is running.
+        """
+        episode = self._episode
+        if episode.pending is None:
+            raise InvalidActionError(NO_EPISODE)
+        _, reward = episode.reply(action)
+        return self._commit(), reward, episode.terminated, episode.truncated, {}
+
+    def get_state(self) -> Snapshot:
+        """The running episode; ``set_state`` continues from it exactly."""
+        return self._episode.snapshot()
+
+    def set_state(self, state: Snapshot) -> None:
+        """Continue from what ``get_state`` returned, under the same commitment."""
+        self._episode.restore(state)
+
+    def _read_commitment(self) -> None:
+        with torch.no_grad():
+            configuration = self.commitment.configuration()
+            if configuration is not None:
+                self._configure(configuration)
+            if isinstance(self.game, TabularGame):
+                self._leader = _Table(cumulative(self.commitment.probabilities().numpy()))
+
+    def _configure(self, configuration: Tensor) -> None:
+        if not isinstance(self.game, TabularGame):
+            raise UnsupportedGameError(f"{self.game.name} is not given by tables; it cannot be configured")
+        if self._configuration is None or not torch.equal(configuration, self._configuration):
+            self._episode.game = self.game.configured(configuration)
+            self._configuration = configuration.clone()
+
+    def _commit(self) -> Vector:
+        """Let the leader move, unless the episode is over, and show the result to the follower."""
+        episode = self._episode
+        if not episode.over:
+            episode.commit(self._leader.sample(episode.states, episode.streams, episode.stage)[0])
+        self._show()
+        return episode.observe(FOLLOWER)
+
+
+def best_response_env(
+    game: Game, commitment: Commitment, *, render_mode: str | None = None
+) -> gymnasium.Env[Vector, Any]:
+    """The decision process that a follower faces under a commitment; see ``BestResponseEnv``."""
+    from stackelberg_games.faces.aec_game import AECGame, AECResponseEnv
+
+    if isinstance(game, AECGame):
+        return AECResponseEnv(game, commitment)
+    return BestResponseEnv(game, commitment, render_mode)

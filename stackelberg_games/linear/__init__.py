@@ -1,0 +1,1 @@
+"""Linear-Gaussian games: closed-form responses, objectives and estimators."""

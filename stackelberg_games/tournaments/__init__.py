@@ -1,0 +1,1 @@
+"""Tournaments: matches, storage, statistics, ratings and reports."""

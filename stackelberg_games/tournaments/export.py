@@ -1,0 +1,156 @@
+"""Results as files: tidy CSV, Parquet, and a manifest of what was run with which versions."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import platform
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stackelberg_games.checkpoint import write_atomically
+from stackelberg_games.errors import MissingExtraError
+from stackelberg_games.tournaments.results import Results, Row
+
+MANIFEST = "manifest.json"
+_PACKAGES = ("stackelberg-games", "numpy", "scipy", "torch", "numba", "pettingzoo", "gymnasium", "joblib")
+Table = dict[str, Any]
+
+
+def tables(results: Results) -> dict[str, list[Table]]:
+    """Tidy tables by name.
+
+    ``results`` has a row for each match and measurement, ``matches`` one for each match, ``curves``
+    one for each point of a learning curve: these do not depend on the machine, the number of
+    workers or interruptions. ``costs`` holds the timings, which do.
+    """
+    return {
+        "results": list(_measurements(results)),
+        "matches": [_match(row) for row in results.rows],
+        "curves": list(_points(results)),
+        "costs": [_cost(row) for row in results.rows],
+    }
+
+
+def write_csv(results: Results, folder: str | Path) -> list[Path]:
+    """Write ``results.csv``, ``matches.csv``, ``curves.csv``, ``costs.csv`` and ``manifest.json``.
+
+    Floats are written so that they come back exactly.
+
+    Raises:
+        CheckpointError: the folder cannot be written to.
+    """
+    files = []
+    for name, rows in tables(results).items():
+        text = io.StringIO()
+        writer = csv.DictWriter(text, rows[0] if rows else ["key"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        files.append(Path(folder) / f"{name}.csv")
+        write_atomically(files[-1], text.getvalue().encode())
+    files.append(Path(folder) / MANIFEST)
+    write_atomically(files[-1], json.dumps(manifest(results), indent=2).encode())
+    return files
+
+
+def write_parquet(results: Results, folder: str | Path) -> list[Path]:
+    """Write the tables of ``tables`` as Parquet files.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+        CheckpointError: the folder cannot be written to.
+    """
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtraError("pyarrow", "parquet") from error
+    files = []
+    for name, rows in tables(results).items():
+        buffer = io.BytesIO()
+        parquet.write_table(pyarrow.Table.from_pylist(rows), buffer)
+        files.append(Path(folder) / f"{name}.parquet")
+        write_atomically(files[-1], buffer.getvalue())
+    return files
+
+
+def manifest(results: Results) -> dict[str, Any]:
+    """Versions, seeds, settings, rules and the keys of all matches."""
+    rows = results.rows
+    return {
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+        "platform": platform.platform(),
+        "matches": {
+            "planned": len(rows),
+            "finished": sum(row.outcome is not None and row.outcome.status != "failed" for row in rows),
+            "failed": len(results.failures),
+            "missing": results.missing,
+        },
+        **{key: value for key, value in results.plan.items() if key != "matches"},
+        "keys": [row.key for row in rows],
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _head(row: Row) -> Table:
+    return {"key": row.key, "game": row.game, "leader": row.leader, "follower": row.follower, "seed": row.seed}
+
+
+def _match(row: Row) -> Table:
+    outcome = row.outcome
+    return _head(row) | {
+        "status": "missing" if outcome is None else outcome.status,
+        "information": outcome and outcome.information,
+        "transitions": outcome and outcome.transitions,
+        "follower_transitions": outcome and outcome.follower_transitions,
+        "note": outcome.note if outcome else "",
+        "error": outcome.error if outcome else "",
+    }
+
+
+def _cost(row: Row) -> Table:
+    outcome = row.outcome
+    return {
+        "key": row.key,
+        "cpu_seconds": outcome and outcome.cpu_seconds,
+        "wall_seconds": outcome and outcome.wall_seconds,
+    }
+
+
+def _measurements(results: Results) -> Iterator[Table]:
+    low, high, _ = results.anchors
+    for row in results.rows:
+        if row.outcome is None:
+            continue
+        at = results.games.index(row.game), results.followers.index(row.follower)
+        span = high[at] - low[at]
+        for found in row.outcome.evaluations:
+            score = (found.leader_payoff - low[at]) / span
+            yield _head(row) | {
+                "information": row.outcome.information,
+                "against": found.follower,
+                "leader_payoff": found.leader_payoff,
+                "follower_payoff": found.follower_payoff,
+                "follower_gap": found.gap,
+                "score": None if np.isnan(score) else float(score),
+                "episodes": found.episodes,
+                "standard_error": found.standard_error,
+            }
+
+
+def _points(results: Results) -> Iterator[Table]:
+    for row in results.rows:
+        if row.outcome is not None:
+            for spent, value in zip(*row.outcome.curve, strict=True):
+                yield _head(row) | {"transitions": spent, "leader_payoff": value}

@@ -1,0 +1,161 @@
+"""Every figure of a tournament for papers, as PNG and SVG. matplotlib is imported on first use."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stackelberg_games.checkpoint import write_atomically
+from stackelberg_games.information import Information
+from stackelberg_games.plots import COLOURS
+from stackelberg_games.tournaments import report
+from stackelberg_games.tournaments.charts import Line
+from stackelberg_games.tournaments.leaderboard import Standing
+from stackelberg_games.tournaments.report import Heat
+from stackelberg_games.tournaments.results import DETERMINISTIC, OPTIMUM, UNIFORM, Results
+
+LEVELS = ((OPTIMUM, "--"), (DETERMINISTIC, ":"), (UNIFORM, "-."))
+
+
+def write_figures(results: Results, folder: str | Path) -> list[Path]:
+    """Write leaderboard, payoffs, regret, learning curves, robustness, profiles and cost.
+
+    Args:
+        results: of a tournament.
+        folder: gets two files for each figure, ``NAME.png`` (200 dpi) and ``NAME.svg``.
+
+    Raises:
+        CheckpointError: the folder cannot be written to.
+    """
+    import matplotlib as mpl
+
+    files = []
+    with mpl.rc_context({"svg.hashsalt": "stackelberg-games", "font.size": 9}):
+        for name, figure in figures(results):
+            for suffix in ("png", "svg"):
+                buffer = io.BytesIO()
+                figure.savefig(buffer, format=suffix, dpi=200, metadata={"Date": None} if suffix == "svg" else None)
+                files.append(Path(folder) / f"{name}.{suffix}")
+                write_atomically(files[-1], buffer.getvalue())
+    return files
+
+
+def figures(results: Results) -> Iterator[tuple[str, Any]]:
+    """Names and matplotlib figures."""
+    colours = {leader: index for index, leader in enumerate(results.leaders)}
+    standings = results.leaderboard()
+    yield "leaderboard", _leaderboard(standings, results)
+    yield "cost", _cost(standings)
+    yield "robustness", _heat(report.robustness(results, colours), "")
+    for information, members in report.scored_classes(results):
+        if len(members) > 1:
+            yield f"profile_{information.name.lower()}", _profile(report.profile_lines(results, members, colours))
+    for game in results.games:
+        slug = re.sub(r"\W+", "_", game).strip("_")
+        yield f"payoff_{slug}", _heat(report.payoff_heat(results, game, colours), game)
+        yield f"regret_{slug}", _heat(report.regret_heat(results, game, colours), game)
+        yield f"learning_{slug}", _learning(results, game, colours)
+
+
+def _new(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(1, columns, squeeze=False, sharey=True)[0]
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _colour(index: int) -> str:
+    return COLOURS[index % len(COLOURS)]
+
+
+def _leaderboard(standings: dict[Information, list[Standing]], results: Results) -> Any:
+    rows = [(information, s) for information, members in standings.items() for s in members]
+    figure, (axes,) = _new(6.5, 1.1 + 0.26 * len(rows))
+    for place, (information, s) in enumerate(rows):
+        colour = _colour(list(standings).index(information))
+        axes.plot(
+            [s.score.low, s.score.high], [place, place], color=colour, linewidth=4, alpha=0.4, solid_capstyle="round"
+        )
+        axes.plot(s.score.value, place, "o", color=colour, markersize=5)
+    for (label, style), shade in zip(LEVELS, ("0.2", "0.4", "0.6"), strict=True):
+        value = results.reference_score(label) if label in results.references else np.nan
+        if np.isfinite(value):
+            axes.axvline(value, color=shade, linestyle=style, linewidth=1, label=label)
+    axes.set_yticks(range(len(rows)), [f"{s.leader} ({i.name.lower()})" for i, s in rows])
+    axes.invert_yaxis()
+    axes.set_xlabel("score: interquartile mean, 95 % interval")
+    if results.references:
+        axes.legend(frameon=False, fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
+    return figure
+
+
+def _cost(standings: dict[Information, list[Standing]]) -> Any:
+    rows = [s for members in standings.values() for s in members]
+    figure, axes = _new(7.0, 1.0 + 0.26 * len(rows), columns=2)
+    for axis, name, label in (
+        (axes[0], "transitions", "transitions a match"),
+        (axes[1], "cpu_seconds", "CPU seconds a match"),
+    ):
+        axis.barh(range(len(rows)), [getattr(s, name) for s in rows], color=COLOURS[0], height=0.6)
+        axis.set_xlabel(label)
+    axes[0].set_yticks(range(len(rows)), [s.leader for s in rows])
+    axes[0].invert_yaxis()
+    return figure
+
+
+def _heat(heat: Heat, game: str) -> Any:
+    """A heat map of the report as a picture."""
+    figure, (axes,) = _new(2.4 + 1.0 * len(heat.columns), 1.1 + 0.28 * len(heat.rows))
+    shades = np.array([[np.nan if c.shade is None else c.shade for c in cells] for _, _, cells in heat.rows])
+    axes.imshow(shades, cmap="Blues" if heat.hue == "payoff" else "Oranges", vmin=0, vmax=1.6, aspect="auto")
+    for i, (_, _, cells) in enumerate(heat.rows):
+        for j, cell in enumerate(cells):
+            axes.text(j, i, cell.text, ha="center", va="center", fontsize=8)
+    axes.set_xticks(range(len(heat.columns)), heat.columns, rotation=20, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(heat.rows)), [name for name, _, _ in heat.rows])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title(f"{heat.title}, {game}" if game else heat.title, loc="left", fontsize=9)
+    return figure
+
+
+def _draw(axes: Any, lines: list[Line]) -> None:
+    for line in lines:
+        colour = _colour(line.colour)
+        style = ("-", "--", ":")[line.colour // len(COLOURS) % 3]
+        axes.plot(line.x, line.y, color=colour, linestyle=style, linewidth=1.5, label=line.label)
+        axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _profile(lines: list[Line]) -> Any:
+    figure, (axes,) = _new(4.5, 3.0)
+    _draw(axes, lines)
+    axes.set_xlabel("score above")
+    axes.set_ylabel("fraction of runs")
+    axes.legend(frameon=False, fontsize=7)
+    return figure
+
+
+def _learning(results: Results, game: str, colours: dict[str, int]) -> Any:
+    figure, axes = _new(1.2 + 3.0 * len(results.followers), 3.2, columns=len(results.followers))
+    for f, (axis, follower) in enumerate(zip(axes, results.followers, strict=True)):
+        _draw(axis, report.learning_lines(results, game, follower, colours))
+        for label, style in LEVELS:
+            value = results.reference(label)[results.games.index(game), f]
+            if np.isfinite(value):
+                axis.axhline(value, color="0.4", linestyle=style, linewidth=0.9, label=label)
+        axis.set_xlabel("transitions")
+        axis.set_title(f"{game}, against {follower}", loc="left", fontsize=9)
+    axes[0].set_ylabel("leader payoff")
+    handles, labels = axes[0].get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=7)
+    return figure

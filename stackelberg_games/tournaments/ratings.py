@@ -1,0 +1,164 @@
+"""Ratings from pairwise comparisons and from payoff matrices; none depends on the order of matches."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import expit, logsumexp
+
+from stackelberg_games.errors import InvalidArgumentError, SolverError
+from stackelberg_games.game import FloatArray
+from stackelberg_games.tournaments.statistics import Estimate, stretch
+
+ELO = 400 / np.log(10)
+"""Points of a unit of log-odds: 400 points are odds of 10 to 1."""
+RESAMPLES = 200
+PRIOR_TIES = 1.0
+"""Virtual ties between every two players, which keep the ratings of the unbeaten finite."""
+
+
+def pairwise_wins(scores: FloatArray) -> FloatArray:
+    """How often player i scored above player j in the same contest, ``[N, N]``; a tie is half a win.
+
+    Args:
+        scores: ``[contests, N]``; NaN where a player did not take part.
+    """
+    table = np.asarray(scores, dtype=float)
+    ahead = table[:, :, None] - table[:, None, :]
+    wins = np.nansum(np.where(np.isnan(ahead), np.nan, 0.5 + 0.5 * np.sign(ahead)), axis=0)
+    np.fill_diagonal(wins, 0.0)
+    return np.asarray(wins)
+
+
+def bradley_terry(wins: FloatArray, *, prior_ties: float = PRIOR_TIES, tolerance: float = 1e-12) -> FloatArray:
+    """Bradley-Terry ratings in Elo points with mean 1500, by maximum likelihood.
+
+    P(i beats j) = 1 / (1 + exp(-(x_i - x_j))). The log-likelihood of the wins and of ``prior_ties``
+    virtual ties between every two players is maximised by Newton's method; it is strictly concave
+    on ratings with mean zero, so that the maximum is unique (Hunter, "MM algorithms for generalized
+    Bradley-Terry models", Annals of Statistics 2004).
+
+    Args:
+        wins: ``[N, N]``, wins of i over j, ties counted half.
+        prior_ties: > 0.
+        tolerance: on the largest entry of the gradient, relative to the number of comparisons.
+
+    Raises:
+        InvalidArgumentError: ``wins`` is not a square table of numbers >= 0, or there is no prior.
+        SolverError: Newton's method did not converge.
+    """
+    table = np.asarray(wins, dtype=float)
+    if table.ndim != 2 or table.shape[0] != table.shape[1] or not (table >= 0).all() or not prior_ties > 0:
+        raise InvalidArgumentError("wins must be a square table of numbers >= 0, and prior_ties > 0")
+    players = len(table)
+    won = table + prior_ties / 2 * (1 - np.eye(players))
+    games = won + won.T
+    np.fill_diagonal(games, 0.0)
+    ratings, scale = np.zeros(players), max(1.0, float(games.sum()))
+
+    def log_likelihood(x: FloatArray) -> float:
+        return -float((won * np.logaddexp(0.0, -(x[:, None] - x[None, :]))).sum())
+
+    for _ in range(200):
+        chance = expit(ratings[:, None] - ratings[None, :])
+        slope = (won - games * chance).sum(axis=1) - np.diag(won - games * chance)
+        if np.abs(slope).max(initial=0.0) <= tolerance * scale:
+            return np.asarray(1500 + ELO * (ratings - ratings.mean()))
+        weights = games * chance * (1 - chance)
+        curvature = np.diag(weights.sum(axis=1)) - weights + 1.0 / players  # the ones fix the mean
+        step = np.linalg.solve(curvature, slope)
+        before = log_likelihood(ratings)
+        while log_likelihood(ratings + step) < before and np.abs(step).max() > 1e-14:
+            step = step / 2
+        ratings = ratings + step
+    raise SolverError("Bradley-Terry: Newton's method did not converge in 200 steps")
+
+
+def rate(
+    contests: FloatArray, *, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> list[Estimate]:
+    """Bradley-Terry ratings with stratified bootstrap intervals.
+
+    Args:
+        contests: scores of players in the same circumstances, ``[tasks, runs, players]``; NaN where
+            one did not take part. Runs are resampled within their task.
+        confidence, resamples, seed: see ``statistics.bootstrap``.
+
+    Returns:
+        One estimate for each player; without an interval where there is a single run.
+    """
+    tasks, runs, players = contests.shape
+    wins = np.array([pairwise_wins(row[None]) for row in contests.reshape(-1, players)])
+    values = bradley_terry(wins.sum(axis=0))
+    if runs < 2:
+        return [Estimate(float(value), float("nan"), float("nan")) for value in values]
+    tables = wins.reshape(tasks, runs, players * players)
+    draws = np.random.default_rng(seed)
+    samples = []
+    for _ in range(resamples):
+        weights = draws.multinomial(runs, np.full(runs, 1 / runs), size=tasks)
+        samples.append(bradley_terry(np.einsum("ks,ksp->p", weights, tables).reshape(players, players)))
+    factor = stretch(confidence, [np.arange(float(runs))] * tasks)
+    tail = (1 - confidence) / 2
+    low, high = values + factor * (np.quantile(samples, [tail, 1 - tail], axis=0) - values)
+    return [Estimate(*map(float, row)) for row in zip(values, low, high, strict=True)]
+
+
+def alpha_rank(leader: FloatArray, follower: FloatArray, *, alpha: float = 10.0, population: int = 50) -> FloatArray:
+    """Stationary mass of every (leader, follower) profile under alpha-rank, ``[N, M]``.
+
+    Two populations; in each step one mutant tries another strategy of its role and takes over with
+    the fixation probability of the Moran process at selection strength ``alpha`` (Omidshafiei et
+    al., "alpha-Rank: multi-agent evaluation by evolution", Scientific Reports 2019). Worked out in
+    logarithms, so that no ``alpha`` overflows.
+
+    Args:
+        leader: payoffs of the leaders, ``[N, M]``, best on a scale of one.
+        follower: payoffs of the followers, ``[N, M]``.
+        alpha: >= 0.
+        population: individuals of a population, >= 2.
+
+    Raises:
+        InvalidArgumentError: the tables differ in shape or are not finite, or a number is out of range.
+    """
+    tables = np.asarray(leader, dtype=float), np.asarray(follower, dtype=float)
+    shape = tables[0].shape
+    if len(shape) != 2 or shape != tables[1].shape or not np.isfinite(tables).all():
+        raise InvalidArgumentError("payoffs must be two finite tables [leaders, followers] of the same shape")
+    if not alpha >= 0 or population < 2:
+        raise InvalidArgumentError(f"alpha={alpha!r}, population={population!r}: expected >= 0 and >= 2")
+    rows, columns = (index.ravel() for index in np.indices(shape))
+    same_row, same_column = rows[:, None] == rows, columns[:, None] == columns
+    gain = np.where(same_column, *(table.ravel()[None] - table.ravel()[:, None] for table in tables))
+    rates = np.where(same_row ^ same_column, log_fixation(gain, alpha, population), -np.inf)
+    return np.exp(_log_stationary(rates)).reshape(shape)
+
+
+def log_fixation(gain: FloatArray, alpha: float, population: int) -> FloatArray:
+    """Log-probability that a mutant with a payoff advantage takes over its population.
+
+    (1 - exp(-alpha gain)) / (1 - exp(-alpha population gain)), and 1 / population for no gain.
+    """
+    size = alpha * np.abs(gain)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.log(-np.expm1(-size)) - np.log(-np.expm1(-population * size))
+    level = np.where(size * population < 1e-12, -np.log(population), ratio)
+    return np.asarray(level + np.where(gain < 0, -(population - 1) * size, 0.0))
+
+
+def _log_stationary(rates: FloatArray) -> FloatArray:
+    """Log of the stationary distribution of an irreducible chain from its log-rates ``[K, K]``.
+
+    State reduction without subtractions (Grassmann, Taksar and Heyman, Operations Research 1985).
+    """
+    reduced = rates.copy()
+    count = len(reduced)
+    leaving = np.zeros(count)
+    for last in range(count - 1, 0, -1):
+        leaving[last] = logsumexp(reduced[last, :last])
+        detour = reduced[:last, last, None] + reduced[None, last, :last] - leaving[last]
+        reduced[:last, :last] = np.logaddexp(reduced[:last, :last], detour)
+    mass = np.full(count, -np.inf)
+    mass[0] = 0.0
+    for state in range(1, count):
+        mass[state] = logsumexp(mass[:state] + reduced[:state, state]) - leaving[state]
+    return np.asarray(mass - logsumexp(mass))

@@ -1,0 +1,125 @@
+"""Playing many matches: in this process, in worker processes, or on a Ray cluster.
+
+A worker gets a ``Match`` (plain data, a few kilobytes) and sends back its ``Outcome`` (as little);
+nothing else travels. Outcomes arrive in whatever order they finish.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal
+
+from joblib import Parallel, delayed, parallel_config, register_parallel_backend
+from joblib.externals.loky.process_executor import BrokenProcessPool
+
+from stackelberg_games.errors import InvalidArgumentError, MissingExtraError
+from stackelberg_games.tournaments.match import Match, Outcome
+
+Backend = Literal["processes", "ray", "serial"]
+Played = tuple[Match, Outcome]
+_RAY = "stackelberg-ray"
+IDLE_SECONDS = 30
+"""Workers without a match end after so long; also those whose driver was killed."""
+
+
+def play_all(
+    matches: Sequence[Match],
+    *,
+    backend: Backend = "processes",
+    workers: int = 1,
+    timeout: float | None = None,
+    address: str | None = None,
+) -> Iterator[Played]:
+    """Play matches and yield each with its outcome as soon as it is finished.
+
+    Args:
+        matches: to play.
+        backend: ``"serial"`` in this process; ``"processes"`` on this machine (with one worker:
+            in this process); ``"ray"`` on a cluster.
+        workers: how many matches at the same time; -1 for one on every core.
+        timeout: seconds of wall time for each match.
+        address: of the Ray cluster; a local one is started if not given.
+
+    Raises:
+        InvalidArgumentError: the backend is unknown or ``workers`` is 0.
+        MissingExtraError: Ray is not installed.
+    """
+    if backend not in ("serial", "processes", "ray"):
+        raise InvalidArgumentError(f"backend={backend!r}: expected 'serial', 'processes' or 'ray'")
+    if workers == 0 or workers < -1 or (timeout is not None and not timeout > 0):
+        raise InvalidArgumentError(f"workers={workers!r}, timeout={timeout!r}: expected >= 1 or -1, and > 0 or None")
+    if backend == "ray":
+        return _on_ray(matches, workers, timeout, address)
+    if backend == "serial" or workers == 1:
+        return (_play(match, timeout) for match in matches)
+    return _in_processes(matches, workers, timeout)
+
+
+def _play(match: Match, timeout: float | None) -> Played:
+    return match, match.play(timeout)
+
+
+def _in_processes(matches: Sequence[Match], workers: int, timeout: float | None) -> Iterator[Played]:
+    """Processes that each use one thread; survives the sudden death of any of them."""
+    waiting = {match.key: match for match in matches}
+    while waiting:
+        handed_out: list[Match] = []
+        try:
+            for match, outcome in _pool(_noted(waiting.values(), handed_out), workers, timeout):
+                del waiting[match.key]
+                yield match, outcome
+        except BrokenProcessPool:
+            for match in [match for match in handed_out if match.key in waiting]:
+                yield _play_alone(match, timeout)
+                del waiting[match.key]
+
+
+def _play_alone(match: Match, timeout: float | None) -> Played:
+    """A match that may have killed its worker, in a process of its own."""
+    try:
+        return next(_pool([match], 2, timeout))  # two workers: with one, joblib would play it here
+    except BrokenProcessPool as error:
+        return match, Outcome("failed", error=f"the worker process died while playing this match: {error}")
+
+
+def _pool(matches: Iterable[Match], workers: int, timeout: float | None) -> Iterator[Played]:
+    with parallel_config("loky", inner_max_num_threads=1, idle_worker_timeout=IDLE_SECONDS):
+        tasks = (delayed(_play)(match, timeout) for match in matches)
+        pool = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
+        yield from pool(tasks)
+
+
+def _noted(matches: Iterable[Match], handed_out: list[Match]) -> Iterator[Match]:
+    for match in list(matches):
+        handed_out.append(match)
+        yield match
+
+
+def _on_ray(matches: Sequence[Match], workers: int, timeout: float | None, address: str | None) -> Iterator[Played]:
+    """Ray's own joblib backend; workers import this package from their own installation."""
+    ray = _start_ray(address, workers)
+    count = int(ray.cluster_resources()["CPU"]) if workers == -1 else workers
+    with parallel_config(_RAY):
+        pool = Parallel(n_jobs=count, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
+        yield from pool(delayed(_play)(match, timeout) for match in matches)
+
+
+def _start_ray(address: str | None, workers: int) -> Any:
+    try:
+        import ray
+        from ray.util.joblib.ray_backend import RayBackend
+    except ImportError as error:
+        raise MissingExtraError("ray", "ray") from error
+
+    class StreamingRayBackend(RayBackend):  # type: ignore[misc]
+        """Hands out results as they come, which its pool does and its base class does not say."""
+
+        supports_return_generator = True
+
+    register_parallel_backend(_RAY, StreamingRayBackend)
+    if not ray.is_initialized():
+        threads = {"env_vars": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}}
+        cores = None if address else (os.cpu_count() if workers == -1 else workers)
+        ray.init(address=address, num_cpus=cores, include_dashboard=None if address else False, runtime_env=threads)
+    return ray

@@ -1,0 +1,305 @@
+"""Tournaments: leaders x followers x games x seeds, resumable and safe against crashes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from stackelberg_games._version import __version__
+from stackelberg_games.errors import InformationError, InvalidArgumentError, StackelbergError, UnsupportedGameError
+from stackelberg_games.follower import Follower
+from stackelberg_games.game import Game
+from stackelberg_games.information import Information
+from stackelberg_games.leader import Leader
+from stackelberg_games.play import TabularResponse
+from stackelberg_games.randomness import check_seed
+from stackelberg_games.tabular import TabularGame
+from stackelberg_games.tournaments.contestant import Contestant, Spec, plain, roster
+from stackelberg_games.tournaments.match import BEST, OWN, REFERENCES, Match, Outcome, Reference, Rules
+from stackelberg_games.tournaments.results import Results
+from stackelberg_games.tournaments.runner import Backend, play_all
+from stackelberg_games.tournaments.store import Store
+
+BASELINES = ("policy_gradient", "policy_gradient_linear")
+"""Naive policy gradients; the first that can play every game and follower joins as a reference."""
+_RULES = ("stages", "points", "evaluation_episodes")
+Specs = Sequence[Spec] | Mapping[str, Spec] | Spec
+
+
+class Tournament:
+    """Every leader meets every follower in every game, once for each seed.
+
+    Example:
+        >>> import stackelberg_games as sg
+        >>> cup = sg.Tournament("discrete_toy-v0", ["bchg", "random_search"], "soft_value_iteration",
+        ...                     seeds=3, budget=2_000, episodes=1)
+        >>> len(cup.matches)  # the two, the naive policy gradient, and three reference players once
+        12
+
+    Args:
+        games: ids, (id, settings) pairs or game objects; a mapping gives them labels.
+        leaders: likewise. The naive policy gradient is added as a reference if it is missing and can play.
+        followers: likewise; the followers that leaders train against.
+        seeds: a number n for seeds 0..n-1, or the seeds themselves.
+        budget: transitions a leader may play in a match; a mapping gives one for each game label.
+        episodes: in every batch; a mapping gives one for each game label.
+        held_out: followers the commitments are measured against and never trained with.
+        references: whether the exact optimum, the best deterministic commitment, uniform random
+            play and the naive policy gradient take part.
+        bounds: payoffs that count as 0 and 1, by game label; by default those of uniform random
+            play and of the exact optimum.
+        rules: ``stages``, ``points`` and ``evaluation_episodes`` of ``Rules``.
+
+    Raises:
+        UnknownIdError: an id is not registered; the closest one is suggested.
+        InvalidArgumentError: a setting is unknown or out of range, or two contestants are the same.
+        InformationError: a leader needs what a follower cannot give.
+    """
+
+    def __init__(
+        self,
+        games: Specs,
+        leaders: Specs,
+        followers: Specs,
+        *,
+        seeds: int | Sequence[int] = 10,
+        budget: int | Mapping[str, int] = 45_000,
+        episodes: int | Mapping[str, int] = 3,
+        held_out: Specs = (),
+        references: bool = True,
+        bounds: Mapping[str, tuple[float, float]] | None = None,
+        **rules: Any,
+    ) -> None:
+        self.games = roster("game", games)
+        self.leaders = roster("leader", leaders)
+        self.followers = roster("follower", followers)
+        self.held_out = roster("follower", held_out)
+        self.seeds = _seeds(seeds)
+        self.references = REFERENCES if references else ()
+        if references and not any(leader.id in BASELINES for leader in self.leaders):
+            self.leaders += self._baseline()
+        labels = [game.label for game in self.games]
+        for name in rules:
+            if name not in _RULES:
+                raise InvalidArgumentError(f"unknown rule {name!r}; known: {', '.join(_RULES)}")
+        self.bounds = _bounds(bounds or {}, labels)
+        budgets, batches = _by_game("budget", budget, labels), _by_game("episodes", episodes, labels)
+        self.rules = {label: Rules(budgets[label], batches[label], **rules) for label in labels}
+        self._check_names()
+        self.leader_classes = self._check_pairs()
+        self.matches = tuple(self._schedule())
+
+    def play(
+        self,
+        store: str | Path | None = None,
+        *,
+        backend: Backend = "processes",
+        workers: int = 1,
+        timeout: float | None = None,
+        retry: bool = True,
+        address: str | None = None,
+        progress: bool | None = None,
+    ) -> Results:
+        """Play what is missing and return the results of all matches.
+
+        Args:
+            store: a folder that keeps every finished match; None to keep nothing.
+            backend, workers, timeout, address: see ``runner.play_all``.
+            retry: whether matches that failed in an earlier run are played again.
+            progress: show a bar; by default where standard error is a terminal.
+
+        Raises:
+            StoreError: the folder cannot be written to, or another run is writing to it.
+        """
+        options = {"backend": backend, "workers": workers, "timeout": timeout, "address": address}
+        if store is None:
+            outcomes: dict[str, Outcome] = {}
+            self._run(list(self.matches), outcomes.__setitem__, options, progress, done=0)
+            return Results(self.plan(), outcomes)
+        with Store(store, write=True) as kept:
+            kept.add_plan(self.plan())
+            known = {key for key, status in kept.statuses().items() if not (retry and status == "failed")}
+            missing = [match for match in self.matches if match.key not in known]
+            self._run(missing, kept.put, options, progress, done=len(self.matches) - len(missing))
+            return Results(self.plan(), kept.outcomes(match.key for match in self.matches))
+
+    def _run(
+        self,
+        missing: list[Match],
+        keep: Callable[[str, Outcome], None],
+        options: dict[str, Any],
+        progress: bool | None,
+        done: int,
+    ) -> None:
+        with _bar(done, len(self.matches), progress) as advance:
+            for match, outcome in play_all(missing, **options):
+                keep(match.key, outcome)
+                advance(outcome)
+
+    def plan(self) -> dict[str, Any]:
+        """The tournament as plain data: who takes part, by which rules, and the keys of all matches."""
+        names: dict[str, Any] = {
+            kind: [{"label": m.label, "id": m.id, "settings": plain(m.settings)} for m in members]
+            for kind, members in (
+                ("games", self.games),
+                ("leaders", self.leaders),
+                ("followers", self.followers),
+                ("held_out", self.held_out),
+            )
+        }
+        for entry in names["leaders"]:
+            entry["information"] = self.leader_classes[entry["label"]].name
+        index = [
+            [m.key, m.game.label, m.leader.label, m.follower.label, None if isinstance(m.leader, Reference) else m.seed]
+            for m in self.matches
+        ]
+        return {
+            "version": __version__,
+            **names,
+            "references": [reference.label for reference in self.references],
+            "seeds": list(self.seeds),
+            "rules": {label: asdict(rules) for label, rules in self.rules.items()},
+            "bounds": self.bounds,
+            "matches": index,
+        }
+
+    def _schedule(self) -> Iterator[Match]:
+        """Reference players once for each game and follower, the leaders once for each seed."""
+        for game in self.games:
+            rules = self.rules[game.label]
+            for follower in self.followers:
+                for reference in self.references:
+                    yield Match(game, reference, follower, self.seeds[0], rules, self.held_out)
+                for leader in self.leaders:
+                    for seed in self.seeds:
+                        yield Match(game, leader, follower, seed, rules, self.held_out)
+
+    def _check_names(self) -> None:
+        taken = {reference.label for reference in self.references}
+        for leader in self.leaders:
+            if leader.label in taken:
+                raise InvalidArgumentError(f"the label {leader.label!r} belongs to a reference player")
+        for follower in self.held_out:
+            if follower.label in (BEST, OWN):
+                raise InvalidArgumentError(f"the label {follower.label!r} is reserved; give this follower another")
+
+    def _baseline(self) -> tuple[Contestant, ...]:
+        """The naive policy gradient, where there is one for all these games."""
+        pairs = [(game.build(), follower.build()) for game in self.games for follower in self.followers]
+        for name in BASELINES:
+            candidate = Contestant.of("leader", name)
+            with suppress(UnsupportedGameError, InformationError):
+                for game, follower in pairs:
+                    check_pair(game, candidate.build(), follower)
+                return (candidate,)
+        return ()
+
+    def _check_pairs(self) -> dict[str, Information]:
+        """Start every leader in every game with every follower, before anything is played."""
+        classes: dict[str, Information] = {}
+        problems: dict[str, StackelbergError] = {}
+        for game_data in self.games:
+            game = game_data.build()
+            rules = self.rules[game_data.label]
+            if rules.episodes < 1 or rules.budget < rules.episodes * (rules.stages or game.stages()):
+                raise InvalidArgumentError(
+                    f"budget={rules.budget!r}, episodes={rules.episodes!r}: a batch in {game_data.label} takes up to "
+                    f"{rules.episodes * (rules.stages or game.stages())} transitions; the budget must cover one"
+                )
+            for follower_data in self.followers:
+                follower = follower_data.build()
+                for leader_data in self.leaders:
+                    leader = leader_data.build()
+                    classes[leader_data.label] = leader.information
+                    try:
+                        check_pair(game, leader, follower)
+                    except StackelbergError as error:
+                        where = f"leader {leader_data.label!r} cannot play follower {follower_data.label!r} in"
+                        problems.setdefault(f"{where} {game_data.label!r}: {error}", error)
+        if problems:
+            kind = type(next(iter(problems.values())))
+            raise kind("; ".join(problems))
+        return classes
+
+
+def check_pair(game: Game, leader: Leader, follower: Follower) -> None:
+    """Raise what starting this match would raise: a leader may ask for more than a follower gives.
+
+    A follower that leaders want to read is asked for one response.
+
+    Raises:
+        InformationError: the leader needs the temperature, the policy as a table or the values of
+            a follower that has none.
+        UnsupportedGameError: the leader is not defined for this game.
+    """
+    leader.begin(game.view(follower.declared_temperature))
+    if not Information.FOLLOWER_POLICY <= leader.information < Information.MODEL:
+        return
+    follower.begin(game)
+    answer = follower.respond(game, leader.commitment)
+    if leader.information >= Information.FOLLOWER_VALUES and answer.values is None:
+        raise InformationError(
+            f"{type(leader).__name__} reads the follower's values; {type(follower).__name__} has none"
+        )
+    if isinstance(game, TabularGame) and not isinstance(answer.policy, TabularResponse):
+        raise InformationError(
+            f"{type(leader).__name__} reads the follower's policy; {type(follower).__name__} hides it"
+        )
+
+
+def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
+    numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(check_seed(seed) for seed in seeds)
+    if not numbers or len(set(numbers)) != len(numbers):
+        raise InvalidArgumentError(f"seeds={seeds!r}: expected a number >= 1, or different seeds")
+    return numbers
+
+
+def _by_game(name: str, value: int | Mapping[str, int], labels: list[str]) -> dict[str, int]:
+    values = dict(value) if isinstance(value, Mapping) else dict.fromkeys(labels, value)
+    if set(values) != set(labels):
+        raise InvalidArgumentError(f"{name} is given for {sorted(values)}; expected the games {labels}")
+    for label, number in values.items():
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise InvalidArgumentError(f"{name}={number!r} for {label}: expected an integer >= 1")
+    return values
+
+
+def _bounds(bounds: Mapping[str, tuple[float, float]], labels: list[str]) -> dict[str, list[float]]:
+    for label, pair in bounds.items():
+        if label not in labels or len(pair) != 2 or not pair[0] < pair[1]:
+            raise InvalidArgumentError(f"bounds of {label!r} are {pair!r}: expected (low, high) of one of {labels}")
+    return {label: [float(end) for end in pair] for label, pair in bounds.items()}
+
+
+@contextmanager
+def _bar(done: int, total: int, progress: bool | None) -> Iterator[Callable[[Outcome], None]]:
+    """Progress over all matches, with an estimate of the time left."""
+    if not (sys.stderr.isatty() if progress is None else progress):
+        yield lambda outcome: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("matches{task.fields[failed]}"))
+    times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    with Progress(*columns, *times, console=Console(stderr=True)) as bar:
+        task = bar.add_task("playing", total=total, completed=done, failed="")
+        failures = 0
+
+        def advance(outcome: Outcome) -> None:
+            nonlocal failures
+            failures += outcome.status == "failed"
+            bar.update(task, advance=1, failed=f", {failures} failed" if failures else "")
+
+        yield advance

@@ -1,0 +1,135 @@
+"""Tournaments as TOML files. A mistake is named with its line.
+
+[tournament]
+seeds = 10
+budget = 45_000
+
+[[game]]
+id = "discrete_toy-v0"
+R = 2.0
+
+[[leader]]
+id = "bchg"
+label = "bchg, fast"
+learning_rate = 0.05
+
+[[follower]]
+id = "soft_value_iteration"
+
+[[held_out]]
+id = "best_response"
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stackelberg_games import registry
+from stackelberg_games.errors import InvalidArgumentError, StackelbergError, UnknownIdError
+from stackelberg_games.registry import Kind
+from stackelberg_games.tournaments.contestant import Contestant, check_settings
+from stackelberg_games.tournaments.tournament import Tournament
+
+OPTIONS = ("seeds", "budget", "episodes", "references", "bounds", "stages", "points", "evaluation_episodes")
+KINDS: dict[str, Kind] = {"game": "game", "leader": "leader", "follower": "follower", "held_out": "follower"}
+_HEADER = re.compile(r"\s*\[{1,2}\s*([\w.\"-]+)\s*\]{1,2}")
+
+
+def load(path: str | Path, changes: Mapping[str, Any] | None = None) -> Tournament:
+    """Read a tournament from a TOML file.
+
+    Args:
+        path: of the file.
+        changes: options of the section ``[tournament]`` that win over the file's.
+
+    Raises:
+        InvalidArgumentError: the file cannot be read, or holds a mistake; its line is named.
+        UnknownIdError, InformationError: see ``Tournament``.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        return parse(text, changes)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidArgumentError(f"cannot read the tournament {path}: {error}") from error
+    except (UnknownIdError, StackelbergError) as error:
+        kind = InvalidArgumentError if isinstance(error, UnknownIdError) else type(error)
+        raise kind(f"{path}: {error}") from error
+
+
+def parse(text: str, changes: Mapping[str, Any] | None = None) -> Tournament:
+    """A tournament from the text of such a file; raises like ``load``."""
+    content = tomllib.loads(text)
+    for section in content:
+        _known(text, "section", section, ("tournament", *KINDS), section, None, 0)
+    options = content.get("tournament", {})
+    if not isinstance(options, dict):
+        raise InvalidArgumentError("[tournament] must be a table, with single brackets")
+    for key in options:
+        _known(text, "key of [tournament]", key, OPTIONS, "tournament", key, 0)
+    members = {section: _members(text, section, content.get(section, [])) for section in KINDS}
+    for section in ("game", "leader", "follower"):
+        if not members[section]:
+            raise InvalidArgumentError(f"there is no [[{section}]]; at least one is needed")
+    return Tournament(
+        members["game"],
+        members["leader"],
+        members["follower"],
+        held_out=members["held_out"],
+        **{**options, **(changes or {})},
+    )
+
+
+def line_of(text: str, section: str, number: int, key: str | None = None) -> int | None:
+    """Line of a key in the ``number``-th table of a section, or of the table's head; None if unseen."""
+    seen, inside, head = -1, False, None
+    for line_number, line in enumerate(text.splitlines(), start=1):
+        header = _HEADER.match(line)
+        if header:
+            inside = False
+            if header[1].strip('"') == section:
+                seen += 1
+                if seen == number:
+                    inside, head = True, line_number
+        elif inside and key is not None and re.match(rf'\s*"?{re.escape(key)}"?\s*[=.]', line):
+            return line_number
+    return head
+
+
+def _members(text: str, section: str, tables: Any) -> Sequence[Contestant]:
+    if not isinstance(tables, list):
+        line = line_of(text, section, 0)
+        raise InvalidArgumentError(f"line {line}: write [[{section}]] with double brackets; there may be several")
+    members = []
+    for number, table in enumerate(tables):
+        settings = dict(table)
+        wanted, label = settings.pop("id", None), settings.pop("label", None)
+        if not isinstance(wanted, str):
+            raise InvalidArgumentError(f"line {line_of(text, section, number)}: [[{section}]] needs an id")
+        try:
+            members.append(_member(KINDS[section], wanted, label, settings))
+        except StackelbergError as error:
+            guilty = next((key for key in settings if f"{key!r}" in str(error)), None)
+            if isinstance(error, UnknownIdError) and error.wrong_id == wanted:
+                guilty = "id"
+            line = line_of(text, section, number, guilty)
+            raise InvalidArgumentError(f"line {line}: {error}") from error
+    return members
+
+
+def _member(kind: Kind, wanted: str, label: str | None, settings: dict[str, Any]) -> Contestant:
+    if wanted in registry.ids(kind):
+        check_settings(kind, wanted, settings)
+    return Contestant.of(kind, (wanted, settings), label)
+
+
+def _known(text: str, what: str, name: str, known: tuple[str, ...], section: str, key: str | None, number: int) -> None:
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+        line = line_of(text, section, number, key)
+        raise InvalidArgumentError(f"{f'line {line}: ' if line else ''}unknown {what} {name!r}; {hint}")
