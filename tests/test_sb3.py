@@ -131,3 +131,36 @@ def test_settings_and_games_that_do_not_fit_are_refused(monkeypatch: pytest.Monk
     monkeypatch.setitem(__import__("sys").modules, "stable_baselines3", None)
     with pytest.raises(MissingExtraError, match=r"stackelberg-games\[sb3\]"):
         sg.make_follower("sb3").begin(sg.make("matrix-v0"))
+
+
+@pytest.mark.parametrize("algorithm", ["PPO", "DQN"])
+def test_copies_side_by_side_find_the_response_that_one_finds(algorithm: Any) -> None:
+    """A single stage with a dominant reply: any learner ends there, and episodes of the right length are played."""
+    game = discrete_toy_v0.game(horizon=4, follower_discount=0.0)
+    options = {"PPO": {"learning_rate": 1e-2}, "DQN": {"learning_rate": 1e-2, "learning_starts": 0}}[algorithm]
+    follower: Any = sg.make_follower("sb3", algorithm=algorithm, budget=1024, copies=8, options=options)
+    follower.begin(game, seed=0)
+    answer = follower.respond(game, TabularPolicy(game))
+    assert answer.transitions == 1024
+    replies = answer.policy.sample(np.zeros(200, np.int64), np.zeros(200, np.int64), Streams.of(0, 200), 0)
+    assert (replies != 0).mean() > 0.8  # moving pays 1, staying pays nothing
+
+
+def test_copies_report_which_episodes_were_cut() -> None:
+    game = discrete_toy_v0.game(horizon=3)
+    follower: Any = sg.make_follower("sb3", budget=64, copies=2)
+    follower.begin(game, seed=0)
+    env = follower._environment(game, TabularPolicy(game), 0)
+    env.reset()
+    for _ in range(3):
+        seen, _, over, infos = env.step(np.zeros(2, np.int64))
+    assert over.all()
+    assert all(info["TimeLimit.truncated"] for info in infos)
+    assert infos[0]["terminal_observation"].shape == seen[0].shape
+
+
+def test_copies_are_refused_where_they_cannot_be_played() -> None:
+    with pytest.raises(InvalidArgumentError, match="copies=0"):
+        sg.make_follower("sb3", copies=0)
+    with pytest.raises(UnsupportedGameError, match="horizon"):
+        sg.make_follower("sb3", copies=2).begin(discrete_toy_v0.game(horizon=None), seed=0)

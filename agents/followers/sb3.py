@@ -19,6 +19,7 @@ from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError, MissingExtraError, UnsupportedGameError
 from stackelberg_games.faces.episode import LEADER, Actions
 from stackelberg_games.faces.gym_env import best_response_env
+from stackelberg_games.faces.vector import ResponseVectorEnv
 from stackelberg_games.follower import Answer, Follower
 from stackelberg_games.game import Game
 from stackelberg_games.randomness import Lane, Streams, generator
@@ -95,6 +96,8 @@ class StableBaselines3(Follower):
             of PPO, A2C and SAC, where the options do not set another. Only SAC maximises the
             entropy-regularised return that the notion is defined by.
         options: further keyword arguments of the model.
+        copies: of the environment that are played side by side, >= 1; several cost far less time a
+            transition, and each plays its share of the budget.
     """
 
     algorithm: Literal["PPO", "A2C", "DQN", "SAC"] = "PPO"
@@ -102,6 +105,7 @@ class StableBaselines3(Follower):
     start: Literal["warm", "fresh"] = "warm"
     temperature: float | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    copies: int = 1
 
     def __post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS:
@@ -110,6 +114,8 @@ class StableBaselines3(Follower):
             raise InvalidArgumentError(
                 f"budget={self.budget!r}, start={self.start!r}: expected >= 1, 'warm' or 'fresh'"
             )
+        if isinstance(self.copies, bool) or not isinstance(self.copies, int) or not 1 <= self.copies <= self.budget:
+            raise InvalidArgumentError(f"copies={self.copies!r}: expected an integer from 1 to budget={self.budget}")
         if self.temperature is not None and not self.temperature > 0:
             raise InvalidArgumentError(f"temperature={self.temperature!r}: expected None or a number > 0")
 
@@ -118,9 +124,12 @@ class StableBaselines3(Follower):
 
         Raises:
             MissingExtraError: Stable-Baselines3 is not installed.
-            UnsupportedGameError: the algorithm cannot play the follower's actions.
+            UnsupportedGameError: the algorithm cannot play the follower's actions, or several copies
+                are asked for of a game without a horizon.
         """
         _library()
+        if self.copies > 1 and game.horizon is None:
+            raise UnsupportedGameError(f"copies={self.copies!r}: {game.name} has no horizon; play one copy of it")
         _check_actions(self.algorithm, game)
         self.seed, self.count = seed, 0
         self.model: Any = None
@@ -130,10 +139,7 @@ class StableBaselines3(Follower):
         """Train for the budget, then play the model's policy."""
         drawn = generator(self.seed, 6, self.count)
         seed, first = (int(number) for number in drawn.integers(2**31, size=2))
-        env: Any = best_response_env(game, commitment)
-        if game.horizon is None:
-            env = gymnasium.wrappers.TimeLimit(env, game.stages())
-        env.reset(seed=first)
+        env = self._environment(game, commitment, first)
         with _contained(seed):
             self._prepare(env, game)
         before = int(self.model.num_timesteps)
@@ -141,6 +147,16 @@ class StableBaselines3(Follower):
             self.model.learn(self.budget, reset_num_timesteps=False)
         self.count += 1
         return Answer(SB3Response(self.model, game), None, int(self.model.num_timesteps) - before)
+
+    def _environment(self, game: Game, commitment: Commitment, seed: int) -> Any:
+        """What the model trains on; episode 0 of the seed is begun."""
+        if self.copies > 1:
+            return _vectorised(ResponseVectorEnv(game, self.copies, commitment), seed)
+        env: Any = best_response_env(game, commitment)
+        if game.horizon is None:
+            env = gymnasium.wrappers.TimeLimit(env, game.stages())
+        env.reset(seed=seed)
+        return env
 
     def _prepare(self, env: Any, game: Game) -> None:
         """Set ``model`` up for an environment: a new one, a restored one or the last one."""
@@ -157,8 +173,8 @@ class StableBaselines3(Follower):
         if self.temperature is not None and self.algorithm != "DQN":
             settings["ent_coef"] = self.temperature
         if self.algorithm == "PPO":  # a rollout may not exceed the budget
-            settings["n_steps"] = min(2048, max(2, self.budget))
-            settings["batch_size"] = _divisor(settings["n_steps"], 64)
+            settings["n_steps"] = min(2048, max(2, self.budget // self.copies))
+            settings["batch_size"] = _divisor(settings["n_steps"] * self.copies, 64)
         return getattr(_library(), self.algorithm)("MlpPolicy", env, **{**settings, **self.options})
 
     def state_dict(self) -> dict[str, Any]:
@@ -177,6 +193,48 @@ def _library() -> Any:
     except ImportError as error:
         raise MissingExtraError("stable_baselines3", "sb3") from error
     return stable_baselines3
+
+
+def _vectorised(inner: ResponseVectorEnv, seed: int) -> Any:
+    """The library's own kind of vector environment over ours."""
+    from stable_baselines3.common.vec_env import VecEnv
+
+    class Copies(VecEnv):
+        """Steps all copies at once; says which episodes were cut, as the library wants to know."""
+
+        def reset(self) -> Any:
+            return inner.reset()[0]
+
+        def step_async(self, actions: Any) -> None:
+            self.chosen = actions
+
+        def step_wait(self) -> Any:
+            seen, paid, terminated, truncated, told = inner.step(self.chosen)
+            infos: list[dict[str, Any]] = [{} for _ in range(inner.num_envs)]
+            for row in np.flatnonzero(terminated | truncated):
+                infos[row] = {
+                    "terminal_observation": told["final_obs"][row],
+                    "TimeLimit.truncated": bool(truncated[row] and not terminated[row]),
+                }
+            return seen, paid.astype(np.float32), terminated | truncated, infos
+
+        def close(self) -> None:
+            """Nothing is held."""
+
+        def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+            return [getattr(inner, attr_name, None)] * inner.num_envs
+
+        def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+            raise AttributeError(f"{attr_name} cannot be set")
+
+        def env_method(self, method_name: str, *arguments: Any, indices: Any = None, **settings: Any) -> list[Any]:
+            raise AttributeError(f"{method_name} is not offered")
+
+        def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+            return [False] * inner.num_envs
+
+    inner.reset(seed=seed)
+    return Copies(inner.num_envs, inner.single_observation_space, inner.single_action_space)
 
 
 def _divisor(number: int, limit: int) -> int:
