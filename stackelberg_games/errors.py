@@ -35,6 +35,10 @@ class UnknownIdError(StackelbergError, LookupError):
         return (UnknownIdError, (self.kind, self.wrong_id, self.known))
 
 
+class RegistrationError(StackelbergError, ImportError):
+    """An entry point names a module or a factory that cannot be imported, or a factory made something else."""
+
+
 class InformationError(StackelbergError, PermissionError):
     """A leader asked for more than its information class grants."""
 

@@ -19,6 +19,7 @@ iterations = 500
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -113,9 +114,11 @@ class Experiment:
 
 
 def parse_value(text: str) -> Any:
-    """A value as TOML reads it; a bare word is a string, ``none`` is None."""
+    """A value as TOML reads it; a bare word is a string, ``none`` is None, and ``.1`` and ``1.`` are numbers."""
     if text.lower() == "none":
         return None
+    if re.fullmatch(r"[+-]?(\.\d+|\d+\.)(e[+-]?\d+)?", text, re.IGNORECASE):
+        return float(text)
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -64,5 +64,8 @@ class Follower(ABC):
 def finite(game: Game, who: object) -> TabularGame:
     """``game`` if it is finite; raise ``UnsupportedGameError`` naming the agent if not."""
     if not isinstance(game, TabularGame):
-        raise UnsupportedGameError(f"{type(who).__name__} needs a finite game, got {type(game).__name__}")
+        raise UnsupportedGameError(
+            f"{type(who).__name__} needs a game given by arrays (TabularGame), got {type(game).__name__}; "
+            "sb3 and black_box learn by playing any game"
+        )
     return game

@@ -97,6 +97,9 @@ class Game(ABC):
             None for the infinite discounted game. The follower's response is stationary.
         follower_sees_action: whether the follower observes the leader's action before it moves.
         spec: id and settings it was made from by ``make``, or None.
+        configuration_space: of what the leader chooses once, before the first stage, where it configures
+            the game; else None. ``step`` plays the game before any configuration, ``configured`` the others.
+        idle_action: what a leader that only configures plays at every stage; None where it acts.
     """
 
     name: str
@@ -108,6 +111,8 @@ class Game(ABC):
     horizon: int | None
     follower_sees_action: bool
     spec: tuple[str, dict[str, Any]] | None = None
+    configuration_space: gymnasium.spaces.Box | None = None
+    idle_action: Any = None
 
     @abstractmethod
     def initial(self, streams: Streams) -> Any:
@@ -167,6 +172,16 @@ class Game(ABC):
         """
         raise UnsupportedGameError(f"{self.name} has no exact objective")
 
+    def configured(self, configuration: Tensor) -> Game:
+        """The game with its rules fixed under a configuration; it cannot be configured again.
+
+        First states do not depend on the configuration: they are drawn before it is chosen.
+
+        Raises:
+            UnsupportedGameError: the leader does not configure this game.
+        """
+        raise UnsupportedGameError(f"{self.name} cannot be configured")
+
     def view(self, temperature: float | None = None) -> LeaderView:
         """What a leader is told; ``temperature`` is what it believes of the follower."""
         return LeaderView(
@@ -211,7 +226,8 @@ class Game(ABC):
 
         Args:
             form: ``"turns"``: leader and follower phases alternate, the idle player is masked;
-                ``"plan"``: one step a round, the follower submits a reply to every leader action.
+                ``"plan"``: one step a round, the follower submits a reply to every leader action;
+                games that are configured do not have it.
             render_mode: None, ``"ansi"``, ``"rgb_array"`` or ``"human"``.
         """
         from stackelberg_games.faces.parallel import parallel_env
@@ -223,8 +239,9 @@ def check_discount(name: str, value: float, *, one_allowed: bool = False) -> flo
     """Return ``value`` as a float; raise ``InvalidGameError`` outside [0, 1)."""
     number = isinstance(value, int | float | np.number)
     if not number or not (0.0 <= value < 1.0 or (one_allowed and value == 1.0)):
-        remedy = "" if one_allowed else "; 1 is allowed for the leader when the horizon is finite"
-        raise InvalidGameError(f"{name}={value!r}: a discount lies in [0, 1){remedy}")
+        bounds = "[0, 1] where the horizon is finite" if one_allowed else "[0, 1)"
+        hint = "; 1 needs a finite horizon" if name == "leader_discount" and value == 1 else ""
+        raise InvalidGameError(f"{name}={value!r}: this discount lies in {bounds}{hint}")
     return float(value)
 
 

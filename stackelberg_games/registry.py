@@ -15,7 +15,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from stackelberg_games.errors import InvalidArgumentError, UnknownIdError
+from stackelberg_games.errors import InvalidArgumentError, RegistrationError, StackelbergError, UnknownIdError
 
 if TYPE_CHECKING:
     from pettingzoo import AECEnv, ParallelEnv
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["game", "leader", "follower"]
 Factory = TypeVar("Factory", bound=Callable[..., Any])
+Built = TypeVar("Built")
 _OWN = "stackelberg-games"
 _GAME_ID = re.compile(r"([\w.:-]+?)(-v\d+)?")
 _added: dict[str, dict[str, Callable[..., Any]]] = {"game": {}, "leader": {}, "follower": {}}
@@ -37,26 +38,44 @@ def _entries(kind: Kind) -> dict[str, EntryPoint]:
     found: dict[str, EntryPoint] = {}
     entries = entry_points(group=f"stackelberg_games.{kind}s")
     for entry in sorted(entries, key=lambda e: (e.dist is None or e.dist.name != _OWN, e.name)):
-        source = entry.dist.name if entry.dist else "unknown"
+        source = _source(entry)
         if kind == "game" and not _GAME_ID.fullmatch(entry.name):
             warnings.warn(f"game {entry.name!r} of {source} is ignored: malformed id", stacklevel=3)
             continue
         if entry.name in found and entry.value != found[entry.name].value:
-            warnings.warn(f"{kind} {entry.name!r} of {source} is ignored: the id is taken", stacklevel=3)
+            holder = _source(found[entry.name])
+            warnings.warn(f"{kind} {entry.name!r} of {source} is ignored: {holder} has the id", stacklevel=3)
         found.setdefault(entry.name, entry)
     return found
+
+
+def _holder(kind: Kind, taken: str) -> str:
+    """Who registered an id, for messages."""
+    if taken in _added[kind]:
+        return f"{_added[kind][taken]!r}"
+    entry = _entries(kind)[taken]
+    return f"{_source(entry)} ({entry.value})"
+
+
+def _source(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else "an unknown distribution"
 
 
 def register(kind: Kind, new_id: str) -> Callable[[Factory], Factory]:
     """Decorator that registers a factory under an id for this process.
 
     Raises:
-        InvalidArgumentError: the id is taken, or no game can have it.
+        InvalidArgumentError: the id is taken, or no game can have it; or there is no such kind.
     """
+    if kind not in _added:
+        raise InvalidArgumentError(f"kind {kind!r}: expected one of {', '.join(_added)}")
 
     def add(factory: Factory) -> Factory:
         if new_id in ids(kind):
-            raise InvalidArgumentError(f"the {kind} id {new_id!r} is taken; choose another or raise its version")
+            holder = _holder(kind, new_id)
+            raise InvalidArgumentError(
+                f"the {kind} id {new_id!r} is taken by {holder}; choose another or raise its version"
+            )
         if kind == "game":
             mirror(new_id)
         _added[kind][new_id] = factory
@@ -80,22 +99,41 @@ def factory(kind: Kind, wanted: str) -> Callable[..., Any]:
 
     Raises:
         UnknownIdError: nothing is; the message suggests the closest id.
+        RegistrationError: the entry point of an installed distribution is broken.
     """
     if wanted in _added[kind]:
         return _added[kind][wanted]
     if wanted not in _entries(kind):
         raise UnknownIdError(kind, wanted, ids(kind))
-    loaded: Callable[..., Any] = _entries(kind)[wanted].load()
+    entry = _entries(kind)[wanted]
+    try:
+        loaded: Callable[..., Any] = entry.load()
+    except Exception as error:  # a third party's module may raise anything
+        raise RegistrationError(
+            f"{kind} {wanted!r} of {_source(entry)}: {entry.value} cannot be imported "
+            f"({type(error).__name__}: {error}); mend or uninstall that distribution"
+        ) from error
     return loaded
 
 
-def _build(kind: Kind, wanted: str, settings: dict[str, Any]) -> Any:
+def _build(kind: Kind, wanted: str, settings: dict[str, Any], expected: type[Built]) -> Built:
     maker = factory(kind, wanted)
     try:
         inspect.signature(maker).bind(**settings)
     except TypeError as error:
         raise InvalidArgumentError(f"{kind} {wanted!r}: {error}") from error
-    return maker(**settings)
+    try:
+        built = maker(**settings)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, StackelbergError) or not settings:
+            raise
+        given = ", ".join(f"{name}={value!r}" for name, value in settings.items())
+        raise InvalidArgumentError(f"{kind} {wanted!r} with {given}: {error}") from error
+    if not isinstance(built, expected):
+        raise RegistrationError(
+            f"the factory of {kind} {wanted!r} made {type(built).__name__}: it must return a {expected.__name__}"
+        )
+    return built
 
 
 def make(game_id: str, **settings: Any) -> Game:
@@ -103,23 +141,28 @@ def make(game_id: str, **settings: Any) -> Game:
 
     Raises:
         UnknownIdError: no such game.
-        InvalidArgumentError: it has no such setting.
+        InvalidArgumentError: it has no such setting, or the setting has no such value.
+        RegistrationError: its entry point is broken, or makes something else.
     """
-    game: Game = _build("game", game_id, settings)
+    from stackelberg_games.game import Game
+
+    game = _build("game", game_id, settings, Game)
     game.spec = (game_id, settings)
     return game
 
 
 def make_leader(leader_id: str, **settings: Any) -> Leader:
     """A leader by id; raises like ``make``."""
-    leader: Leader = _build("leader", leader_id, settings)
-    return leader
+    from stackelberg_games.leader import Leader
+
+    return _build("leader", leader_id, settings, Leader)
 
 
 def make_follower(follower_id: str, **settings: Any) -> Follower:
     """A follower by id; raises like ``make``."""
-    follower: Follower = _build("follower", follower_id, settings)
-    return follower
+    from stackelberg_games.follower import Follower
+
+    return _build("follower", follower_id, settings, Follower)
 
 
 def games() -> list[str]:

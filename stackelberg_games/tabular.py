@@ -128,7 +128,8 @@ def check_probabilities(name: str, values: FloatArray) -> None:
     wrong = np.abs(sums - 1.0) > ROW_SUM_TOLERANCE
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise InvalidGameError(f"{name}{list(where)} sums to {float(sums[where]):.12g}, not to 1; normalise the row")
+        row = f"{name}{list(where)}" if where else name
+        raise InvalidGameError(f"{row} sums to {float(sums[where]):.12g}, not to 1; normalise the row")
 
 
 class TabularGame(Game):
@@ -147,6 +148,8 @@ class TabularGame(Game):
         configure: for a leader that also configures the game, a differentiable function from its
             configuration (a float64 tensor) to ``Tables``. The arrays above are then the tables
             before any configuration.
+        configuration_space: of these configurations, a Box of float64; the PettingZoo faces need it
+            where there is ``configure``.
         name: shown by faces and reports.
 
     Raises:
@@ -166,16 +169,22 @@ class TabularGame(Game):
         terminal: ArrayLike | None = None,
         follower_sees_action: bool = True,
         configure: Callable[[Tensor], Tables] | None = None,
+        configuration_space: gymnasium.spaces.Box | None = None,
         name: str = "tabular_game",
     ) -> None:
+        if not isinstance(name, str) or not name:
+            raise InvalidGameError(f"name={name!r}: expected a text, such as 'my_game-v0'")
         self.name = name
         self.horizon = check_horizon(horizon)
         finite = self.horizon is not None
         self.leader_discount = check_discount("leader_discount", leader_discount, one_allowed=finite)
         self.follower_discount = check_discount("follower_discount", follower_discount)
+        if not isinstance(follower_sees_action, bool | np.bool_):
+            raise InvalidGameError(f"follower_sees_action={follower_sees_action!r}: expected True or False")
         self.follower_sees_action = bool(follower_sees_action)
         self._read_arrays(transition, leader_reward, follower_reward, initial, terminal)
-        self.configure = configure
+        self.configure, self.configuration_space = configure, configuration_space
+        self.idle_action = 0 if configure is not None and self.leader_actions == 1 else None
         self.state_labels = [str(s) for s in range(self.states)]
         self.state_space = gymnasium.spaces.Discrete(self.states)
         self.leader_action_space = gymnasium.spaces.Discrete(self.leader_actions)
@@ -283,6 +292,7 @@ class TabularGame(Game):
             _frozen(name, table.numpy(), table.dim()) for name, table in zip(Tables._fields, tables, strict=True)
         )
         fixed.configure, fixed._tables, fixed._sampler = None, tables, None
+        fixed.configuration_space = fixed.idle_action = None
         return fixed
 
     def model(self, commitment: Commitment) -> Model:
@@ -363,7 +373,10 @@ class TabularGame(Game):
 def _frozen(name: str, values: ArrayLike, expected: int | tuple[int, ...]) -> FloatArray:
     """A read-only float64 copy of the expected rank or shape, all finite."""
     try:
-        array = np.array(values, dtype=np.float64, order="C")
+        array = np.array(values, order="C")
+        if array.dtype.kind == "c":
+            raise TypeError("its numbers are complex")
+        array = array.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise InvalidGameError(f"{name} is not a numeric array: {error}") from error
     if isinstance(expected, int) and array.ndim != expected:

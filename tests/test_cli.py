@@ -120,7 +120,17 @@ def test_the_program_exits_non_zero_on_bad_input() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("3", 3), ("0.5", 0.5), ("true", True), ("[1, 2]", [1, 2]), ("word", "word"), ("none", None)]
+    ("text", "value"),
+    [
+        ("3", 3),
+        ("0.5", 0.5),
+        (".5", 0.5),
+        ("-1.", -1.0),
+        ("true", True),
+        ("[1, 2]", [1, 2]),
+        ("word", "word"),
+        ("none", None),
+    ],
 )
 def test_values_are_read_as_toml(text: str, value: object) -> None:
     assert parse_value(text) == value

@@ -140,5 +140,5 @@ def test_bad_settings_are_named(follower: str, settings: dict[str, Any]) -> None
 
 
 def test_a_planner_says_that_it_needs_a_finite_game() -> None:
-    with pytest.raises(UnsupportedGameError, match="str needs a finite game"):
+    with pytest.raises(UnsupportedGameError, match="str needs a game given by arrays"):
         finite(cast("sg.Game", object()), "x")

@@ -16,9 +16,9 @@ import pettingzoo
 import pytest
 
 import stackelberg_games as sg
-from stackelberg_games import registry
+from stackelberg_games import cli, registry
 from stackelberg_games.envs import matrix_v0, random_game_v0
-from stackelberg_games.errors import InvalidArgumentError, UnknownIdError
+from stackelberg_games.errors import InvalidArgumentError, RegistrationError, UnknownIdError
 
 MAKERS: dict[registry.Kind, Callable[..., Any]] = {
     "game": sg.make,
@@ -99,12 +99,41 @@ def test_unknown_settings_are_refused_by_name(kind: registry.Kind, known: str) -
 @pytest.mark.usefixtures("scratch")
 def test_missing_settings_are_refused_by_name() -> None:
     @sg.register("leader", "needy")
-    def needy(rate: float) -> SimpleNamespace:
-        return SimpleNamespace(rate=rate)
+    def needy(rate: float) -> sg.Leader:
+        return sg.make_leader("bchg", learning_rate=rate)
 
     with pytest.raises(InvalidArgumentError, match=r"leader 'needy'.*rate"):
         sg.make_leader("needy")
-    assert MAKERS["leader"]("needy", rate=2.0).rate == 2.0
+    assert MAKERS["leader"]("needy", rate=2.0).learning_rate == 2.0
+    with pytest.raises(InvalidArgumentError, match=r"leader 'bchg' with learning_rate='x': "):
+        sg.make_leader("needy", rate="x")
+
+
+@pytest.mark.usefixtures("scratch")
+@pytest.mark.parametrize("kind", MAKERS)
+def test_a_factory_that_makes_something_else_is_named(kind: registry.Kind) -> None:
+    sg.register(kind, "nothing-v0")(lambda: None)
+    with pytest.raises(RegistrationError, match=f"{kind} 'nothing-v0' made NoneType: it must return a {kind.title()}"):
+        MAKERS[kind]("nothing-v0")
+
+
+def test_a_broken_entry_point_is_named_and_hides_no_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = EntryPoint("broken-v0", "nowhere.at_all:game", "stackelberg_games.games")
+    entries = {**registry._entries("game"), "broken-v0": broken}
+    monkeypatch.setattr(registry, "_entries", lambda kind: entries)
+    with pytest.raises(RegistrationError, match=r"'broken-v0'.*nowhere.at_all:game cannot be imported"):
+        sg.make("broken-v0")
+    cli.games.main(standalone_mode=False, args=[])
+    listed = capsys.readouterr().out
+    assert "(broken) game 'broken-v0'" in listed
+    assert "matrix-v0" in listed
+
+
+def test_a_kind_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="kind 'games': expected one of game, leader, follower"):
+        sg.register("games", "x-v0")  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("scratch")
@@ -127,8 +156,10 @@ def test_settings_reach_the_game() -> None:
 @pytest.mark.usefixtures("scratch")
 @pytest.mark.parametrize("kind", MAKERS)
 def test_registered_factories_are_listed_found_and_returned_unchanged(kind: registry.Kind) -> None:
-    def factory(value: int = 1) -> SimpleNamespace:
-        return SimpleNamespace(value=value)
+    def factory(value: int = 1) -> Any:
+        made = MAKERS[kind]({"game": "matrix-v0", "leader": "fixed", "follower": "random"}[kind])
+        made.value = value
+        return made
 
     assert sg.register(kind, "mine-v3")(factory) is factory
     assert "mine-v3" in LISTS[kind]()

@@ -12,7 +12,7 @@ from stackelberg_games._version import __version__
 from stackelberg_games.cli.check import check
 from stackelberg_games.cli.tournament import report, tournament
 from stackelberg_games.cli.watch import watch
-from stackelberg_games.errors import InvalidArgumentError, StackelbergError
+from stackelberg_games.errors import InvalidArgumentError, RegistrationError, StackelbergError
 from stackelberg_games.registry import Kind, factory, ids
 
 if TYPE_CHECKING:
@@ -43,10 +43,19 @@ def _list(kind: Kind) -> None:
     names = ids(kind)
     width = max(map(len, names), default=0)
     for name in names:
-        text = (factory(kind, name).__doc__ or "").strip().splitlines()
-        module = (sys.modules[factory(kind, name).__module__].__doc__ or "").strip().splitlines()
-        described = module if kind == "game" and module else text
-        click.echo(f"{name:<{width}}  {described[0] if described else ''}")
+        click.echo(f"{name:<{width}}  {_described(kind, name)}")
+
+
+def _described(kind: Kind, name: str) -> str:
+    """What is registered under an id, in a line; a broken entry point hides no other."""
+    try:
+        made = factory(kind, name)
+    except RegistrationError as error:
+        return f"(broken) {error}"
+    text = (made.__doc__ or "").strip().splitlines()
+    module = (sys.modules[made.__module__].__doc__ or "").strip().splitlines()
+    lines = module if kind == "game" and module else text
+    return lines[0] if lines else ""
 
 
 @main.command()
@@ -191,7 +200,8 @@ def _report(experiment: Experiment, runs: dict[int, Run], out: Path | None) -> N
         error = np.std(finals, ddof=1) / len(finals) ** 0.5
         click.echo(f"mean over {len(finals)} seeds: {np.mean(finals):.4f} (standard error {error:.4f})")
     if optimum is not None:
-        click.echo(f"exact optimum: {optimum:.4f}; {name} reaches {100 * float(np.mean(finals)) / optimum:.2f} % of it")
+        gap = optimum - float(np.mean(finals))
+        click.echo(f"exact optimum: {optimum:.4f}; {name} ends {abs(gap):.4f} {'below' if gap >= 0 else 'above'} it")
     if out is not None:
         from stackelberg_games.plots import learning_curves
 

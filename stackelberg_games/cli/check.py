@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -64,7 +65,13 @@ def _file(path: Path) -> Any:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # so that what it defines can be pickled
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # the file may raise anything
+        line = next(
+            (f.lineno for f in reversed(traceback.extract_tb(error.__traceback__)) if f.filename == str(path)), "?"
+        )
+        raise InvalidArgumentError(f"cannot run {path}, line {line}: {type(error).__name__}: {error}") from error
     return module
 
 
@@ -104,7 +111,8 @@ def check(target: str, pairs: tuple[str, ...], skip: tuple[str, ...], blind: boo
     """Run the conformance battery on a game; the exit status is 1 where something fails.
 
     TARGET is the id of a registered game, MODULE:FACTORY or FILE.py:FACTORY; the factory makes a
-    Game or a PettingZoo AEC environment with the agents leader_0 and follower_0.
+    Game or a PettingZoo AEC environment with the agents leader_0 and follower_0. Where none is named,
+    it is `game`, or else `env`.
 
     \b
     Examples:
