@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.linalg import lapack
 
 from stackelberg_games.errors import InvalidArgumentError, SolverError
 from stackelberg_games.game import BoolArray, FloatArray, IntArray
@@ -93,6 +94,34 @@ class Arrays:
         return np.asarray((joint * table).sum(axis=(1, 2)) * self.alive)
 
 
+class Factorised:
+    """The factors of I - discount * chain, for several right-hand sides; one factorisation serves all.
+
+    Args:
+        chain: state transitions ``[S, S]``.
+        discount: of what is accumulated along the chain.
+
+    Raises:
+        SolverError: the matrix is singular.
+    """
+
+    def __init__(self, chain: FloatArray, discount: float) -> None:
+        system = -discount * chain
+        system.ravel()[:: len(system) + 1] += 1.0
+        # Fortran order is what LAPACK takes without a copy: these are the factors of the transpose.
+        self._factors, self._pivots, failure = lapack.dgetrf(system.T, overwrite_a=True)
+        if failure:
+            raise SolverError("I - discount * chain is singular: the chain's states never lose weight")
+
+    def solve(self, vector: FloatArray) -> FloatArray:
+        """(I - discount * chain)^-1 vector: what is accumulated from each state, ``[S]``."""
+        return np.asarray(lapack.dgetrs(self._factors, self._pivots, vector, trans=1)[0])
+
+    def solve_transposed(self, vector: FloatArray) -> FloatArray:
+        """The same for the transposed matrix: discounted visits from a weight of first states, ``[S]``."""
+        return np.asarray(lapack.dgetrs(self._factors, self._pivots, vector)[0])
+
+
 def soft_response(
     arrays: Arrays,
     temperature: float,
@@ -121,7 +150,6 @@ def soft_response(
     if not temperature > 0:
         raise InvalidArgumentError(f"temperature={temperature!r}: a soft response needs a number > 0")
     states = arrays.policy.shape[0]
-    identity = np.eye(states)
     values: FloatArray = np.zeros(states) if start is None else np.array(start, dtype=np.float64)
     previous = np.inf
     for steps in range(max_steps + 1):
@@ -135,8 +163,7 @@ def soft_response(
         if converged or stalled:
             return Response(policy, q, values, temperature, steps)
         previous = error
-        jacobian = identity - arrays.follower_discount * arrays.chain(policy)
-        values = values + np.linalg.solve(jacobian, residual)
+        values = values + Factorised(arrays.chain(policy), arrays.follower_discount).solve(residual)
     raise SolverError(f"soft response: residual {error:.3g} after {max_steps} Newton steps")
 
 
