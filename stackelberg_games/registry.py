@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["game", "leader", "follower"]
 Factory = TypeVar("Factory", bound=Callable[..., Any])
-Built = TypeVar("Built")
 _OWN = "stackelberg-games"
 _GAME_ID = re.compile(r"([\w.:-]+?)(-v\d+)?")
 _added: dict[str, dict[str, Callable[..., Any]]] = {"game": {}, "leader": {}, "follower": {}}
@@ -116,7 +115,7 @@ def factory(kind: Kind, wanted: str) -> Callable[..., Any]:
     return loaded
 
 
-def _build(kind: Kind, wanted: str, settings: dict[str, Any], expected: type[Built]) -> Built:
+def _build(kind: Kind, wanted: str, settings: dict[str, Any], expected: type[Any]) -> Any:
     maker = factory(kind, wanted)
     try:
         inspect.signature(maker).bind(**settings)
@@ -146,7 +145,7 @@ def make(game_id: str, **settings: Any) -> Game:
     """
     from stackelberg_games.game import Game
 
-    game = _build("game", game_id, settings, Game)
+    game: Game = _build("game", game_id, settings, Game)
     game.spec = (game_id, settings)
     return game
 
@@ -155,14 +154,16 @@ def make_leader(leader_id: str, **settings: Any) -> Leader:
     """A leader by id; raises like ``make``."""
     from stackelberg_games.leader import Leader
 
-    return _build("leader", leader_id, settings, Leader)
+    leader: Leader = _build("leader", leader_id, settings, Leader)
+    return leader
 
 
 def make_follower(follower_id: str, **settings: Any) -> Follower:
     """A follower by id; raises like ``make``."""
     from stackelberg_games.follower import Follower
 
-    return _build("follower", follower_id, settings, Follower)
+    follower: Follower = _build("follower", follower_id, settings, Follower)
+    return follower
 
 
 def games() -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import stackelberg_games as sg
-from stackelberg_games.conformance import CHECKS, Report, check_game
+from stackelberg_games.conformance import CHECKS, FIRST, Report, check_game
 from stackelberg_games.envs import discrete_toy_v0, random_game_v0
 from stackelberg_games.errors import ConformanceError, InvalidArgumentError
 from stackelberg_games.faces.aec_game import AECGame
@@ -36,6 +36,7 @@ def test_a_correct_environment_passes() -> None:
     report = report_on(Ferry)
     assert failures(report) == {}
     assert {outcome.name for outcome in report.skipped} == {
+        FIRST,
         "masked_play",
         "parallel_faces",
         "every_face_plays_the_same_episodes",
@@ -180,7 +181,7 @@ def test_a_report_names_what_is_wrong_and_how_to_mend_it() -> None:
     ):
         report.require()
     lines = str(report).splitlines()
-    assert lines[-1] == "19 passed, 1 failed, 5 skipped"
+    assert lines[-1] == "19 passed, 1 failed, 6 skipped"
     assert any(line.startswith("failed   follower_sees_the_move: follower_0 observes") for line in lines)
 
 
@@ -206,3 +207,46 @@ def test_checks_can_be_left_out_by_name() -> None:
     assert [o.detail for o in report.skipped if o.name == "follower_sees_the_move"] == ["by request"]
     with pytest.raises(InvalidArgumentError, match="no check is called 'nonsense'"):
         check_game(Ferry, skip=["nonsense"])
+
+
+def drift_with(**changes: Any) -> Callable[[], Game]:
+    """A sound game in which some parts are replaced."""
+    return lambda: type("Drift", (Drift,), changes)()
+
+
+def returning(**fields: Any) -> Callable[..., Any]:
+    def step(self: Drift, *given: Any) -> Any:
+        return Drift.step(self, *given)._replace(**fields)
+
+    return step
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"step": returning(leader_rewards=np.zeros((3, 1)))}, "leader_rewards as float64 of shape (3, 1)"),
+        ({"step": returning(follower_rewards=0.0)}, "follower_rewards as float 0.0: expected float of shape (3,)"),
+        ({"step": returning(terminated=np.zeros(3))}, "terminated as float64 of shape (3,): expected bool"),
+        ({"step": returning(leader_rewards=np.full(3, np.nan))}, "leader_rewards [nan, nan, nan]: expected finite"),
+        ({"step": returning(states=np.zeros((2, 2)))}, "Drift.step returned float64 of shape (2, 2) for 3 episodes"),
+        ({"step": lambda *given: tuple(Drift.step(*given))}, "Drift.step returned tuple: expected"),
+        ({"initial": lambda self, streams: np.full((3, 2), np.nan)}, "Drift.initial returned the state"),
+        ({"observe": lambda self, state: [0.0]}, "Drift.observe returned list [0.0]"),
+        ({"leader_discount": None}, "Drift: leader_discount=None"),
+        ({"name": None}, "Drift.name is None: expected str"),
+    ],
+)
+def test_rules_that_do_not_fit_are_named_once(changes: dict[str, Any], named: str) -> None:
+    report = check_game(drift_with(**changes))
+    assert list(failures(report)) == [FIRST]
+    assert named in failures(report)[FIRST]
+    assert len(report.skipped) == len(CHECKS) - 1
+
+
+def test_a_class_with_methods_missing_is_named() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"cannot be called without arguments.*abstract"):
+        check_game(Game)
+
+
+def test_the_environment_of_a_blind_game_says_that_it_is_blind() -> None:
+    check_game(random_game_v0.game(4, 3, 2, horizon=20, follower_sees_action=False).env).require()

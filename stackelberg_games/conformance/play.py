@@ -49,7 +49,10 @@ class Subject:
             InvalidArgumentError: the factory makes neither a game nor an AEC environment.
         """
         factory = (lambda: source) if isinstance(source, Game) else source
-        made = factory() if callable(factory) else factory
+        try:
+            made = factory() if callable(factory) else factory
+        except TypeError as error:
+            raise InvalidArgumentError(f"{source!r} cannot be called without arguments: {error}") from error
         if not callable(factory) or not isinstance(made, Game | AECEnv):
             raise InvalidArgumentError(
                 f"{source!r} makes {type(made).__name__}: expected a factory without required arguments that makes "

@@ -51,12 +51,19 @@ def _official(test: Any, *arguments: Any, **settings: Any) -> None:
 
 def api_of_env(subject: Subject) -> None:
     """PettingZoo's api_test on the environment as users get it."""
-    _official(_tests().api_test, subject.env(), num_cycles=CYCLES)
+    _official(_tests().api_test, _repeatable(subject.env()), num_cycles=CYCLES)
 
 
 def api_of_raw_env(subject: Subject) -> None:
     """PettingZoo's api_test without wrappers, which hide some mistakes."""
-    _official(_tests().api_test, subject.raw_env(), num_cycles=CYCLES)
+    _official(_tests().api_test, _repeatable(subject.raw_env()), num_cycles=CYCLES)
+
+
+def _repeatable(env: Env) -> Env:
+    """The environment with its action spaces seeded, so that a check ends alike at every run."""
+    for number, agent in enumerate(env.possible_agents):
+        env.action_space(agent).seed(number)
+    return env
 
 
 def seeds_of_two_envs(subject: Subject) -> None:
