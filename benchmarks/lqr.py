@@ -26,11 +26,11 @@ from stackelberg_games.plots import COLOURS
 
 TEMPERATURE, EPISODES, STAGES = 0.1, 4, 100
 OPTIMUM = 18.4264  # undiscounted, at K = (-9.9655, -10.000)
-PUBLISHED = {"bchg": 0.13, "policy_gradient_linear": 0.02}  # published averages at 200,000 transitions
+PUBLISHED = {"bchg": 0.13, "policy_gradient": 0.02}  # published averages at 200,000 transitions
 LEADERS: dict[str, tuple[dict[str, Any], int]] = {  # settings, transitions
     "bchg": ({"learning_rate": 0.1}, 200_000),
-    "model_based_linear": ({}, 20_000),
-    "policy_gradient_linear": ({"learning_rate": 0.1}, 200_000),
+    "model_based": ({}, 20_000),
+    "policy_gradient": ({"learning_rate": 0.1}, 200_000),
     "evolution_strategies": ({}, 200_000),
     "random_search": ({}, 200_000),
     "exact_gradient": ({"learning_rate": 0.1}, 200_000),
@@ -55,7 +55,7 @@ def curve(name: str, seed: int, every: int) -> tuple[list[int], list[float]]:
 
     def note(record: Any, leader: Any) -> None:
         done = int(record["iteration"]) + 1
-        if done % every == 0 or done == iterations or (name == "model_based_linear" and done <= 10):
+        if done % every == 0 or done == iterations or (name == "model_based" and done <= 10):
             transitions.append(int(record["transitions"]))
             values.append(value(leader.recommendation))
 

@@ -127,7 +127,7 @@ def test_leaders_that_need_nothing_but_returns_play_them(game_id: str) -> None:
     for leader in ("evolution_strategies", "random_search"):
         run = sg.train(game, leader, "black_box", iterations=3, episodes=2, progress=False)
         assert run.history[-1]["transitions"] == 3 * 2 * 5
-    for leader in ("bchg", "policy_gradient", "model_based_linear", "policy_gradient_linear"):
+    for leader in ("bchg", "policy_gradient", "model_based"):
         with pytest.raises(UnsupportedGameError):
             sg.make_leader(leader).begin(game.view(0.1))
 

@@ -10,7 +10,7 @@ from stackelberg_games.envs import lqr_v0
 from stackelberg_games.errors import InformationError, InvalidArgumentError, InvalidGameError, UnsupportedGameError
 from stackelberg_games.linear.estimation import LinearEstimator, Regression
 from stackelberg_games.linear.gaussian import LinearGaussianPolicy
-from stackelberg_games.linear.lqr import LinearGaussianGame
+from stackelberg_games.linear.lqr import Cost, LinearGaussianGame
 from stackelberg_games.linear.moments import Bump, Quadratic
 from stackelberg_games.trajectories import Trajectories
 from tests.linear_games import linear_game
@@ -102,8 +102,11 @@ def test_what_cannot_be_estimated_is_said() -> None:
     batch = play(game, LinearGaussianPolicy(game, [[-3.0, 1.0]]), 4)
     with pytest.raises(InvalidArgumentError, match="nothing was observed"):
         LinearEstimator(game.view(TAU)).game()
+    unpaid = LinearEstimator(game.view(TAU))
+    unpaid.observe(batch.without_follower_rewards())
     with pytest.raises(InformationError, match="follower's rewards"):
-        LinearEstimator(game.view(TAU)).observe(batch.without_follower_rewards())
+        unpaid.game()
+    assert unpaid.game(Cost(np.zeros((2, 2)), np.eye(1))).noise_factor.shape == (2, 2)
     with pytest.raises(UnsupportedGameError, match="Box"):
         LinearEstimator(sg.make("matrix-v0").view(TAU))
     short = LinearEstimator(game.view(TAU))

@@ -16,11 +16,15 @@ import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
 
 from stackelberg_games.adjoint import reward_objective
+from stackelberg_games.agents.leaders.by_game import ByGame
+from stackelberg_games.agents.leaders.model_based_configured_linear import ConfiguredLinearModel
+from stackelberg_games.agents.leaders.model_based_linear import LinearModel
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
 from stackelberg_games.commitment import Commitment, assign, flatten
 from stackelberg_games.configurable.estimation import ConfiguredEstimator
@@ -29,6 +33,7 @@ from stackelberg_games.configurable.lever import Lever, Stages
 from stackelberg_games.errors import InformationError, InvalidArgumentError
 from stackelberg_games.game import FloatArray, LeaderView
 from stackelberg_games.information import Evidence
+from stackelberg_games.leader import GradientLeader
 from stackelberg_games.objective import leader_objective
 from stackelberg_games.randomness import generator
 from stackelberg_games.tabular import Tables, TabularGame
@@ -38,20 +43,8 @@ UNSEEN = -1e6
 
 
 @dataclass
-class ModelBased(PolicyGradient):
-    """Exact hypergradient of an estimated game; class TRAJECTORIES.
-
-    Args:
-        learning_rate, actor_steps, hidden, memory, spread, ramp: see ``PolicyGradient``.
-        explore: first batches, played with random commitments of deviation ``reach``.
-        reach: see ``explore``; also of the starts of planning.
-        starts: starts of the planning that follows exploration; 0 for none.
-        steps: ascent steps from each start.
-        heat: factor on the temperature with which every other start begins, >= 1.
-        replan: batches after which it plans again; in between it plays what planning found, the
-            best end and the others in turn, so that it learns where they lead. 0 plans once.
-        cold_share: share of its own cost with which the remaining starts begin, in [0, 1].
-    """
+class FiniteForm(PolicyGradient):
+    """The form for finite games; its settings are those of ``ModelBased``."""
 
     explore: int = 0
     reach: float = 3.0
@@ -263,6 +256,43 @@ class ModelBased(PolicyGradient):
         self.scores = [(int(count), float(total), float(squares)) for count, total, squares in state["scores"]]
         self.champion, self.record = state["champion"], state["record"]
         self.random.bit_generator.state = state["random"]
+
+
+@dataclass
+class ModelBased(ByGame, FiniteForm):
+    """Exact hypergradient of an estimated game; class TRAJECTORIES.
+
+    Linear-quadratic games are fitted by least squares (``LinearModel``), also where the leader
+    configures their dynamics (``ConfiguredLinearModel``).
+
+    Args:
+        learning_rate, actor_steps, hidden, memory, spread, ramp: see ``PolicyGradient``.
+        explore: first batches, played with random commitments of deviation ``reach``.
+        reach: see ``explore``; also of the starts of planning.
+        starts: starts of the planning that follows exploration; 0 for none.
+        steps: ascent steps from each start.
+        heat: factor on the temperature with which every other start begins, >= 1.
+        replan: batches after which it plans again; in between it plays what planning found, the
+            best end and the others in turn, so that it learns where they lead. 0 plans once.
+        cold_share: share of its own cost with which the remaining starts begin, in [0, 1].
+        planning_rate, planning_steps: learning rate and ascent steps for each batch in linear-quadratic
+            games, where ``starts`` and ``reach`` are those of a configuration and no other setting counts.
+    """
+
+    planning_rate: float = 0.1
+    planning_steps: int = 20
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        LinearModel(self.planning_rate, self.planning_steps)  # refuses what is out of range
+
+    def other_form(self, view: LeaderView) -> GradientLeader | None:
+        """Least squares where all spaces are Boxes."""
+        if not isinstance(view.state_space, gymnasium.spaces.Box):
+            return None
+        if view.lever is None:
+            return LinearModel(self.planning_rate, self.planning_steps)
+        return ConfiguredLinearModel(self.planning_rate, self.planning_steps, starts=self.starts, reach=self.reach)
 
 
 def _lower_bound(score: tuple[int, float, float]) -> float:

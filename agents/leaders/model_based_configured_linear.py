@@ -1,4 +1,4 @@
-"""Certainty equivalence where the leader configures linear dynamics: fit what is hidden, climb the rest exactly.
+"""What ``model_based`` does where the leader configures linear dynamics: fit what is hidden, climb the rest exactly.
 
 Least squares on the observed stages gives B, A at one configuration and the noise; the lever carries
 A to every other configuration. Both rewards, less the leader's own cost, are fitted as quadratic
@@ -21,27 +21,27 @@ from stackelberg_games.commitment import Commitment, assign, flatten
 from stackelberg_games.errors import InformationError, InvalidArgumentError, SolverError, UnsupportedGameError
 from stackelberg_games.game import FloatArray, LeaderView
 from stackelberg_games.information import Evidence, Information
-from stackelberg_games.leader import Leader
+from stackelberg_games.leader import GradientLeader
 from stackelberg_games.linear.configured import ConfiguredLinear, LinearObjective, linear_lever
 from stackelberg_games.linear.gaussian import box_sizes
 from stackelberg_games.linear.riccati import Plant, soft_riccati
 from stackelberg_games.randomness import generator
-from stackelberg_games.trajectories import Trajectories
 
 
 @dataclass
-class ModelBasedConfiguredLinear(Leader):
+class ConfiguredLinearModel(GradientLeader):
     """Plans in the fitted game; class TRAJECTORIES.
 
     Args:
         learning_rate: of Adam on the fitted objective, > 0.
-        planning_steps: ascent steps for each batch, >= 1.
+        actor_steps: ascent steps for each batch, >= 1.
+        hidden: no effect here.
         starts: random starts of a first planning from which the best end is taken, >= 0.
         reach: deviation of their parameters.
     """
 
     learning_rate: float = 0.1
-    planning_steps: int = 20
+    actor_steps: int = 20
     starts: int = 0
     reach: float = 2.0
 
@@ -49,8 +49,9 @@ class ModelBasedConfiguredLinear(Leader):
     needs_temperature: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not self.learning_rate > 0 or self.planning_steps < 1 or self.starts < 0 or not self.reach >= 0:
-            raise InvalidArgumentError(f"{self}: expected learning_rate > 0, planning_steps >= 1, starts, reach >= 0")
+        super().__post_init__()
+        if self.starts < 0 or not self.reach >= 0:
+            raise InvalidArgumentError(f"{self}: expected starts, reach >= 0")
 
     @property
     def information(self) -> Information:
@@ -67,7 +68,7 @@ class ModelBasedConfiguredLinear(Leader):
         super().begin(view, seed=seed, commitment=commitment)
         configuration = self.commitment.configuration()
         if configuration is None or view.horizon is None:
-            raise UnsupportedGameError(f"{type(self).__name__} needs a configuration and a horizon")
+            raise UnsupportedGameError("model_based needs a configuration and a horizon")
         self.reference = configuration.detach().clone()
         self.random = generator(seed, 8)
         states, _, replies = box_sizes(view)
@@ -85,7 +86,7 @@ class ModelBasedConfiguredLinear(Leader):
 
     def update(self, evidence: Evidence) -> dict[str, float]:
         """Fit, then climb the fitted objective."""
-        self._learn(evidence.require_trajectories())
+        self.observe(evidence)
         first = self.sums["counts"][0] == evidence.require_trajectories().transitions
         objective = self._fitted()
         here = flatten(self.commitment)
@@ -98,10 +99,11 @@ class ModelBasedConfiguredLinear(Leader):
     def _drawn(self, size: int) -> Tensor:
         return torch.from_numpy(self.random.normal(scale=self.reach, size=size))
 
-    def _learn(self, batch: Trajectories) -> None:
+    def observe(self, evidence: Evidence) -> None:
         """Add a batch to the sums of the least-squares problems."""
+        batch = evidence.require_trajectories()
         if batch.follower_rewards is None:
-            raise InformationError(f"{type(self).__name__} needs the follower's rewards in its trajectories")
+            raise InformationError("model_based needs the follower's rewards in its trajectories")
         configuration = self.commitment.configuration()
         assert configuration is not None
         states, following = (torch.tensor(batch.states[:, part][batch.mask]) for part in (slice(-1), slice(1, None)))
@@ -123,6 +125,11 @@ class ModelBasedConfiguredLinear(Leader):
             "counts": np.array([len(joint), len(start)]),
         }
         self.sums = {name: self.sums[name] + part for name, part in added.items()}
+
+    def surrogate(self, evidence: Evidence) -> Tensor:
+        """The leader's objective in the fitted game."""
+        value: Tensor = self._fitted()(self.commitment.configuration())
+        return value
 
     def _fitted(self) -> Any:
         """The objective of the fitted game as a function of the configuration."""
@@ -159,7 +166,7 @@ class ModelBasedConfiguredLinear(Leader):
         assign(commitment, begin)
         optimizer = torch.optim.Adam(commitment.parameters(), lr=self.learning_rate, maximize=True, foreach=False)
         best, value = begin, -np.inf
-        for _ in range(self.planning_steps + 1):
+        for _ in range(self.actor_steps + 1):
             optimizer.zero_grad()
             try:
                 reached = objective(commitment.configuration())

@@ -1,4 +1,4 @@
-"""Certainty equivalence in linear-quadratic games: fit the game, and climb its exact hypergradient.
+"""What ``model_based`` does in linear-quadratic games: fit the game, and climb its exact hypergradient.
 
 Dynamics, both rewards and the start are fitted by least squares (``linear.estimation`` states the
 class of games this assumes). The follower is taken to be soft-optimal for the reward that was
@@ -13,37 +13,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
+from torch import Tensor
 
 from stackelberg_games.commitment import Commitment
-from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, SolverError
+from stackelberg_games.errors import InvalidGameError, SolverError
 from stackelberg_games.game import LeaderView
 from stackelberg_games.information import Evidence, Information
-from stackelberg_games.leader import Leader
+from stackelberg_games.leader import GradientLeader
 from stackelberg_games.linear.estimation import LinearEstimator
 from stackelberg_games.linear.gaussian import random_gain
 from stackelberg_games.linear.lqr import linear
 
 
 @dataclass
-class ModelBasedLinear(Leader):
+class LinearModel(GradientLeader):
     """Plans in the estimated game; class TRAJECTORIES.
 
     Args:
         learning_rate: of Adam on the estimated objective, > 0.
-        planning_steps: ascent steps for each batch, >= 1; they end early where the estimated follower has
+        actor_steps: ascent steps for each batch, >= 1; they end early where the estimated follower has
             no stable response. The best commitment on the way is kept.
+        hidden: no effect here.
     """
 
     learning_rate: float = 0.1
-    planning_steps: int = 20
+    actor_steps: int = 20
 
     needs_follower_rewards: ClassVar[bool] = True
     needs_temperature: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        if not self.learning_rate > 0 or self.planning_steps < 1:
-            raise InvalidArgumentError(f"{self}: expected learning_rate > 0 and planning_steps >= 1")
 
     @property
     def information(self) -> Information:
@@ -63,13 +60,24 @@ class ModelBasedLinear(Leader):
         self.estimator = LinearEstimator(view)
         super().begin(view, seed=seed, commitment=commitment)
         linear(self.commitment)
-        self.optimizer = torch.optim.Adam(
-            self.commitment.parameters(), lr=self.learning_rate, maximize=True, foreach=False
-        )
+
+    def observe(self, evidence: Evidence) -> None:
+        """Add the batch to the statistics."""
+        self.estimator.observe(evidence.require_trajectories())
+
+    def surrogate(self, evidence: Evidence) -> Tensor:
+        """The leader's objective in the estimated game.
+
+        Raises:
+            InvalidGameError: too little was seen to determine R.
+            SolverError: the estimated follower has no stable response.
+        """
+        assert self.view.temperature is not None
+        return self.estimator.game().leader_objective(self.commitment, self.view.temperature)
 
     def update(self, evidence: Evidence) -> dict[str, float]:
         """Refit, then climb; ``model_value`` is what the model promises, and is absent where it was of no use."""
-        self.estimator.observe(evidence.require_trajectories())
+        self.observe(evidence)
         try:
             game = self.estimator.game()
         except InvalidGameError:  # too little was seen to determine R
@@ -77,7 +85,7 @@ class ModelBasedLinear(Leader):
         assert self.view.temperature is not None
         value, planned = float("nan"), 0
         best = float("-inf"), copy.deepcopy(self.commitment.state_dict())
-        for _ in range(self.planning_steps):
+        for _ in range(self.actor_steps):
             self.optimizer.zero_grad()
             try:
                 objective = game.leader_objective(self.commitment, self.view.temperature)
@@ -95,14 +103,9 @@ class ModelBasedLinear(Leader):
 
     def state_dict(self) -> dict[str, Any]:
         """Commitment, optimiser and statistics."""
-        return {
-            **super().state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "estimator": self.estimator.state_dict(),
-        }
+        return {**super().state_dict(), "estimator": self.estimator.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See ``Leader.load_state_dict``."""
         super().load_state_dict(state)
-        self.optimizer.load_state_dict(state["optimizer"])
         self.estimator.load_state_dict(state["estimator"])

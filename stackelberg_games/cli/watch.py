@@ -40,7 +40,7 @@ def watch(
 
     \b
     Examples:
-      stackelberg watch --game lqr-v0 --follower maxent_lqr --leader model_based_linear --iterations 10
+      stackelberg watch --game lqr-v0 --follower maxent_lqr --leader model_based --iterations 10
       stackelberg watch --game guided_pendulum-v0 --leader evolution_strategies --follower sb3 --out swing.mp4
       stackelberg watch --run runs/first/seed_0 --out first.gif
     """

@@ -105,20 +105,15 @@ class LinearEstimator:
         self.positive = True
 
     def observe(self, batch: Trajectories) -> None:
-        """Take in a batch.
-
-        Raises:
-            InformationError: the batch does not hold the follower's rewards.
-        """
-        if batch.follower_rewards is None:
-            raise InformationError("this leader needs the follower's rewards in its trajectories")
+        """Take in a batch; without the follower's rewards nothing is learned of its cost."""
         played = batch.mask
         x, following = batch.states[:, :-1][played], batch.states[:, 1:][played]
         a, u = batch.leader_actions[played], batch.follower_actions[played]
         ones = np.ones((len(x), 1))
         self.parts["dynamics"].add(np.concatenate([x, a, u], axis=1), following)
-        squares = np.concatenate([ones, _products(x), _products(u)], axis=1)
-        self.parts["follower"].add(squares, batch.follower_rewards[played][:, None])
+        if batch.follower_rewards is not None:
+            squares = np.concatenate([ones, _products(x), _products(u)], axis=1)
+            self.parts["follower"].add(squares, batch.follower_rewards[played][:, None])
         earned = batch.leader_rewards[played][:, None]
         features = np.concatenate([ones, x, _products(x)], axis=1)
         self.parts["leader"].add(features, earned)
@@ -128,17 +123,19 @@ class LinearEstimator:
             self.parts["log_leader"].add(features[exact], np.log(earned[exact]))
         self.parts["start"].add(np.ones((batch.episodes, 1)), batch.states[:, 0])
 
-    def game(self) -> LinearGaussianGame:
+    def game(self, cost: Cost | None = None) -> LinearGaussianGame:
         """The estimated game; Q is projected on the positive semidefinite matrices.
+
+        Args:
+            cost: the follower's; fitted to its rewards if not given.
 
         Raises:
             InvalidArgumentError: nothing was observed.
+            InformationError: the cost is not given, and no batch held the follower's rewards.
             InvalidGameError: the data do not determine a positive definite R.
         """
         matrices = np.split(self.parts["dynamics"].solve().T, [self.n, self.n + self.k], axis=1)
         state, leader, follower = (np.ascontiguousarray(part) for part in matrices)
-        costs = -self.parts["follower"].solve()[1:, 0]
-        state_cost, control = costs[: _pairs(self.n)], costs[_pairs(self.n) :]
         return LinearGaussianGame(
             Dynamics(
                 state,
@@ -148,13 +145,21 @@ class LinearEstimator:
                 _root(self.parts["start"].residual()),
                 _root(self.parts["dynamics"].residual()),
             ),
-            Cost(_positive(_unpack(state_cost, self.n)), _unpack(control, self.m)),
+            self.cost() if cost is None else cost,
             self.reward(),
             leader_discount=self.view.leader_discount,
             follower_discount=self.view.follower_discount,
             horizon=self.view.horizon,
             name="estimated",
         )
+
+    def cost(self) -> Cost:
+        """The follower's cost as its rewards tell it; raises ``InformationError`` where they were not observed."""
+        if not self.parts["follower"].count:
+            raise InformationError("this leader needs the follower's rewards in its trajectories")
+        costs = -self.parts["follower"].solve()[1:, 0]
+        state, control = costs[: _pairs(self.n)], costs[_pairs(self.n) :]
+        return Cost(_positive(_unpack(state, self.n)), _unpack(control, self.m))
 
     def reward(self) -> StateReward:
         """The leader's reward: of the two classes the one that leaves less unexplained."""

@@ -24,8 +24,8 @@ from stackelberg_games.tournaments.results import Results
 from stackelberg_games.tournaments.runner import Backend, play_all
 from stackelberg_games.tournaments.store import Store
 
-BASELINES = ("policy_gradient", "policy_gradient_linear")
-"""Naive policy gradients; the first that can play every game and follower joins as a reference."""
+BASELINE = "policy_gradient"
+"""Joins as a reference where it can play every game and follower."""
 _RULES = ("stages", "points", "evaluation_episodes")
 Specs = Sequence[Spec] | Mapping[str, Spec] | Spec
 
@@ -80,7 +80,7 @@ class Tournament:
         self.held_out = roster("follower", held_out)
         self.seeds = _seeds(seeds)
         self.references = REFERENCES if references else ()
-        if references and not any(leader.id in BASELINES for leader in self.leaders):
+        if references and not any(leader.id == BASELINE for leader in self.leaders):
             self.leaders += self._baseline()
         labels = [game.label for game in self.games]
         for name in rules:
@@ -188,14 +188,13 @@ class Tournament:
                 raise InvalidArgumentError(f"the label {follower.label!r} is reserved; give this follower another")
 
     def _baseline(self) -> tuple[Contestant, ...]:
-        """The naive policy gradient, where there is one for all these games."""
-        pairs = [(game.build(), follower.build()) for game in self.games for follower in self.followers]
-        for name in BASELINES:
-            candidate = Contestant.of("leader", name)
-            with suppress(UnsupportedGameError, InformationError):
-                for game, follower in pairs:
-                    check_pair(game, candidate.build(), follower)
-                return (candidate,)
+        """The naive policy gradient, where it can play all these games."""
+        candidate = Contestant.of("leader", BASELINE)
+        with suppress(UnsupportedGameError, InformationError):
+            for game in self.games:
+                for follower in self.followers:
+                    check_pair(game.build(), candidate.build(), follower.build())
+            return (candidate,)
         return ()
 
     def _check_pairs(self) -> dict[str, Information]:
