@@ -12,6 +12,7 @@ unless told otherwise.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -19,10 +20,11 @@ import numpy as np
 from stackelberg_games.agents.leaders.bchg_continuous import PathwiseForm
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
 from stackelberg_games.critics import CriticTables
-from stackelberg_games.errors import InformationError, InvalidArgumentError
+from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.game import FloatArray
 from stackelberg_games.hypergradient import Coefficients, coefficients, influence
 from stackelberg_games.information import Evidence, Information
+from stackelberg_games.linear.configured_form import Response, covariance_response
 from stackelberg_games.linear.pathwise import Pathwise
 from stackelberg_games.play import TabularResponse
 from stackelberg_games.trajectories import Trajectories
@@ -46,7 +48,7 @@ class BCHG(PathwiseForm, PolicyGradient):
             (FOLLOWER_POLICY) or ``"values"`` too (FOLLOWER_VALUES, as the published code does).
         trace_decay: see ``hypergradient.influence``.
         centre: see ``hypergradient.influence``; has no effect on batches of a single episode.
-        bootstrap: in linear-quadratic games, see ``Pathwise``.
+        bootstrap: in linear-quadratic games, see ``Pathwise`` and ``covariance_response``.
     """
 
     reads: Privilege = "none"
@@ -88,6 +90,19 @@ class BCHG(PathwiseForm, PolicyGradient):
     def pathwise(self, temperature: float) -> Pathwise:
         """The form for linear-quadratic games."""
         return Pathwise(temperature, True, self.bootstrap, self.trace_decay, self.centre)
+
+    def linear_response(self) -> Response:
+        """See ``PolicyGradient``; reads nothing of the follower."""
+        if self.reads != "none":
+            raise UnsupportedGameError(f"reads={self.reads!r}: bchg reads nothing of the follower in continuous games")
+        assert self.view.temperature is not None
+        return partial(
+            covariance_response,
+            temperature=self.view.temperature,
+            bootstrap=self.bootstrap,
+            trace_decay=self.trace_decay,
+            centre=self.centre,
+        )
 
     def _options(self, batch: Trajectories) -> dict[str, Any]:
         return {

@@ -47,7 +47,7 @@ class PathwiseForm(GradientLeader):
                 is not linear-Gaussian in the latter case, or the class asked for is none of this form's.
         """
         self.linear: LinearEstimator | None = None
-        if not isinstance(view.state_space, gymnasium.spaces.Box):
+        if not isinstance(view.state_space, gymnasium.spaces.Box) or view.lever is not None:
             super().begin(view, seed=seed, commitment=commitment)
             return
         if self.information > Information.TRAJECTORIES:

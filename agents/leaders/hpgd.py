@@ -11,6 +11,9 @@ visit puts on the rest of its trajectory is carried forward by the trace of
 
 Where both averages and advantages come from the same batch, their product is biased: chance visits
 are credited as if the policy had caused them.
+
+Where the leader configures linear dynamics, averages over visits become least-squares fits with
+quadratic features, and SARSA its fixed point with them; see ``linear.configured_form``.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ from stackelberg_games.errors import InformationError, InvalidArgumentError, Uns
 from stackelberg_games.game import FloatArray, LeaderView
 from stackelberg_games.hypergradient import Coefficients, traces
 from stackelberg_games.information import Evidence, Information
+from stackelberg_games.linear.configured_critics import ConfiguredCritics, averaged, fitted_advantages
+from stackelberg_games.linear.configured_form import Response, credited_response
 from stackelberg_games.play import rollout
 from stackelberg_games.randomness import compiled, generator
 from stackelberg_games.trajectories import Trajectories
@@ -40,14 +45,14 @@ ESTIMATIONS = ("monte_carlo", "sarsa", "td", "oracle")
 
 @dataclass
 class HPGD(PolicyGradient):
-    """HPGD in configurable finite MDPs; class TRAJECTORIES, with ``"oracle"`` MODEL.
+    """HPGD in configurable MDPs, finite or linear; class TRAJECTORIES, with ``"oracle"`` MODEL.
 
     Args:
         learning_rate, actor_steps, hidden, memory, spread, ramp: see ``PolicyGradient``.
         estimation: of the leader's advantages: ``"monte_carlo"`` (batch averages of its returns),
             ``"sarsa"`` (a table carried from update to update), ``"td"`` (the values of the
-            estimated game); or ``"oracle"``: all averages from a batch of its own that the game
-            starts uniformly over the states.
+            estimated game); or, in finite games, ``"oracle"``: all averages from a batch of its own
+            that the game starts uniformly over the states.
         sarsa_step: step size of SARSA, in (0, 1].
         oracle_transitions: least size of the oracle's batch.
     """
@@ -81,6 +86,8 @@ class HPGD(PolicyGradient):
             UnsupportedGameError: the leader does not configure the game.
         """
         super().begin(view, seed=seed, commitment=commitment)
+        if self.linear_form is not None:
+            return
         require_configuration(self)
         self.random = generator(seed, 7)
         self.sarsa = self.random.normal(size=self.estimator.recent.shape)
@@ -90,10 +97,35 @@ class HPGD(PolicyGradient):
         batch = evidence.require_trajectories()
         if batch.follower_rewards is None:
             raise InformationError("hpgd needs the follower's rewards in its trajectories")
+        if self.linear_form is not None:
+            super().observe(evidence)
+            return
         self.wide = self._oracle(evidence) if self.estimation == "oracle" else batch
         if self.estimation == "sarsa":
             self._learn(batch)
         super().observe(evidence)
+
+    def linear_response(self) -> Response | None:
+        """See ``PolicyGradient``."""
+        if self.estimation == "oracle":
+            raise UnsupportedGameError("hpgd's oracle restarts episodes in every state, which needs a finite game")
+        return self._linear_row
+
+    def _linear_row(self, critics: ConfiguredCritics, batch: Trajectories) -> FloatArray:
+        assert self.view.temperature is not None
+        credit = averaged(batch, self.linear_credit(critics, batch))
+        return credited_response(critics, batch, self.view.temperature, credit)
+
+    def linear_credit(self, critics: ConfiguredCritics, batch: Trajectories) -> FloatArray:
+        """What is credited to the follower's action at each stage, ``[N, T]``: gL^t AL."""
+        discount = self.view.leader_discount
+        if self.estimation == "td":
+            advantage = critics.benefit(batch)
+        elif self.estimation == "sarsa":
+            advantage = fitted_advantages(critics, batch, batch.leader_rewards, discount)
+        else:
+            advantage = fitted_advantages(critics, batch, returns_to_go(batch, discount))
+        return np.asarray(discount ** np.arange(batch.stages) * advantage)
 
     def critics(self, evidence: Evidence) -> CriticTables:
         """Critics of both players in the estimated game."""
@@ -190,12 +222,16 @@ class HPGD(PolicyGradient):
         return wide
 
     def state_dict(self) -> dict[str, Any]:
-        """What ``PolicyGradient`` keeps, SARSA's table and the random state."""
+        """What ``PolicyGradient`` keeps and, in finite games, SARSA's table and the random state."""
+        if self.linear_form is not None:
+            return super().state_dict()
         return {**super().state_dict(), "sarsa": self.sarsa, "random": self.random.bit_generator.state}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See ``Leader.load_state_dict``."""
         super().load_state_dict(state)
+        if self.linear_form is not None:
+            return
         self.sarsa = np.array(state["sarsa"])
         self.random.bit_generator.state = state["random"]
 

@@ -13,13 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
 
-from stackelberg_games.agents.leaders.by_game import ByGame
-from stackelberg_games.agents.leaders.policy_gradient_linear import LinearDirect
 from stackelberg_games.commitment import Commitment, Configuration, DiscretePolicy
 from stackelberg_games.configurable.estimation import ConfiguredEstimator, beyond
 from stackelberg_games.configurable.lever import Weighted, collapse
@@ -30,6 +27,8 @@ from stackelberg_games.game import FloatArray, LeaderView
 from stackelberg_games.hypergradient import Coefficients
 from stackelberg_games.information import Evidence, Information
 from stackelberg_games.leader import GradientLeader
+from stackelberg_games.linear.configured import LinearLever
+from stackelberg_games.linear.configured_form import ConfiguredLinearForm, Response
 from stackelberg_games.trajectories import Trajectories
 
 
@@ -60,6 +59,12 @@ class PolicyGradient(GradientLeader):
 
     def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
         """See ``Leader.begin``."""
+        self.linear_form: ConfiguredLinearForm | None = None
+        if isinstance(view.lever, LinearLever):
+            super().begin(view, seed=seed, commitment=commitment)
+            self.updates = 0
+            self.linear_form = ConfiguredLinearForm(view, view.lever, self.commitment, self.linear_response())
+            return
         view.sizes()
         super().begin(view, seed=seed, commitment=commitment)
         configured = self.commitment.configuration() is not None
@@ -67,6 +72,10 @@ class PolicyGradient(GradientLeader):
             raise UnsupportedGameError(f"{type(self).__name__} cannot configure a game that offers no lever")
         self.estimator = ConfiguredEstimator(view, self.memory) if configured else TabularEstimator(view, self.memory)
         self.updates = 0
+
+    def linear_response(self) -> Response | None:
+        """The response row where linear dynamics are configured; none for this leader."""
+        return None
 
     def first_commitment(self, view: LeaderView, seed: int) -> Commitment:
         """See ``GradientLeader``; with ``spread`` a configuration's parameters differ more."""
@@ -84,9 +93,13 @@ class PolicyGradient(GradientLeader):
         """Update the critics and the weights that multiply log f and the lever's terms."""
         batch = evidence.require_trajectories()
         configuration = self.commitment.configuration()
+        if self.linear_form is not None:
+            self.linear_form.observe(batch, self.commitment, self.share)
+            self.updates += 1
+            return
         if isinstance(self.estimator, ConfiguredEstimator):
             assert configuration is not None
-            self.estimator.share = 1.0 if self.ramp == 0 else min(1.0, self.updates / self.ramp)
+            self.estimator.share = self.share
             self.estimator.observe_under(batch, configuration)
         else:
             self.estimator.observe(batch)
@@ -95,6 +108,11 @@ class PolicyGradient(GradientLeader):
         if self.acts is not None:
             self.weights = torch.from_numpy(self.policy_weights(evidence, tables))
         self.pulls = self.lever_weights(batch, tables) if configuration is not None else []
+
+    @property
+    def share(self) -> float:
+        """How much of what its own configuration costs it the leader counts by now."""
+        return 1.0 if self.ramp == 0 else min(1.0, self.updates / self.ramp)
 
     def critics(self, evidence: Evidence) -> CriticTables:
         """Critics at the current commitment."""
@@ -145,6 +163,8 @@ class PolicyGradient(GradientLeader):
 
     def surrogate(self, evidence: Evidence) -> Tensor:
         """The weights times log f and the lever's terms."""
+        if self.linear_form is not None:
+            return self.linear_form.surrogate(self.commitment)
         configuration = self.commitment.configuration()
         policy = self.acts
         if configuration is None and policy is None:
@@ -161,27 +181,11 @@ class PolicyGradient(GradientLeader):
 
     def state_dict(self) -> dict[str, Any]:
         """Commitment, optimiser and counts."""
-        return {**super().state_dict(), "estimator": self.estimator.state_dict(), "updates": self.updates}
+        kept = self.estimator if self.linear_form is None else self.linear_form
+        return {**super().state_dict(), "estimator": kept.state_dict(), "updates": self.updates}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See ``Leader.load_state_dict``."""
         super().load_state_dict(state)
-        self.estimator.load_state_dict(state["estimator"])
+        (self.estimator if self.linear_form is None else self.linear_form).load_state_dict(state["estimator"])
         self.updates = state["updates"]
-
-
-@dataclass
-class NaivePolicyGradient(ByGame, PolicyGradient):
-    """Ascent on the direct term, in the form that fits the game; class TRAJECTORIES.
-
-    Args:
-        learning_rate, actor_steps, hidden: see ``GradientLeader``.
-        memory: factor by which the estimate of the follower's policy fades from batch to batch.
-        spread, ramp: of a configuration, see ``PolicyGradient``.
-    """
-
-    def other_form(self, view: LeaderView) -> GradientLeader | None:
-        """The pathwise form where states and actions are real."""
-        if not isinstance(view.state_space, gymnasium.spaces.Box) or view.lever is not None:
-            return None
-        return LinearDirect(self.learning_rate, self.actor_steps, self.hidden, self.memory)

@@ -21,12 +21,14 @@ from stackelberg_games.configurable.lever import Weighted
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.game import FloatArray
+from stackelberg_games.linear.configured_critics import ConfiguredCritics
+from stackelberg_games.linear.configured_form import Response
 from stackelberg_games.trajectories import Trajectories
 
 
 @dataclass
 class SoBiRL(HPGD):
-    """SoBiRL in configurable finite MDPs; class TRAJECTORIES.
+    """SoBiRL in configurable MDPs, finite or linear; class TRAJECTORIES.
 
     Args:
         learning_rate, actor_steps, hidden, memory, spread, ramp: see ``PolicyGradient``.
@@ -51,6 +53,14 @@ class SoBiRL(HPGD):
         if self.truncated:
             return [*direct, self._truncated(batch, credit, tables)]
         return [*direct, self.response_row(credit, batch, batch, tables)]
+
+    def linear_response(self) -> Response | None:
+        """See ``PolicyGradient``; truncated scores vanish where no reward depends on the configuration."""
+        return None if self.truncated else super().linear_response()
+
+    def linear_credit(self, critics: ConfiguredCritics, batch: Trajectories) -> FloatArray:
+        """The return of the whole episode at every stage, ``[N, T]``."""
+        return self._credit(batch) * batch.episodes
 
     def _credit(self, batch: Trajectories) -> FloatArray:
         returns = batch.leader_returns(self.view.leader_discount)

@@ -97,7 +97,7 @@ class LinearEstimator:
         quadratic = 1 + self.n + self.n * (self.n + 1) // 2
         self.parts = {
             "dynamics": Regression(self.n + self.k + self.m, self.n),
-            "follower": Regression(1 + _pairs(self.n) + _pairs(self.m), 1),
+            "follower": Regression(1 + pairs(self.n) + pairs(self.m), 1),
             "leader": Regression(quadratic, 1),
             "log_leader": Regression(quadratic, 1),
             "start": Regression(1, self.n),
@@ -112,10 +112,10 @@ class LinearEstimator:
         ones = np.ones((len(x), 1))
         self.parts["dynamics"].add(np.concatenate([x, a, u], axis=1), following)
         if batch.follower_rewards is not None:
-            squares = np.concatenate([ones, _products(x), _products(u)], axis=1)
+            squares = np.concatenate([ones, products(x), products(u)], axis=1)
             self.parts["follower"].add(squares, batch.follower_rewards[played][:, None])
         earned = batch.leader_rewards[played][:, None]
-        features = np.concatenate([ones, x, _products(x)], axis=1)
+        features = np.concatenate([ones, x, products(x)], axis=1)
         self.parts["leader"].add(features, earned)
         self.positive = self.positive and bool((earned >= 0).all())
         exact = earned[:, 0] > _SMALLEST_REWARD
@@ -158,8 +158,8 @@ class LinearEstimator:
         if not self.parts["follower"].count:
             raise InformationError("this leader needs the follower's rewards in its trajectories")
         costs = -self.parts["follower"].solve()[1:, 0]
-        state, control = costs[: _pairs(self.n)], costs[_pairs(self.n) :]
-        return Cost(_positive(_unpack(state, self.n)), _unpack(control, self.m))
+        state, control = costs[: pairs(self.n)], costs[pairs(self.n) :]
+        return Cost(_positive(unpack(state, self.n)), unpack(control, self.m))
 
     def reward(self) -> StateReward:
         """The leader's reward: of the two classes the one that leaves less unexplained."""
@@ -174,7 +174,7 @@ class LinearEstimator:
     def _coefficients(self, part: Regression) -> tuple[float, FloatArray, FloatArray]:
         """c, h and H of c + h'x - x'H x / 2."""
         solution = part.solve()[:, 0]
-        return float(solution[0]), solution[1 : 1 + self.n], -2.0 * _unpack(solution[1 + self.n :], self.n)
+        return float(solution[0]), solution[1 : 1 + self.n], -2.0 * unpack(solution[1 + self.n :], self.n)
 
     def state_dict(self) -> dict[str, Any]:
         """The statistics."""
@@ -188,17 +188,18 @@ class LinearEstimator:
         self.positive = bool(state["positive"])
 
 
-def _pairs(size: int) -> int:
+def pairs(size: int) -> int:
+    """Number of products x_i x_j with i <= j."""
     return size * (size + 1) // 2
 
 
-def _products(vectors: Any) -> FloatArray:
+def products(vectors: Any) -> FloatArray:
     """All products x_i x_j with i <= j, ``[K, n (n + 1) / 2]``."""
     rows, columns = np.triu_indices(vectors.shape[1])
     return np.asarray(vectors[:, rows] * vectors[:, columns])
 
 
-def _unpack(coefficients: FloatArray, size: int) -> FloatArray:
+def unpack(coefficients: FloatArray, size: int) -> FloatArray:
     """The symmetric matrix H with x'H x = sum of coefficients times products."""
     matrix = np.zeros((size, size))
     matrix[np.triu_indices(size)] = coefficients
