@@ -51,7 +51,11 @@ class PathwiseForm(GradientLeader):
             super().begin(view, seed=seed, commitment=commitment)
             return
         if self.information > Information.TRAJECTORIES:
-            raise UnsupportedGameError(f"{type(self).__name__} reads nothing of the follower in continuous games")
+            raise UnsupportedGameError(
+                f"{type(self).__name__} reads nothing of the follower in linear-quadratic games: there the fitted game "
+                "gives the follower's policy and values in closed form, so there is no variant that reads them; set "
+                'reads="none"'
+            )
         self.linear = LinearEstimator(view)
         GradientLeader.begin(self, view, seed=seed, commitment=commitment)
         linear(self.commitment)

@@ -13,10 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
 
+from stackelberg_games.agents.leaders.by_game import ByGame
+from stackelberg_games.agents.leaders.policy_gradient_linear import LinearDirect
 from stackelberg_games.commitment import Commitment, Configuration, DiscretePolicy
 from stackelberg_games.configurable.estimation import ConfiguredEstimator, beyond
 from stackelberg_games.configurable.lever import Weighted, collapse
@@ -189,3 +192,20 @@ class PolicyGradient(GradientLeader):
         super().load_state_dict(state)
         (self.estimator if self.linear_form is None else self.linear_form).load_state_dict(state["estimator"])
         self.updates = state["updates"]
+
+
+@dataclass
+class NaivePolicyGradient(ByGame, PolicyGradient):
+    """Ascent on the direct term, in the form that fits the game; class TRAJECTORIES.
+
+    Args:
+        learning_rate, actor_steps, hidden: see ``GradientLeader``.
+        memory: factor by which the estimate of the follower's policy fades from batch to batch.
+        spread, ramp: of a configuration, see ``PolicyGradient``.
+    """
+
+    def other_form(self, view: LeaderView) -> GradientLeader | None:
+        """The pathwise form where states and actions are real."""
+        if not isinstance(view.state_space, gymnasium.spaces.Box) or view.lever is not None:
+            return None
+        return LinearDirect(self.learning_rate, self.actor_steps, self.hidden, self.memory)
