@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box
 from torch import Tensor
 
 from stackelberg_games.errors import InvalidGameError
@@ -81,7 +80,6 @@ def game(
     terminal = np.arange(states) >= states - terminal_states
     initial = np.where(terminal, 0.0, 1.0) / (states - terminal_states)
     tables = (transition, leader_reward, follower_reward)
-    tilt = _Tilt(tables, draws.normal(size=(configuration_size, 3, *shape, states))) if configuration_size else None
     return TabularGame(
         *tables,
         initial,
@@ -90,8 +88,9 @@ def game(
         horizon,
         terminal=terminal,
         follower_sees_action=follower_sees_action,
-        configure=tilt,
-        configuration_space=None if tilt is None else Box(-np.inf, np.inf, (configuration_size,), np.float64),
+        configure=_Tilt(tables, draws.normal(size=(configuration_size, 3, *shape, states)))
+        if configuration_size
+        else None,
         name="random_game-v0",
     )
 
