@@ -27,17 +27,22 @@ Version history: v0, first version.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from stackelberg_games.configurable.floor_game import FloorGame
 from stackelberg_games.configurable.floor_plan import FloorPlan
-from stackelberg_games.configurable.game import ConfigurableGame
 from stackelberg_games.configurable.parametrisation import Budgeted
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.game import FloatArray
 from stackelberg_games.tabular import Sampler, Tables
+
+if TYPE_CHECKING:
+    from stackelberg_games.configurable.floor_picture import FloorScene
 
 ONE_GOAL = """
 xxxxxxxxxxxxx
@@ -58,7 +63,7 @@ TWO_GOALS = ONE_GOAL.replace("x     x     x\nxxxxxxxxxxxxx\n", "x     x    Gx\nx
 PLAYED_SLIP = 0.33
 
 
-class FourRooms(ConfigurableGame):
+class FourRooms(FloorGame):
     """See the module's text.
 
     Args:
@@ -89,13 +94,11 @@ class FourRooms(ConfigurableGame):
     ) -> None:
         parametrisation = Budgeted(budget)
         self.plan = floor = FloorPlan.parse(plan, "SGT")
-        starts = floor.require("S", "start")
-        if len(starts) > 1:
-            raise InvalidGameError(f"floor plan: a second start (S) at {floor.place(starts[1])}")
+        self.start = start = floor.only("S", "start")
         self.goals, self.targets = floor.require("G", "goal"), floor.require("T", "target")
         for letter, meaning in (("G", "goal"), ("T", "target")):
-            floor.check_reachable(starts[0], letter, meaning)
-        self.cost = float(cost)
+            floor.check_reachable(start, letter, meaning)
+        self.cost, self.shown_temperature = float(cost), 0.003
         cells, contexts = floor.size, len(self.goals)
         states = cells * contexts + 1
         self.cell_of = np.append(np.tile(np.arange(cells), contexts), 0)
@@ -105,7 +108,7 @@ class FourRooms(ConfigurableGame):
         leader = np.where(np.isin(self.cell_of, self.targets), 1.0, 0.0)
         leader[-1] = 0.0
         initial = np.zeros(states)
-        initial[[k * cells + starts[0] for k in range(contexts)]] = 1 / contexts
+        initial[[k * cells + start for k in range(contexts)]] = 1 / contexts
         self._where = torch.from_numpy(self.cell_of)
         self._penalised = torch.tensor(penalised, dtype=torch.float64)
         self._goal = torch.tensor(self.is_goal, dtype=torch.float64)[:, None, None]
@@ -145,6 +148,15 @@ class FourRooms(ConfigurableGame):
 
     def _prepare(self, transition: FloatArray, leader: FloatArray, follower: FloatArray) -> Sampler:
         return super()._prepare(transition if self._played is None else self._played, leader, follower)
+
+    def picture(self, configuration: Tensor | None, occupancy: FloatArray | None) -> FloorScene:
+        """See ``FloorGame.picture``."""
+        from stackelberg_games.configurable.floor_picture import FloorScene, Mark
+
+        marks = [Mark(self.start, "S"), *(Mark(cell, "G") for cell in self.goals)]
+        marks += [Mark(cell, "T", target=True) for cell in self.targets]
+        heat = None if configuration is None else configuration.detach().numpy()
+        return FloorScene(tuple(marks), heat, occupancy=occupancy)
 
     def fingerprint(self) -> str:
         """Also tells apart games that are played with another slip."""
