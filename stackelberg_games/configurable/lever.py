@@ -133,6 +133,54 @@ class TabularLever(Lever):
         return Terms(None, leader, follower, log_transition)
 
 
+class ObservedLever(Lever):
+    """The lever of a game with real states, given by its terms; stages are told apart by all their numbers.
+
+    Args:
+        terms: from a configuration and stages to ``Terms``, differentiable.
+        start: from a seed and a spread to the standard first commitment.
+        moves_transitions: whether the terms have log P.
+    """
+
+    def __init__(
+        self,
+        terms: Callable[[Tensor, Stages], Terms],
+        start: Callable[[int, float | None], Commitment],
+        *,
+        moves_transitions: bool = True,
+    ) -> None:
+        self._terms, self._start, self.moves_transitions = terms, start, moves_transitions
+        self._revealed: set[bytes] = set()
+
+    def commitment(self, seed: int, spread: float | None = None) -> Commitment:
+        """See ``Lever.commitment``."""
+        return self._start(seed, spread)
+
+    def reveal(self, batch: Trajectories) -> None:
+        """Allow the stages of a batch."""
+        mask = batch.mask
+        parts = (batch.states[:, :-1], batch.leader_actions, batch.follower_actions, batch.states[:, 1:])
+        self.restore(Stages(*(part[mask] for part in parts)))
+
+    def restore(self, stages: Stages) -> None:
+        """See ``Lever.restore``."""
+        self._revealed.update(row.tobytes() for row in _flat(stages))
+
+    def terms(self, configuration: Tensor, stages: Stages) -> Terms:
+        """See ``Lever.terms``."""
+        for index, row in enumerate(_flat(stages)):
+            if row.tobytes() not in self._revealed:
+                where = tuple(np.asarray(part)[index].tolist() for part in stages)
+                raise InformationError(f"stage (s, a, b, s') = {where} was never observed")
+        return self._terms(configuration, stages)
+
+
+def _flat(stages: Stages) -> FloatArray:
+    """Each stage as a row of numbers."""
+    parts = [np.asarray(part, dtype=np.float64) for part in stages]
+    return np.ascontiguousarray(np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1))
+
+
 class Weighted(NamedTuple):
     """Weights of the lever's terms at distinct stages, float64 ``[K]`` each."""
 
