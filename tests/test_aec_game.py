@@ -11,10 +11,11 @@ import pytest
 
 import stackelberg_games as sg
 from stackelberg_games.commitment import TabularPolicy
-from stackelberg_games.envs import discrete_toy_v0
+from stackelberg_games.envs import discrete_toy_v0, lqr_v0
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnsupportedGameError
 from stackelberg_games.faces.aec_game import AECGame, as_game
 from stackelberg_games.faces.black_box import StrangerPolicy
+from stackelberg_games.linear.gaussian import LinearGaussianPolicy
 from stackelberg_games.play import TabularResponse
 from stackelberg_games.randomness import Streams
 from tests.foreign_env import Toll
@@ -87,6 +88,23 @@ def test_our_own_environment_is_played_the_same_from_outside() -> None:
         np.testing.assert_array_equal(outside.leader_rewards[0], inside.leader_rewards[episode])
 
 
+def test_one_of_our_environments_as_a_foreign_game_is_played_by_a_stranger_as_by_any_follower() -> None:
+    class Push:
+        def reply(self, observations: Any, streams: Streams, stage: int) -> Any:
+            return -0.5 * observations[:, :1].astype(np.float64)
+
+    def stranger(observation: Any, reward: float, termination: bool, truncation: bool, info: Any) -> Any:
+        return None if termination or truncation else -0.5 * observation[:1].astype(np.float64)
+
+    game = AECGame(lqr_v0.raw_env, horizon=9)
+    policy = LinearGaussianPolicy(game, [[-0.5, 0.2]], std=0.3)
+    known = sg.rollout(game, policy, Push(), episodes=3, seed=4)  # type: ignore[arg-type]
+    unknown = sg.rollout(game, policy, StrangerPolicy(stranger), episodes=3, seed=4)
+    assert len(np.unique(known.states[:, 1, 0])) == 3
+    for one, two in zip(vars(known).values(), vars(unknown).values(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
 def test_the_follower_faces_a_proper_gymnasium_environment() -> None:
     game = AECGame(Toll)
     env: Any = sg.best_response_env(game, TabularPolicy(game))
@@ -120,5 +138,5 @@ def test_environments_that_are_no_stackelberg_games_are_refused() -> None:
     plain = AECGame(Toll)
     with pytest.raises(UnsupportedGameError, match="observations"):
         sg.rollout(plain, TabularPolicy(plain), TabularResponse(np.full((2, 2, 2), 0.5)), episodes=1, stages=6)
-    with pytest.raises(UnsupportedGameError, match="finite game"):
+    with pytest.raises(UnsupportedGameError, match="given by arrays"):
         sg.train(Toll(), "bchg", "soft_value_iteration", iterations=1, progress=False)

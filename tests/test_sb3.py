@@ -87,10 +87,20 @@ def test_dqn_is_greedy() -> None:
     assert len(set(replies.tolist())) == 1
 
 
-@pytest.mark.parametrize("start", ["warm", "fresh"])
-def test_runs_resume_to_the_same_numbers_and_leave_global_generators_alone(start: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("algorithm", "start", "options"),
+    [
+        ("PPO", "warm", {}),
+        ("PPO", "fresh", {}),
+        ("DQN", "warm", {"learning_starts": 10, "target_update_interval": 50, "exploration_initial_eps": 0.5}),
+        ("DQN", "warm", {"learning_starts": 10, "buffer_size": 50}),
+    ],
+)
+def test_runs_resume_to_the_same_numbers_and_leave_global_generators_alone(
+    algorithm: Any, start: Any, options: Any, tmp_path: Path
+) -> None:
     def go(folder: Path, iterations: int) -> Any:
-        follower = sg.make_follower("sb3", budget=32, start=start)
+        follower = sg.make_follower("sb3", algorithm=algorithm, budget=32, start=start, options=options)
         game = discrete_toy_v0.game(horizon=10)
         return sg.train(
             game,
@@ -111,6 +121,24 @@ def test_runs_resume_to_the_same_numbers_and_leave_global_generators_alone(start
     assert drawn == (float(torch.rand(())), float(np.random.random()))  # noqa: NPY002
     go(tmp_path / "part", 2)
     assert go(tmp_path / "part", 4).history == whole.history
+
+
+@pytest.mark.parametrize("options", [{"ent_coef": "auto"}, {}])
+def test_a_restored_soft_actor_critic_goes_on_with_its_replay_buffer(options: Any) -> None:
+    game, states, seen = Drift(), np.ones((40, 2), np.float32), []
+    whole, first, second = (
+        sg.make_follower("sb3", algorithm="SAC", budget=40, options={"learning_starts": 20, **options})
+        for _ in range(3)
+    )
+    for follower in (whole, first, second):
+        follower.begin(game, seed=3)
+    for follower in (whole, first):
+        follower.respond(game, _Pushes())  # type: ignore[arg-type]
+    second.load_state_dict(first.state_dict())
+    for follower in (whole, second):
+        answer = follower.respond(game, _Pushes())  # type: ignore[arg-type]
+        seen.append(answer.policy.sample(states, states, Streams.of(0, 40), 0))
+    np.testing.assert_array_equal(*seen)
 
 
 def test_a_third_party_environment_meets_a_third_party_learner() -> None:

@@ -6,6 +6,7 @@ Gymnasium environment (``best_response_env``) and nothing of the leader but its 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from stackelberg_games.faces.episode import LEADER, Actions
 from stackelberg_games.faces.gym_env import best_response_env
 from stackelberg_games.faces.vector import ResponseVectorEnv
 from stackelberg_games.follower import Answer, Follower
-from stackelberg_games.game import Game
+from stackelberg_games.game import FloatArray, Game
 from stackelberg_games.randomness import Lane, Streams, generator
 
 ALGORITHMS = ("PPO", "A2C", "DQN", "SAC")
@@ -37,21 +38,26 @@ class SB3Response:
     Args:
         model: a Stable-Baselines3 model.
         game: whose states and leader actions it is asked about.
+        configuration: of the commitment it was trained on, if that has one.
     """
 
     model: Any
     game: Game
+    configuration: FloatArray | None = None
 
     def sample(self, states: Any, leader_actions: Any, streams: Streams, stage: int) -> Any:
         """Actions for states ``[N, ...]`` and the leader actions it observes."""
         width = self.game.observation_space.shape[0]
+        chosen = np.zeros(0) if self.configuration is None else self.configuration.ravel()
         leader = Actions(LEADER, self.game.leader_action_space)
-        codes = len(leader.low) if self.game.follower_sees_action else 0
-        observations = np.zeros((len(states), width + codes), dtype=np.float32)
+        idle = self.configuration is not None and self.game.idle_action is not None
+        codes = len(leader.low) if self.game.follower_sees_action and not idle else 0
+        observations = np.zeros((len(states), width + len(chosen) + codes), dtype=np.float32)
+        observations[:, width : width + len(chosen)] = chosen
         for row, state, action in zip(observations, states, leader_actions, strict=True):
             row[:width] = self.game.observe(state)
             if codes:
-                leader.encode(action, row[width:])
+                leader.encode(action, row[width + len(chosen) :])
         return self.reply(observations, streams, stage)
 
     def reply(self, observations: Any, streams: Streams, stage: int) -> Any:
@@ -85,8 +91,8 @@ class StableBaselines3(Follower):
     """Trains a model of Stable-Baselines3 for every commitment; needs the extra ``[sb3]``.
 
     Training draws on random numbers derived from the match's seed and the number of the response,
-    and uses one thread. A resumed run restores the networks; the replay buffers of DQN and SAC
-    start empty again, so only PPO and A2C resume to the same numbers.
+    and uses one thread. A run resumes to the same numbers: networks, counters and what the replay
+    buffers of DQN and SAC hold are stored with it.
 
     Args:
         algorithm: ``"PPO"``, ``"A2C"``, ``"DQN"`` (finite actions) or ``"SAC"`` (bounded Box actions).
@@ -142,11 +148,15 @@ class StableBaselines3(Follower):
         env = self._environment(game, commitment, first)
         with _contained(seed):
             self._prepare(env, game)
+        self.model.action_space = copy.deepcopy(self.model.action_space)  # exploration draws from it
+        self.model.action_space.seed(seed)
         before = int(self.model.num_timesteps)
         with _contained(seed + 1):  # apart from the weights' numbers, which a resumed run does not draw
             self.model.learn(self.budget, reset_num_timesteps=False)
         self.count += 1
-        return Answer(SB3Response(self.model, game), None, int(self.model.num_timesteps) - before)
+        configuration = commitment.configuration()
+        chosen = None if configuration is None else configuration.detach().numpy().copy()
+        return Answer(SB3Response(self.model, game, chosen), None, int(self.model.num_timesteps) - before)
 
     def _environment(self, game: Game, commitment: Commitment, seed: int) -> Any:
         """What the model trains on; episode 0 of the seed is begun."""
@@ -165,7 +175,7 @@ class StableBaselines3(Follower):
             return
         self.model = self._model(env, game)
         if self._stored is not None and self.start == "warm":
-            self.model.set_parameters(self._stored, exact_match=True)
+            _restore(self.model, self._stored)
         self._stored = None
 
     def _model(self, env: Any, game: Game) -> Any:
@@ -178,13 +188,13 @@ class StableBaselines3(Follower):
         return getattr(_library(), self.algorithm)("MlpPolicy", env, **{**settings, **self.options})
 
     def state_dict(self) -> dict[str, Any]:
-        """Networks, optimisers and the number of responses."""
-        parameters = self._stored if self.model is None else self.model.get_parameters()
-        return {"parameters": _plain(parameters), "count": self.count}
+        """Networks, optimisers, counters, replay buffer and the number of responses."""
+        kept = self._stored if self.model is None or self.start == "fresh" else _contents(self.model)
+        return {"model": kept, "count": self.count}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See ``Follower.load_state_dict``."""
-        self._stored, self.count = state["parameters"], int(state["count"])
+        self._stored, self.count = state["model"], int(state["count"])
 
 
 def _library() -> Any:
@@ -250,6 +260,43 @@ def _check_actions(algorithm: str, game: Game) -> None:
     fits = {"DQN": finite, "SAC": bounded}.get(algorithm, finite or bounded)
     if not fits:
         raise UnsupportedGameError(f"{algorithm} cannot play follower actions in {space}")
+
+
+COUNTERS = ("num_timesteps", "_n_updates", "_n_calls", "_episode_num", "exploration_rate")
+"""What a model counts, each where its algorithm does; schedules and target networks go by them."""
+REPLAY = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+"""Arrays of a replay buffer, ``[size, copies, ...]``."""
+
+
+def _contents(model: Any) -> dict[str, Any]:
+    """Everything of a model that later training depends on."""
+    kept = {
+        "parameters": _plain(model.get_parameters()),
+        "counters": {name: getattr(model, name) for name in COUNTERS if hasattr(model, name)},
+    }
+    entropy = getattr(model, "log_ent_coef", None)
+    if entropy is not None:
+        kept["log_ent_coef"] = entropy.detach().clone()
+    buffer = getattr(model, "replay_buffer", None)
+    if buffer is not None:
+        arrays = {name: getattr(buffer, name)[: buffer.size()].copy() for name in REPLAY if hasattr(buffer, name)}
+        kept["replay"] = {"arrays": arrays, "position": buffer.pos, "full": buffer.full}
+    return kept
+
+
+def _restore(model: Any, kept: Mapping[str, Any]) -> None:
+    """Make a new model go on from what ``_contents`` gave."""
+    model.set_parameters(kept["parameters"], exact_match=True)
+    for name, value in kept["counters"].items():
+        setattr(model, name, value)
+    if "log_ent_coef" in kept:
+        with torch.no_grad():
+            model.log_ent_coef.copy_(torch.as_tensor(kept["log_ent_coef"]))
+    if "replay" in kept:
+        buffer = model.replay_buffer
+        for name, rows in kept["replay"]["arrays"].items():
+            getattr(buffer, name)[: len(rows)] = rows
+        buffer.pos, buffer.full = kept["replay"]["position"], kept["replay"]["full"]
 
 
 def _plain(value: Any) -> Any:

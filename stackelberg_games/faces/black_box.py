@@ -30,9 +30,9 @@ import numpy as np
 
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import FollowerError, InvalidActionError, UnsupportedGameError
-from stackelberg_games.faces.aec import AECState, StackelbergEnv
-from stackelberg_games.faces.aec_game import Turn, episode_seed, leading, play_episode
-from stackelberg_games.faces.episode import FOLLOWER, LEADER, PLAYERS, Actions, Snapshot
+from stackelberg_games.faces.aec import StackelbergEnv
+from stackelberg_games.faces.aec_game import AECGame, Turn, episode_seed, leading, play_episode
+from stackelberg_games.faces.episode import FOLLOWER, Actions
 from stackelberg_games.game import Game
 from stackelberg_games.randomness import Streams
 from stackelberg_games.trajectories import Trajectories, concatenate
@@ -180,6 +180,9 @@ class StrangerPolicy:
             FollowerError: the stranger raised an error or answered something that is not an action.
         """
         env: Any = game.raw_env()
+        configuration = commitment.configuration()
+        chosen = None if configuration is None else configuration.detach().numpy()
+        idle = None if configuration is None else game.idle_action
         actions = Actions(FOLLOWER, game.follower_action_space)
 
         def act(turn: Turn, stage: int) -> Any:
@@ -199,19 +202,18 @@ class StrangerPolicy:
         batches = []
         for number in streams.episodes:
             own = Streams.of(streams.seed, 1, int(number))
-            state = _seat(env, game, own)
-            batches.append(play_episode(env, leading(commitment, own), act, stages, state))
+            state = _seat(env, game, own, chosen)
+            batches.append(play_episode(env, leading(commitment, own), act, stages, state, idle))
         env.close()
         return concatenate(batches)
 
 
-def _seat(env: Any, game: Game, streams: Streams) -> Callable[[], Any] | None:
+def _seat(env: Any, game: Game, streams: Streams, configuration: Any) -> Callable[[], Any] | None:
     """Begin the very episode that the streams belong to; returns what reads the state, where not the observation."""
-    number = int(streams.episodes[0])
-    if isinstance(env, StackelbergEnv):
-        nothing: dict[str, float] = {LEADER: 0.0, FOLLOWER: 0.0}
-        fresh = Snapshot(streams.seed, number, states=game.initial(streams))
-        env.set_state(AECState(fresh, PLAYERS, LEADER, nothing, dict(nothing)))
+    if isinstance(env, StackelbergEnv) and not isinstance(
+        game, AECGame
+    ):  # one of ours as a foreign one is reset as such
+        env.begin(streams, configuration)
         return lambda: env.get_state().episode.states[0]
-    env.reset(seed=episode_seed(streams.seed, number))
+    env.reset(seed=episode_seed(streams.seed, int(streams.episodes[0])))
     return None
