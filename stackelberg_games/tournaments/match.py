@@ -167,7 +167,7 @@ class Match:
         cpu, wall = time.process_time(), time.perf_counter()
         facts: dict[str, Any]
         try:
-            with _single_threaded(), _deadline(timeout) as check:
+            with single_threaded(), deadline(timeout) as check:
                 facts = self._train(check) if isinstance(self.leader, Contestant) else self._refer(self.leader)
         except Exception:  # noqa: BLE001 a failed match must stop no other
             facts = {"status": "failed", "error": traceback.format_exc()}
@@ -269,7 +269,7 @@ def _pools() -> ThreadpoolController:
 
 
 @contextmanager
-def _single_threaded() -> Iterator[None]:
+def single_threaded() -> Iterator[None]:
     """One thread, as workers have it: sums are then taken in the same order everywhere."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -281,7 +281,7 @@ def _single_threaded() -> Iterator[None]:
 
 
 @contextmanager
-def _deadline(timeout: float | None) -> Iterator[Callable[[], None]]:
+def deadline(timeout: float | None) -> Iterator[Callable[[], None]]:
     """Give up after ``timeout`` seconds.
 
     By a signal where the platform has one and this is the main thread, so that a follower that

@@ -1,36 +1,50 @@
 """Playing many matches: in this process, in worker processes, or on a Ray cluster.
 
-A worker gets a ``Match`` (plain data, a few kilobytes) and sends back its ``Outcome`` (as little);
+A worker gets a match (plain data, a few kilobytes; see ``Playable``) and sends back its ``Outcome`` (as little);
 nothing else travels. Outcomes arrive in whatever order they finish.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, Protocol, TypeVar
 
 from joblib import Parallel, delayed, parallel_config, register_parallel_backend
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
 from stackelberg_games.errors import InvalidArgumentError, MissingExtraError
-from stackelberg_games.tournaments.match import Match, Outcome
+from stackelberg_games.tournaments.match import Outcome
 
+
+class Playable(Protocol):
+    """What can be played here: a ``Match``, or anything else with a key and an outcome."""
+
+    @property
+    def key(self) -> str:
+        """Tells it from every other one."""
+
+    def play(self, timeout: float | None = None) -> Outcome:
+        """Play it; never raises."""
+
+
+P = TypeVar("P", bound=Playable)
 Backend = Literal["processes", "ray", "serial"]
-Played = tuple[Match, Outcome]
 _RAY = "stackelberg-ray"
 IDLE_SECONDS = 30
 """Workers without a match end after so long; also those whose driver was killed."""
 
 
 def play_all(
-    matches: Sequence[Match],
+    matches: Sequence[P],
     *,
     backend: Backend = "processes",
     workers: int = 1,
     timeout: float | None = None,
     address: str | None = None,
-) -> Iterator[Played]:
+) -> Iterator[tuple[P, Outcome]]:
     """Play matches and yield each with its outcome as soon as it is finished.
 
     Args:
@@ -56,15 +70,15 @@ def play_all(
     return _in_processes(matches, workers, timeout)
 
 
-def _play(match: Match, timeout: float | None) -> Played:
+def _play(match: P, timeout: float | None) -> tuple[P, Outcome]:
     return match, match.play(timeout)
 
 
-def _in_processes(matches: Sequence[Match], workers: int, timeout: float | None) -> Iterator[Played]:
+def _in_processes(matches: Sequence[P], workers: int, timeout: float | None) -> Iterator[tuple[P, Outcome]]:
     """Processes that each use one thread; survives the sudden death of any of them."""
     waiting = {match.key: match for match in matches}
     while waiting:
-        handed_out: list[Match] = []
+        handed_out: list[P] = []
         try:
             for match, outcome in _pool(_noted(waiting.values(), handed_out), workers, timeout):
                 del waiting[match.key]
@@ -75,7 +89,7 @@ def _in_processes(matches: Sequence[Match], workers: int, timeout: float | None)
                 del waiting[match.key]
 
 
-def _play_alone(match: Match, timeout: float | None) -> Played:
+def _play_alone(match: P, timeout: float | None) -> tuple[P, Outcome]:
     """A match that may have killed its worker, in a process of its own."""
     try:
         return next(_pool([match], 2, timeout))  # two workers: with one, joblib would play it here
@@ -83,20 +97,22 @@ def _play_alone(match: Match, timeout: float | None) -> Played:
         return match, Outcome("failed", error=f"the worker process died while playing this match: {error}")
 
 
-def _pool(matches: Iterable[Match], workers: int, timeout: float | None) -> Iterator[Played]:
+def _pool(matches: Iterable[P], workers: int, timeout: float | None) -> Iterator[tuple[P, Outcome]]:
     with parallel_config("loky", inner_max_num_threads=1, idle_worker_timeout=IDLE_SECONDS):
         tasks = (delayed(_play)(match, timeout) for match in matches)
         pool = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
         yield from pool(tasks)
 
 
-def _noted(matches: Iterable[Match], handed_out: list[Match]) -> Iterator[Match]:
+def _noted(matches: Iterable[P], handed_out: list[P]) -> Iterator[P]:
     for match in list(matches):
         handed_out.append(match)
         yield match
 
 
-def _on_ray(matches: Sequence[Match], workers: int, timeout: float | None, address: str | None) -> Iterator[Played]:
+def _on_ray(
+    matches: Sequence[P], workers: int, timeout: float | None, address: str | None
+) -> Iterator[tuple[P, Outcome]]:
     """Ray's own joblib backend; workers import this package from their own installation."""
     ray = _start_ray(address, workers)
     count = int(ray.cluster_resources()["CPU"]) if workers == -1 else workers
@@ -123,3 +139,33 @@ def _start_ray(address: str | None, workers: int) -> Any:
         cores = None if address else (os.cpu_count() if workers == -1 else workers)
         ray.init(address=address, num_cpus=cores, include_dashboard=None if address else False, runtime_env=threads)
     return ray
+
+
+@contextmanager
+def progress_bar(done: int, total: int, progress: bool | None) -> Iterator[Callable[[Outcome], None]]:
+    """Progress over all matches, with an estimate of the time left; shown on terminals unless told."""
+    if not (sys.stderr.isatty() if progress is None else progress):
+        yield lambda outcome: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("matches{task.fields[failed]}"))
+    times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    with Progress(*columns, *times, console=Console(stderr=True)) as bar:
+        task = bar.add_task("playing", total=total, completed=done, failed="")
+        failures = 0
+
+        def advance(outcome: Outcome) -> None:
+            nonlocal failures
+            failures += outcome.status == "failed"
+            bar.update(task, advance=1, failed=f", {failures} failed" if failures else "")
+
+        yield advance

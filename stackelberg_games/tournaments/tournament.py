@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from stackelberg_games.tabular import TabularGame
 from stackelberg_games.tournaments.contestant import Contestant, Spec, plain, roster
 from stackelberg_games.tournaments.match import BEST, OWN, REFERENCES, Match, Outcome, Reference, Rules
 from stackelberg_games.tournaments.results import Results
-from stackelberg_games.tournaments.runner import Backend, play_all
+from stackelberg_games.tournaments.runner import Backend, play_all, progress_bar
 from stackelberg_games.tournaments.store import Store
 
 BASELINE = "policy_gradient"
@@ -135,7 +134,7 @@ class Tournament:
         progress: bool | None,
         done: int,
     ) -> None:
-        with _bar(done, len(self.matches), progress) as advance:
+        with progress_bar(done, len(self.matches), progress) as advance:
             for match, outcome in play_all(missing, **options):
                 keep(match.key, outcome)
                 advance(outcome)
@@ -272,33 +271,3 @@ def _bounds(bounds: Mapping[str, tuple[float, float]], labels: list[str]) -> dic
         if label not in labels or len(pair) != 2 or not pair[0] < pair[1]:
             raise InvalidArgumentError(f"bounds of {label!r} are {pair!r}: expected (low, high) of one of {labels}")
     return {label: [float(end) for end in pair] for label, pair in bounds.items()}
-
-
-@contextmanager
-def _bar(done: int, total: int, progress: bool | None) -> Iterator[Callable[[Outcome], None]]:
-    """Progress over all matches, with an estimate of the time left."""
-    if not (sys.stderr.isatty() if progress is None else progress):
-        yield lambda outcome: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("matches{task.fields[failed]}"))
-    times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    with Progress(*columns, *times, console=Console(stderr=True)) as bar:
-        task = bar.add_task("playing", total=total, completed=done, failed="")
-        failures = 0
-
-        def advance(outcome: Outcome) -> None:
-            nonlocal failures
-            failures += outcome.status == "failed"
-            bar.update(task, advance=1, failed=f", {failures} failed" if failures else "")
-
-        yield advance
