@@ -19,13 +19,19 @@ Version history: v0, first version.
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import torch
+from gymnasium.spaces import Box
 from torch import Tensor
 
-from stackelberg_games.errors import InvalidGameError
+from stackelberg_games.commitment import Configuration, TabularPolicy
+from stackelberg_games.configurable.lever import TabularLever
+from stackelberg_games.configurable.parametrisation import Plain
+from stackelberg_games.errors import InvalidGameError, UnsupportedGameError
 from stackelberg_games.faces import faces
-from stackelberg_games.game import FloatArray
+from stackelberg_games.game import FloatArray, LeaderView
 from stackelberg_games.randomness import generator
 from stackelberg_games.tabular import Tables, TabularGame
 
@@ -43,7 +49,7 @@ def game(
     terminal_states: int = 0,
     follower_sees_action: bool = True,
     configuration_size: int = 0,
-) -> TabularGame:
+) -> RandomGame:
     """A random game, the same for the same arguments.
 
     Args:
@@ -80,7 +86,8 @@ def game(
     terminal = np.arange(states) >= states - terminal_states
     initial = np.where(terminal, 0.0, 1.0) / (states - terminal_states)
     tables = (transition, leader_reward, follower_reward)
-    return TabularGame(
+    tilt = _Tilt(tables, draws.normal(size=(configuration_size, 3, *shape, states))) if configuration_size else None
+    return RandomGame(
         *tables,
         initial,
         leader_discount,
@@ -88,11 +95,34 @@ def game(
         horizon,
         terminal=terminal,
         follower_sees_action=follower_sees_action,
-        configure=_Tilt(tables, draws.normal(size=(configuration_size, 3, *shape, states)))
-        if configuration_size
-        else None,
+        configure=tilt,
+        configuration_space=None if tilt is None else Box(-np.inf, np.inf, (configuration_size,), np.float64),
         name="random_game-v0",
     )
+
+
+class RandomGame(TabularGame):
+    """A random game; where it can be configured, its leader also acts and is told how both enter."""
+
+    def commitment(self, seed: int = 0, spread: float | None = None) -> Configuration:
+        """The standard first commitment: numbers from N(0, 0.01^2), and the uniform policy.
+
+        Raises:
+            UnsupportedGameError: the game has no configuration.
+        """
+        if self.configuration_space is None:
+            raise UnsupportedGameError(f"{self.name} cannot be configured; give it a configuration_size")
+        scale = 0.01 if spread is None else spread
+        draws = scale * generator(seed, 5).standard_normal(self.configuration_space.shape)
+        policy = TabularPolicy((self.states, self.leader_actions)) if self.leader_actions > 1 else None
+        return Configuration(draws, Plain(), policy, self.states)
+
+    def view(self, temperature: float | None = None) -> LeaderView:
+        """What a leader is told, with the lever of a game that it configures."""
+        view = super().view(temperature)
+        if self.configure is None:
+            return view
+        return dataclasses.replace(view, lever=TabularLever(self.configure, self.tables(), self.commitment))
 
 
 class _Tilt:

@@ -162,6 +162,19 @@ class Configuration(Commitment):
         self.policy = policy
         self.states = states
 
+    def describe(self) -> dict[str, Any]:
+        """Class, shape of the parameters, parametrisation, and the policy beside it."""
+        named = {"name": getattr(self.transform, "__name__", type(self.transform).__name__)}
+        transform = None if self.transform is None else getattr(self.transform, "describe", lambda: named)()
+        policy = None if self.policy is None else self.policy.describe()
+        return {
+            **super().describe(),
+            "shape": list(self.weights.shape),
+            "transform": transform,
+            "policy": policy,
+            "states": self.states,
+        }
+
     def configuration(self) -> Tensor:
         """The configuration, a float64 tensor."""
         return self.weights if self.transform is None else self.transform(self.weights)
@@ -205,7 +218,20 @@ def restore(description: Mapping[str, Any]) -> Commitment:
         from stackelberg_games.linear.gaussian import rebuild
 
         return rebuild(description)
+    if description["class"] == "Configuration":
+        return _rebuild(description)
     raise CheckpointError(f"cannot rebuild a {description['class']} by itself; pass `commitment` to load into")
+
+
+def _rebuild(description: Mapping[str, Any]) -> Configuration:
+    from stackelberg_games.configurable.parametrisation import parametrisation
+
+    transform, policy = description["transform"], description["policy"]
+    beside = None if policy is None else restore(policy)
+    if not (beside is None or isinstance(beside, DiscretePolicy)):
+        raise CheckpointError(f"a configuration has a {policy['class']} beside it: expected a policy over finite actions")
+    found = None if transform is None else parametrisation(transform)
+    return Configuration(np.zeros(description["shape"]), found, beside, description["states"])
 
 
 def _sizes(game: Sized) -> tuple[int, int]:

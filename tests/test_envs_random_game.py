@@ -10,7 +10,7 @@ import torch
 
 import stackelberg_games as sg
 from stackelberg_games.envs import random_game_v0
-from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
+from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnsupportedGameError
 from stackelberg_games.tabular import Tables
 
 
@@ -99,3 +99,36 @@ def test_seeds_must_be_integers_in_range(seed: Any) -> None:
 def test_games_without_a_lever_cannot_be_configured() -> None:
     with pytest.raises(InvalidGameError, match="cannot be configured"):
         random_game_v0.game().tables(torch.zeros(1, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("leader_actions", [1, 3])
+@pytest.mark.parametrize("sees", [True, False])
+def test_bchg_configures_and_acts_by_the_exact_hypergradient(leader_actions: int, sees: bool) -> None:
+    game = random_game_v0.game(
+        4,
+        leader_actions,
+        2,
+        seed=4,
+        leader_discount=0.8,
+        follower_discount=0.8,
+        configuration_size=2,
+        follower_sees_action=sees,
+    )
+    commitment = game.commitment(1, 0.7)
+    follower = sg.make_follower("soft_value_iteration", temperature=0.3)
+    report = sg.gradient_check(game, "bchg", follower, commitment=commitment, batches=40, episodes=3000, seed=2)
+    assert report.exact.shape == (2 + 4 * (leader_actions if leader_actions > 1 else 0),)
+    assert report.relative_bias < 3 * report.relative_bias_error
+    assert report.relative_bias < 0.05
+
+
+def test_a_leader_of_a_configurable_random_game_starts_with_both_parts() -> None:
+    game = random_game_v0.game(configuration_size=3)
+    run = sg.train(game, "bchg", "soft_value_iteration", iterations=3, episodes=8, seed=0)
+    configuration = run.commitment.configuration()
+    assert configuration is not None
+    assert configuration.detach().abs().max() > 0.02  # it has moved away from the start
+    assert (run.commitment.probabilities() - 1 / 3).abs().max() > 0.001
+    assert random_game_v0.game().view().lever is None
+    with pytest.raises(UnsupportedGameError, match="configuration_size"):
+        random_game_v0.game().commitment()

@@ -114,5 +114,8 @@ def parametrisation(description: Mapping[str, Any]) -> Parametrisation:
     settings = dict(description)
     name = settings.pop("name", None)
     if name not in _KNOWN:
-        raise CheckpointError(f"unknown parametrisation {name!r}; known: {', '.join(sorted(_KNOWN))}")
+        raise CheckpointError(
+            f"unknown parametrisation {name!r}; known: {', '.join(sorted(_KNOWN))}; for another, pass `commitment` to "
+            "load into"
+        )
     return _KNOWN[name](**settings)
