@@ -99,7 +99,7 @@ class RandomMDP(ConfigurableGame):
             raise InvalidGameError(f"horizon={horizon!r}, temperature={temperature!r}: expected 1 and a number > 0")
         self.problem, self.temperature = problem, float(temperature)
         self._form, self._coefficients = torch.tensor(problem.form), torch.tensor(problem.coefficients)[:, None]
-        self._scored: tuple[bytes, Tensor, FloatArray] | None = None
+        self._scored: tuple[bytes, Tensor] | None = None
         states, actions = problem.coefficients.shape
         super().__init__(
             problem.transition,
@@ -141,9 +141,9 @@ class RandomMDP(ConfigurableGame):
         if self._scored is None or self._scored[0] != key:
             only = torch.ones(self.states, 1, dtype=torch.float64)
             arrays = Arrays.of(self, Model(only, self.base.transition, self.base.leader_reward, reward))
-            solved = soft_response(arrays, self.temperature, None if self._scored is None else self._scored[2])
+            solved = soft_response(arrays, self.temperature)  # afresh, so that earlier x do not show in its rounding
             score = 0.5 * (solved.policy**2).sum(axis=2, keepdims=True) - solved.policy
-            self._scored = (key, self.states * torch.from_numpy(score), solved.values)
+            self._scored = (key, self.states * torch.from_numpy(score))
         return self._scored[1]
 
 

@@ -23,6 +23,7 @@ Version history: v0, first version.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from typing import Any
 
@@ -34,7 +35,7 @@ from stackelberg_games.commitment import Commitment, Configuration
 from stackelberg_games.configurable.parametrisation import Bounded
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.faces import faces
-from stackelberg_games.game import FloatArray, LeaderView
+from stackelberg_games.game import FloatArray, LeaderView, Step
 from stackelberg_games.linear.configured import ConfiguredLinear, LinearLever, LinearObjective, check_stable
 from stackelberg_games.linear.gaussian import LinearGaussianResponse
 from stackelberg_games.linear.lqr import Cost, Dynamics, LinearGaussianGame
@@ -96,6 +97,27 @@ class ThermalControl(LinearGaussianGame):
             name="thermal_control-v0",
         )
         self.parametrisation = Bounded(0.0, 1.0)
+        self.configuration_space = self.parametrisation.space(8)
+        self.idle_action = np.zeros(1)
+        self._design_cost = float(design_cost(middle))
+
+    def configured(self, configuration: Tensor) -> ThermalControl:
+        """The building as it is under a configuration; see ``Game.configured``."""
+        fixed = copy.copy(self)
+        with torch.no_grad():
+            fixed.state_matrix = transition(configuration).numpy()
+            fixed._design_cost = float(design_cost(configuration))
+        fixed.configuration_space = fixed.idle_action = None
+        return fixed
+
+    def step(self, states: Any, leader_actions: Any, follower_actions: Any, streams: Streams, stage: int) -> Step:
+        """Play one stage of the building as it is: the middle configuration unless ``configured``.
+
+        Raises:
+            InvalidActionError: an action has the wrong shape or is not finite.
+        """
+        step = super().step(states, leader_actions, follower_actions, streams, stage)
+        return step._replace(leader_rewards=self._earned(states, np.asarray(follower_actions), self._design_cost))
 
     def commitment(self, seed: int = 0, spread: float | None = None) -> Configuration:
         """The standard start: parameters from N(0, 0.01^2), so that alpha and beta are near 0.5."""
@@ -104,6 +126,8 @@ class ThermalControl(LinearGaussianGame):
 
     def view(self, temperature: float | None = None) -> LeaderView:
         """What a leader is told, its lever included."""
+        if self.configuration_space is None:
+            return super().view(temperature)
         lever = LinearLever(transition, design_cost, self.commitment)
         return dataclasses.replace(super().view(temperature), lever=lever)
 
@@ -139,14 +163,14 @@ class ThermalControl(LinearGaussianGame):
     def simulate(
         self, commitment: Commitment, follower_policy: Any, streams: Streams, stages: int
     ) -> Trajectories | None:
-        """Play under a configuration, all episodes a stage at a time.
+        """Play under a configuration, all episodes a stage at a time; None for other players.
 
         Raises:
             SolverError: the closed loop is so unstable that states leave the range of numbers.
         """
         configuration = commitment.configuration()
         if configuration is None or not isinstance(follower_policy, LinearGaussianResponse):
-            return super().simulate(commitment, follower_policy, streams, stages)
+            return None
         with torch.no_grad():
             matrix, fixed = transition(configuration).numpy(), float(design_cost(configuration))
         episodes = len(streams.episodes)
@@ -164,9 +188,14 @@ class ThermalControl(LinearGaussianGame):
         check_stable(states, matrix + self.follower_matrix @ follower_policy.state_gain)
         return self._paid(states, actions, fixed)
 
+    @staticmethod
+    def _earned(states: FloatArray, actions: FloatArray, fixed: float) -> FloatArray:
+        """The leader's rewards, ``[...]``, for states ``[..., 4]`` and heating ``[..., 2]``."""
+        return np.asarray(-states.var(axis=-1) - POWER_COST * np.square(actions).sum(axis=-1) - fixed)
+
     def _paid(self, states: FloatArray, actions: FloatArray, fixed: float) -> Trajectories:
-        before, power = states[:, :-1], np.square(actions).sum(axis=2)
-        leader = -before.var(axis=2) - POWER_COST * power - fixed
+        before = states[:, :-1]
+        leader = self._earned(before, actions, fixed)
         follower = -quadratic(before, self.state_cost) - quadratic(actions, self.control_cost)
         episodes, stages = leader.shape
         idle, lengths = np.zeros((episodes, stages, 1)), np.full(episodes, stages)

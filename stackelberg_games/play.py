@@ -123,7 +123,7 @@ def rollout(
     Episode number n of a seed is always the same episode, whatever batch it is played in.
 
     Args:
-        game: any game.
+        game: any game; it is played under the commitment's configuration, if that has one.
         commitment: the leader's decision.
         follower_policy: the follower's response.
         episodes: how many, at least 1.
@@ -176,6 +176,7 @@ def _rollout_batched(
     game: Game, commitment: Commitment, follower: ResponsePolicy, streams: Streams, stages: int
 ) -> Trajectories:
     """One vectorised step of all episodes at a time, for every kind of game and policy."""
+    game, idle = _configured(game, commitment)
     states = game.initial(streams)
     history = [states]
     actions: list[tuple[Any, Any]] = []
@@ -184,7 +185,7 @@ def _rollout_batched(
     terminated = np.zeros_like(alive)
     lengths = np.zeros(len(alive), dtype=np.int64)
     for stage in range(stages):
-        leader_action = commitment.sample(states, streams, stage)
+        leader_action = commitment.sample(states, streams, stage) if idle is None else _repeated(idle, len(alive))
         follower_action = follower.sample(states, leader_action, streams, stage)
         step = game.step(states, leader_action, follower_action, streams, stage)
         states = np.where(_as_column(alive, step.states), step.states, states)
@@ -205,6 +206,19 @@ def _rollout_batched(
         lengths,
         terminated,
     )
+
+
+def _configured(game: Game, commitment: Commitment) -> tuple[Game, Any]:
+    """The game under a commitment, and what the leader plays at every stage where it only configures, else None."""
+    configuration = commitment.configuration()
+    if configuration is None:
+        return game, None
+    with torch.no_grad():
+        return game.configured(configuration.detach()), game.idle_action
+
+
+def _repeated(action: Any, count: int) -> Any:
+    return np.broadcast_to(action, (count, *np.shape(action)))
 
 
 def _as_column(flags: Any, like: Any) -> Any:

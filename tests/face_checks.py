@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import stackelberg_games as sg
 from stackelberg_games import registry
-from stackelberg_games.commitment import Commitment, TabularPolicy
+from stackelberg_games.commitment import Commitment, Configuration, TabularPolicy
 from stackelberg_games.envs import discrete_toy_v0, matrix_v0, random_game_v0
 from stackelberg_games.faces import faces
 from stackelberg_games.game import Game, Step
@@ -97,6 +97,15 @@ class AnyFollower:
         return actions
 
 
+def drawn_configuration(game: Game, seed: int = 0) -> Any:
+    """A configuration from the game's space; None where it is not configured."""
+    if game.configuration_space is None:
+        return None
+    space = copy.deepcopy(game.configuration_space)
+    space.seed(seed)
+    return space.sample()
+
+
 @dataclass(frozen=True)
 class Table:
     """A game with a commitment and a response to play."""
@@ -107,14 +116,26 @@ class Table:
 
     @classmethod
     def of(cls, game: Game) -> Table:
+        chosen = drawn_configuration(game)
         if not isinstance(game, TabularGame):
-            return cls(game, AnyLeader(game), AnyFollower(game))
+            leader = AnyLeader(game) if chosen is None else Configuration(chosen)
+            return cls(game, leader, AnyFollower(game))
         rng = np.random.default_rng(5)
         shape = (game.states, game.leader_actions, game.follower_actions)
         rows = rng.dirichlet(np.ones(shape[2]), size=shape[:2])
         if not game.follower_sees_action:
             rows = np.repeat(rows[:, :1], shape[1], axis=1)
-        return cls(game, TabularPolicy(game, rng.normal(size=shape[:2])), TabularResponse(rows))
+        policy = TabularPolicy(game, rng.normal(size=shape[:2]))
+        if chosen is None:
+            return cls(game, policy, TabularResponse(rows))
+        acts = policy if game.idle_action is None else None
+        return cls(game, Configuration(chosen, policy=acts, states=game.states), TabularResponse(rows))
+
+    @property
+    def rules(self) -> Game:
+        """The game under the leader's configuration, if it has one."""
+        chosen = self.leader.configuration()
+        return self.game if chosen is None else self.game.configured(chosen.detach())
 
 
 TABLES: dict[str, Callable[[], Game]] = {
@@ -123,6 +144,9 @@ TABLES: dict[str, Callable[[], Game]] = {
     "terminal": lambda: random_game_v0.game(8, 2, 4, horizon=30, terminal_states=2, seed=3),
     "blind": lambda: random_game_v0.game(4, 3, 2, horizon=20, follower_sees_action=False),
     "infinite": lambda: random_game_v0.game(6, terminal_states=1),
+    "configured": lambda: random_game_v0.game(5, horizon=25, terminal_states=1, configuration_size=2, seed=1),
+    "configured blind": lambda: random_game_v0.game(follower_sees_action=False, horizon=9, configuration_size=3),
+    "two goals": lambda: sg.make("four_rooms-v0", goals=2, horizon=30),
     "continuous": Drift,
     "continuous blind": lambda: Drift(9, follower_sees_action=False),
     **{game_id: lambda game_id=game_id: sg.make(game_id) for game_id in sg.games()},  # type: ignore[misc]
@@ -136,7 +160,12 @@ class Hands:
         self.table, self.streams = table, Streams.of(seed, 1, episode)
 
     def leader(self, snapshot: Any) -> Any:
-        return self.table.leader.sample(snapshot.states, self.streams, snapshot.stage)[0]
+        """What the leader submits: a configuration first, where there is one, and its action, where it acts."""
+        chosen, game = self.table.leader.configuration(), self.table.game
+        if chosen is not None and game.idle_action is not None:
+            return chosen.detach().numpy()
+        action = self.table.leader.sample(snapshot.states, self.streams, snapshot.stage)[0]
+        return action if chosen is None else {"configuration": chosen.detach().numpy(), "action": action}
 
     def follower(self, snapshot: Any, leader_action: Any) -> Any:
         seen = np.array([leader_action])

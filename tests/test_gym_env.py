@@ -14,7 +14,7 @@ from gymnasium.wrappers import TimeLimit
 import stackelberg_games as sg
 from stackelberg_games.commitment import Configuration, TabularPolicy, assign
 from stackelberg_games.envs import discrete_toy_v0, matrix_v0, random_game_v0
-from stackelberg_games.errors import InvalidActionError, InvalidGameError, UnsupportedGameError
+from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, InvalidGameError, UnsupportedGameError
 from stackelberg_games.faces.gym_env import BestResponseEnv, best_response_env
 from stackelberg_games.play import rollout
 from stackelberg_games.tabular import TabularGame
@@ -43,11 +43,9 @@ def test_passes_gymnasiums_checker(name: str) -> None:
     check_env(env_of(Table.of(game)), skip_render_check=True)
 
 
-@pytest.mark.parametrize("name", [*TABLES, "configured"])
+@pytest.mark.parametrize("name", TABLES)
 def test_plays_the_episodes_of_rollout(name: str) -> None:
-    table = Table.of(TABLES[name]() if name != "configured" else configured()[0])
-    if name == "configured":
-        table = Table(table.game, configured()[1], table.follower)
+    table = Table.of(TABLES[name]())
     stages = min(table.game.stages(), 40)
     batch = rollout(table.game, table.leader, table.follower, episodes=4, seed=3, stages=stages)
     env = env_of(table)
@@ -78,7 +76,7 @@ def test_the_follower_meets_the_model_under_the_commitment(is_configured: bool) 
     rng = np.random.default_rng(0)
 
     def seen(observation: Any) -> tuple[int, int]:
-        return int(np.argmax(observation[: game.states])), int(np.argmax(observation[game.states :]))
+        return int(np.argmax(observation[: game.states])), int(np.argmax(observation[-game.leader_actions :]))
 
     observation, _ = env.reset(seed=0)
     for _ in range(8000):
@@ -88,7 +86,7 @@ def test_the_follower_meets_the_model_under_the_commitment(is_configured: bool) 
         assert not truncated
         counts[(*cell, *seen(observation))] += 1
         if terminated:
-            assert not observation[game.states :].any()
+            assert not observation[-game.leader_actions :].any()
             observation, _ = env.reset()
     # After the end there is no move, which reads as move 0.
     moves = np.where(game.terminal[:, None], np.eye(game.leader_actions)[0], policy)
@@ -167,6 +165,10 @@ def test_refuses_what_it_cannot_play() -> None:
         best_response_env(discrete_toy_v0.game(), Configuration([1.0], states=3))
     with pytest.raises(UnsupportedGameError, match="drift-v0"):
         best_response_env(Drift(), Configuration([1.0]))
+    with pytest.raises(InvalidActionError, match="has shape"):
+        best_response_env(configured()[0], Configuration([1.0], policy=TabularPolicy(configured()[0])))
+    with pytest.raises(InvalidArgumentError, match="also acts"):
+        best_response_env(configured()[0], [1.0, 2.0])
 
 
 def test_an_infinite_game_takes_gymnasiums_time_limit() -> None:

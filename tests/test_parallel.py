@@ -33,16 +33,16 @@ forms = pytest.mark.parametrize("form", ["turns", "plan"])
 
 def plannable(game: Game) -> bool:
     discrete = [isinstance(s, spaces.Discrete) for s in (game.leader_action_space, game.follower_action_space)]
-    return all(discrete) or not game.follower_sees_action
+    return game.configuration_space is None and (all(discrete) or not game.follower_sees_action)
 
 
 def made(game_id: str, form: Any) -> Game:
-    """A game that has the form; a continuous one must refuse a plan."""
+    """A game that has the form; a continuous or a configured one must refuse a plan."""
     game = sg.make(game_id)
     if form == "plan" and not plannable(game):
         with pytest.raises(UnsupportedGameError):
             game.parallel_env(form)
-        pytest.skip("continuous actions have no plan form")
+        pytest.skip("no plan form")
     return game
 
 
@@ -91,7 +91,7 @@ def test_the_turns_form_counts_its_steps_exactly() -> None:
 def test_plays_the_episodes_of_rollout(name: str, form: Any) -> None:
     table = Table.of(TABLES[name]())
     if form == "plan" and not plannable(table.game):
-        pytest.skip("continuous actions have no plan form")
+        pytest.skip("no plan form")
     stages = min(table.game.stages(), 40)
     batch = rollout(table.game, table.leader, table.follower, episodes=3, seed=7, stages=stages)
     env: Any = table.game.parallel_env(form)
@@ -106,9 +106,10 @@ def test_plays_the_episodes_of_rollout(name: str, form: Any) -> None:
 
 def turns_round(env: Any, hands: Hands) -> Row:
     before = env.get_state()
-    move = hands.leader(before)
-    _, rewards, *_ = env.step({LEADER: move, FOLLOWER: "whatever a waiting player says"})
-    assert rewards == {LEADER: 0.0, FOLLOWER: 0.0}
+    if before.pending is None:
+        _, rewards, *_ = env.step({LEADER: hands.leader(before), FOLLOWER: "whatever a waiting player says"})
+        assert rewards == {LEADER: 0.0, FOLLOWER: 0.0}
+    move = env.get_state().pending
     reply = hands.follower(before, move)
     _, rewards, *_ = env.step({FOLLOWER: reply})
     return before.states[0], move, reply, rewards[LEADER], rewards[FOLLOWER]

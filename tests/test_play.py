@@ -113,15 +113,8 @@ def test_count_test_rejects_a_slightly_wrong_transition() -> None:
 @pytest.mark.parametrize("index", VARIED)
 def test_compiled_rollout_equals_the_batched_one(index: int) -> None:
     which = case(index)
-    game, commitment = which.game, which.commitment
-    if commitment.configuration() is not None:
-        configuration = commitment.configuration()
-        assert configuration is not None
-        game = game.configured(configuration.detach())
-        assert isinstance(commitment, Configuration)
-        commitment = commitment.policy or commitment
     response = TabularResponse(exact.best_response(which.game, which.commitment, which.temperature).policy)
-    expected = _rollout_batched(game, commitment, response, Streams.of(index, 50, 3), which.stages)
+    expected = _rollout_batched(which.game, which.commitment, response, Streams.of(index, 50, 3), which.stages)
     assert_same(played(which, episodes=50, seed=index, first_episode=3), expected)
 
 

@@ -17,8 +17,9 @@ from stackelberg_games.play import rollout
 from tests.face_checks import TABLES, AnyFollower, Drift, Table
 
 COPIES, EPISODES = 3, 12
-FINITE = ["toy", "matrix", "terminal", "blind", "random_mdp-v0"]
+FINITE = ["toy", "matrix", "terminal", "blind"]
 CONTINUOUS = ["continuous", "continuous blind", "lqr-v0"]
+CONFIGURED = [name for name in TABLES if TABLES[name]().configuration_space is not None]
 
 
 def legal(env: Any, masks: Any, rng: np.random.Generator) -> Any:
@@ -58,13 +59,13 @@ def env_agents() -> tuple[str, str]:
     return "leader_0", "follower_0"
 
 
-@pytest.mark.parametrize("name", FINITE + CONTINUOUS)
+@pytest.mark.parametrize("name", FINITE + CONTINUOUS + CONFIGURED)
 def test_copy_i_plays_every_nth_episode_of_rollout(name: str) -> None:
     table = Table.of(TABLES[name]())
     game = table.game
     stages = min(game.stages(), 20)
     batch = rollout(game, table.leader, table.follower, episodes=EPISODES, seed=7, stages=stages)
-    rounds = Rounds(game, COPIES)
+    rounds = Rounds(table.rules, COPIES)
     rounds.reset(7)
     played = 0
     while played < EPISODES:
@@ -82,7 +83,7 @@ def test_copy_i_plays_every_nth_episode_of_rollout(name: str) -> None:
         rounds.restart(over)
 
 
-@pytest.mark.parametrize("name", [*FINITE, *CONTINUOUS, "four_rooms-v0"])
+@pytest.mark.parametrize("name", FINITE + CONTINUOUS + CONFIGURED)
 def test_a_follower_faces_what_best_response_env_shows_it(name: str) -> None:
     table = Table.of(TABLES[name]())
     many = sg.vector_env(table.game, 1, commitment=table.leader)

@@ -11,7 +11,6 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
@@ -39,7 +38,8 @@ class ConfigurableGame(TabularGame):
         configure: differentiable, from x ``[C]`` to ``Tables`` of shapes ``[S, 1, B, S]`` and
             ``[S, 1, B]``. A table that does not depend on x should be returned as it stands in
             ``game.base``.
-        parametrisation: the one suggested to leaders; ``Plain`` if not given.
+        parametrisation: the one suggested to leaders; ``Plain`` if not given. Its range is the space of
+            configurations.
         spread: standard deviation of the standard first parameters around zero.
         constant_base: see ``Lever``.
         settings: what else ``TabularGame`` takes.
@@ -70,7 +70,7 @@ class ConfigurableGame(TabularGame):
         super().__init__(transition, leader_reward, follower_reward, initial, configure=configure, **settings)
         self.size, self.spread, self.constant_base = int(size), float(spread), constant_base
         self.parametrisation = Plain() if parametrisation is None else parametrisation
-        self.configuration_space = gymnasium.spaces.Box(-np.inf, np.inf, (self.size,), np.float64)
+        self.configuration_space = self.parametrisation.space(self.size)
 
     @property
     def base(self) -> Tables:

@@ -11,9 +11,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from gymnasium.spaces import Box
 from torch import Tensor
 
+from stackelberg_games.configurable.space import BudgetBox
 from stackelberg_games.errors import CheckpointError, InvalidArgumentError
 
 
@@ -24,6 +27,10 @@ class Parametrisation(ABC):
     @abstractmethod
     def __call__(self, parameters: Tensor) -> Tensor:
         """The configuration, float64 ``[C]``."""
+
+    def space(self, size: int) -> Box:
+        """Where ``size`` configured numbers lie, bounds included; float64."""
+        return Box(-np.inf, np.inf, (size,), np.float64)
 
     def parameter_count(self, size: int) -> int:
         """Number of parameters behind ``size`` configured numbers."""
@@ -65,6 +72,10 @@ class Bounded(Parametrisation):
         """Elementwise sigmoid between the bounds."""
         return self.low + (self.high - self.low) * torch.sigmoid(parameters)
 
+    def space(self, size: int) -> Box:
+        """All numbers from ``low`` to ``high``."""
+        return Box(self.low, self.high, (size,), np.float64)
+
 
 @dataclass(frozen=True)
 class Budgeted(Parametrisation):
@@ -89,6 +100,10 @@ class Budgeted(Parametrisation):
     def __call__(self, parameters: Tensor) -> Tensor:
         """Softmax shares of the budget, the unspent one dropped."""
         return self.budget * torch.softmax(parameters / self.temperature, dim=0)[:-1]
+
+    def space(self, size: int) -> Box:
+        """Numbers >= 0 with a sum of at most ``budget``."""
+        return BudgetBox(self.budget, size)
 
     def parameter_count(self, size: int) -> int:
         """One more than the configuration has: the unspent share."""

@@ -70,6 +70,7 @@ _EXPECTED = (
     "Observations are different shapes",
     "Observation is a single number",
     "State is a single number",
+    "Observation numpy array is all zeros",  # a leader's, before it has configured the game
     "Action space for each agent probably",
     "The class of action spaces is different",
 )

@@ -11,8 +11,17 @@ import torch
 from gymnasium import spaces
 from scipy import stats
 
-from stackelberg_games.commitment import Commitment, TabularPolicy
-from stackelberg_games.conformance.play import FOLLOWER, LEADER, NotApplicable, Subject, brief, same
+from stackelberg_games.commitment import Commitment, Configuration, TabularPolicy
+from stackelberg_games.conformance.play import (
+    FOLLOWER,
+    LEADER,
+    NotApplicable,
+    Subject,
+    brief,
+    configuration_of,
+    configured,
+    same,
+)
 from stackelberg_games.conformance.protocol import forms
 from stackelberg_games.errors import ConformanceError
 from stackelberg_games.faces.gym_env import BestResponseEnv
@@ -89,7 +98,11 @@ def _game(subject: Subject) -> Game:
 
 
 def _commitment(game: Game) -> Commitment:
-    return TabularPolicy(game) if isinstance(game, TabularGame) else AnyLeader(game.leader_action_space)
+    chosen = configuration_of(game)
+    policy = TabularPolicy(game) if isinstance(game, TabularGame) and game.idle_action is None else None
+    if chosen is not None:
+        return Configuration(chosen, policy=policy, states=getattr(game, "states", 1))
+    return policy if policy is not None else AnyLeader(game.leader_action_space)
 
 
 def _batch(game: Game) -> Trajectories:
@@ -114,8 +127,8 @@ def every_face_plays_the_same_episodes(subject: Subject) -> None:
     game = _game(subject)
     batch = _batch(game)
     faces: dict[str, Callable[[], Iterator[Callable[..., Played]]]] = {
-        "env()": lambda: _aec(game.env()),
-        "raw_env()": lambda: _aec(game.raw_env()),
+        "env()": lambda: _aec(game, game.env()),
+        "raw_env()": lambda: _aec(game, game.raw_env()),
         **{f"parallel_env({form!r})": lambda form=form: _parallel(game, form) for form in forms(subject)},  # type: ignore[misc]
         "best_response_env": lambda: _gymnasium(game),
     }
@@ -143,9 +156,21 @@ def _compare(game: Game, batch: Trajectories, face: str, where: tuple[int, int],
             )
 
 
-def _aec(env: Any) -> Iterator[Callable[..., Played]]:
+def _submitted(game: Game, action: Any, first: bool) -> Any:
+    """What leader_0 submits for its action at a stage; None where it does not move."""
+    chosen = configuration_of(game)
+    if chosen is None:
+        return action
+    if game.idle_action is None:
+        return {"configuration": chosen, "action": action}
+    return chosen if first else None
+
+
+def _aec(game: Game, env: Any) -> Iterator[Callable[..., Played]]:
     def play(leader: Any, follower: Any) -> Played:
-        env.step(leader)
+        move = _submitted(game, leader, env.agent_selection == LEADER)
+        if move is not None:
+            env.step(move)
         env.step(follower)
         return env.rewards[LEADER], env.rewards[FOLLOWER], env.observe(LEADER)
 
@@ -155,13 +180,15 @@ def _aec(env: Any) -> Iterator[Callable[..., Played]]:
 
 
 def _parallel(game: Game, form: Any) -> Iterator[Callable[..., Played]]:
-    env = game.parallel_env(form)
+    env: Any = game.parallel_env(form)
 
     def play(leader: Any, follower: Any) -> Played:
         if form == "plan" and game.follower_sees_action:
             follower = np.full(int(game.leader_action_space.n), follower)  # type: ignore[attr-defined]
         if form == "turns":
-            env.step({LEADER: leader})
+            leader = _submitted(game, leader, env.unwrapped.get_state().pending is None)
+            if leader is not None:
+                env.step({LEADER: leader})
         views, rewards, *_ = env.step({LEADER: leader, FOLLOWER: follower})
         view = views[LEADER][:-1] if form == "turns" else views[LEADER]
         return rewards[LEADER], rewards[FOLLOWER], view
@@ -188,7 +215,7 @@ def batches_do_not_matter(subject: Subject) -> None:
     """An episode is the same whichever batch it is played in."""
     game = _game(subject)
     batch = _batch(game)
-    stages = min(game.stages(), STAGES)
+    game, stages = configured(game), min(game.stages(), STAGES)
     for number in range(EPISODES):
         streams = Streams.of(SEED, 1, number)
         states = game.initial(streams)
@@ -209,10 +236,15 @@ def _same_state(alone: Any, together: Any, number: int, stage: int) -> None:
 
 
 def steps_follow_the_model(subject: Subject) -> None:
-    """Sampled first states, next states, rewards and ends agree with the arrays (chi-squared)."""
+    """Sampled first states, next states, rewards and ends agree with the arrays (chi-squared), also when configured."""
     if not isinstance(subject.game, TabularGame):
         raise NotApplicable("the rules are not given by arrays")
-    game = subject.game
+    for game in {id(rules): rules for rules in (subject.game, configured(subject.game))}.values():
+        assert isinstance(game, TabularGame)
+        _steps_follow(game)
+
+
+def _steps_follow(game: TabularGame) -> None:
     streams = Streams.of(SEED, DRAWS)
     _chi_squared("the first state", game.initial(streams)[None], game.initial_distribution[None])
     alive = np.flatnonzero(~game.terminal)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
+import torch
 from gymnasium import spaces
 from pettingzoo import AECEnv
 from pettingzoo.utils.wrappers import OrderEnforcingWrapper
@@ -35,11 +36,13 @@ class Subject:
         factory: makes a ``Game`` or a PettingZoo AEC environment.
         game: the game, or None where the factory makes environments.
         sees: whether the follower is meant to observe the leader's action.
+        once: whether the leader moves once an episode, to configure the game.
     """
 
     factory: Callable[..., Any]
     game: Game | None
     sees: bool
+    once: bool = False
 
     @classmethod
     def of(cls, source: Any, follower_sees_action: bool | None = None) -> Subject:
@@ -61,10 +64,11 @@ class Subject:
         if isinstance(made, AECGame):
             return cls.of(made.factory, made.follower_sees_action)
         if isinstance(made, Game):
-            return cls(factory, made, made.follower_sees_action)
+            once = made.configuration_space is not None and made.idle_action is not None
+            return cls(factory, made, made.follower_sees_action, once)
         declared = getattr(made.unwrapped, "metadata", None) or {}
         sees = declared.get("follower_sees_action", True) if follower_sees_action is None else follower_sees_action
-        return cls(factory, None, bool(sees))
+        return cls(factory, None, bool(sees), declared.get("leader_commits") == "once an episode")
 
     @cached_property
     def both_agents(self) -> bool:
@@ -123,6 +127,21 @@ class Script:
         self._turn += 1
         action = self._spaces[agent].sample() if mask is None else self._spaces[agent].sample(np.asarray(mask, np.int8))
         return self._forced.get(self._turn - 1, action)
+
+
+def configuration_of(game: Game) -> Any:
+    """A configuration drawn from the game's space, the same at every call; None where it is not configured."""
+    if game.configuration_space is None:
+        return None
+    space = copy.deepcopy(game.configuration_space)
+    space.seed(0)
+    return space.sample()
+
+
+def configured(game: Game) -> Game:
+    """The game under ``configuration_of``, or as it is where it is not configured."""
+    chosen = configuration_of(game)
+    return game if chosen is None else game.configured(torch.tensor(chosen))
 
 
 def mask_of(observation: Any, info: Any) -> Any:

@@ -20,6 +20,7 @@ from stackelberg_games.conformance.play import (
     Subject,
     brief,
     candidates,
+    configuration_of,
     flat,
     mask_of,
     played_to,
@@ -86,9 +87,11 @@ def parallel_faces(subject: Subject) -> None:
 
 
 def forms(subject: Subject) -> list[Any]:
-    """The Parallel forms a game has; replies to every leader action need discrete actions."""
+    """The Parallel forms a game has; replies to every leader action need discrete actions and no configuration."""
     game = subject.game
     assert game is not None
+    if game.configuration_space is not None:
+        return ["turns"]
     both = isinstance(game.leader_action_space, spaces.Discrete) and isinstance(
         game.follower_action_space, spaces.Discrete
     )
@@ -153,14 +156,17 @@ def metadata(subject: Subject) -> None:
 
 
 def order_of_moves(subject: Subject) -> None:
-    """The leader moves first, the follower answers, and episodes end only after the answer."""
+    """The leader moves first, the follower answers, and episodes end only after the answer.
+
+    A leader that configures the game moves once; after that every turn is the follower's.
+    """
     env = subject.env()
     for seed in range(5):
         env.reset(seed=seed)
-        expected = LEADER
+        expected, last = LEADER, FOLLOWER
         for turn in turns(env, Script(seed), 2 * CYCLES):
             if turn.terminated or turn.truncated:
-                if expected == FOLLOWER:
+                if last == LEADER:
                     raise ConformanceError(
                         "an episode ended after the leader's move, before the follower could answer",
                         "set terminations and truncations only at the end of a round, for both players at once",
@@ -169,27 +175,40 @@ def order_of_moves(subject: Subject) -> None:
             if turn.agent != expected:
                 raise ConformanceError(
                     f"{turn.agent} is to move where {expected} was expected",
-                    "let leader_0 move first in every round, then follower_0",
+                    "let leader_0 move first in every round, then follower_0; where it configures the game and then only "
+                    'watches, say so in the metadata: {"leader_commits": "once an episode"}',
                 )
-            expected = FOLLOWER if expected == LEADER else LEADER
+            last, expected = turn.agent, FOLLOWER if turn.agent == LEADER or subject.once else LEADER
 
 
 def follower_sees_the_move(subject: Subject) -> None:
-    """The follower's observation tells the leader's actions apart; or never, where it is declared blind."""
+    """The follower's observation tells the leader's actions apart; or never, where it is declared blind.
+
+    Configurations are always told apart.
+    """
     env, compared = subject.env(), 0
     for seed in range(3):
         for turn in (0, 2, 6):
-            if not played_to(env, seed, Script(seed), turn):
+            if not played_to(env, seed, Script(seed), turn) or env.agent_selection != LEADER:
                 continue
-            observation, _, _, _, info = env.last()
-            moves = candidates(env.action_space(LEADER), mask_of(observation, info), 8)
+            moves = _moves(env, subject, turn)
             views = [_view_after(env, seed, turn, move) for move in moves]
+            configures = turn == 0 and subject.game is not None and subject.game.configuration_space is not None
             for k in range(len(moves)):
                 for j in range(k):
                     compared += 1
-                    _compare(views[j], views[k], (moves[j], moves[k]), subject.sees)
+                    _compare(views[j], views[k], (moves[j], moves[k]), subject.sees or configures)
     if not compared:
         raise NotApplicable("the leader has a single action")
+
+
+def _moves(env: Env, subject: Subject, turn: int) -> list[Any]:
+    """Different moves of the leader; a configuration that it is bound to stays what it is."""
+    observation, _, _, _, info = env.last()
+    moves = candidates(env.action_space(LEADER), mask_of(observation, info), 8)
+    if turn > 0 and subject.game is not None and subject.game.configuration_space is not None:
+        moves = [{**move, "configuration": moves[0]["configuration"]} for move in moves]
+    return [move for k, move in enumerate(moves) if not any(same(move, other) for other in moves[:k])]
 
 
 def _view_after(env: Env, seed: int, turn: int, move: Any) -> Any:
@@ -222,10 +241,14 @@ def leader_sees_no_reply(subject: Subject) -> None:
     if game is not None and snapshot is not None:
         env.reset(seed=0)
         for _ in turns(env, Script(), 2 * CYCLES):
-            state = env.unwrapped.get_state().episode.states[0]  # type: ignore[attr-defined]
-            if not same(env.observe(LEADER), np.asarray(game.observe(state), np.float32)):
+            episode = env.unwrapped.get_state().episode  # type: ignore[attr-defined]
+            state, expected = episode.states[0], np.asarray(game.observe(episode.states[0]), np.float32)
+            if game.configuration_space is not None and episode.configuration is None:
+                expected = np.zeros_like(expected)  # it configures before it knows the first state
+            if not same(env.observe(LEADER), expected):
                 raise ConformanceError(
-                    f"leader_0 observes {brief(env.observe(LEADER))} in state {brief(state)}", "show it observe(state)"
+                    f"leader_0 observes {brief(env.observe(LEADER))} in state {brief(state)}",
+                    "show it observe(state), and zeros until it has configured the game",
                 )
         return
     replies, views = _replies_and_views(env)
@@ -305,9 +328,12 @@ def masked_play(subject: Subject) -> None:
 
 
 def refuses_actions_outside_the_space(subject: Subject) -> None:
-    """An action index that does not exist raises an error or ends the episode; it is never played."""
+    """An action index that does not exist raises an error or ends the episode; it is never played.
+
+    Nor is a configuration of the wrong shape, with NaN in it or beyond its bounds.
+    """
     env = subject.env()
-    asked = 0
+    asked = _refused_configurations(env, subject)
     for turn in (0, 1):
         if not played_to(env, 0, Script(), turn) or not isinstance(
             env.action_space(env.agent_selection), spaces.Discrete
@@ -331,6 +357,29 @@ def refuses_actions_outside_the_space(subject: Subject) -> None:
         raise NotApplicable("no player has discrete actions")
 
 
+def _refused_configurations(env: Env, subject: Subject) -> int:
+    """How many wrong configurations were submitted, all of them refused."""
+    game = subject.game
+    if game is None or game.configuration_space is None:
+        return 0
+    good, space = configuration_of(game), game.configuration_space
+    wrong = [np.append(good, good), np.full(space.shape, np.nan), np.full(space.shape, np.inf)]
+    if space.is_bounded("above"):
+        wrong.append(np.nextafter(space.high, np.inf) + 1e-3)
+    for bad in wrong:
+        env.reset(seed=0)
+        move = bad if subject.once else {**candidates(env.action_space(LEADER), None, 1)[0], "configuration": bad}
+        try:
+            env.step(move)
+        except Exception:  # noqa: BLE001, S112 (refused, with whatever error)
+            continue
+        raise ConformanceError(
+            f"leader_0 configured the game with {brief(bad)}, which is not in {space}",
+            "raise InvalidActionError for what configuration_space does not contain",
+        )
+    return len(wrong)
+
+
 def rounds_of_an_episode(subject: Subject) -> None:
     """An episode that is not terminated lasts exactly as many rounds as it says."""
     chosen = {"max_cycles": 4} if subject.game is None and subject.takes("max_cycles") else {}
@@ -342,7 +391,7 @@ def rounds_of_an_episode(subject: Subject) -> None:
         env.reset(seed=seed)
         rounds, truncated, terminated = 0, False, False
         for turn in turns(env, Script(seed), 2 * limit + 4):
-            rounds += turn.agent == LEADER and turn.action is not None
+            rounds += turn.agent == FOLLOWER and turn.action is not None
             truncated, terminated = truncated or turn.truncated, terminated or turn.terminated
         if not terminated and (not truncated or rounds != limit):
             raise ConformanceError(

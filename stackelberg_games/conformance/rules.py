@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector.utils import batch_space, iterate
 
-from stackelberg_games.conformance.play import NotApplicable, Subject
+from stackelberg_games.conformance.play import NotApplicable, Subject, configured
 from stackelberg_games.errors import ConformanceError, StackelbergError
 from stackelberg_games.game import Game, Step, check_discount, check_horizon
 from stackelberg_games.randomness import Streams
@@ -39,7 +39,8 @@ def rules_fit_their_declarations(subject: Subject) -> None:
     _members(f"{_name(game)}.initial", game.state_space, states)
     _observation(game, next(iter(iterate(batch_space(game.state_space, EPISODES), states))))
     leader, follower = (_actions(space) for space in (game.leader_action_space, game.follower_action_space))
-    _step(game, game.step(states, leader, follower, streams, 0))
+    for rules in (game, configured(game)):
+        _step(rules, rules.step(states, leader, follower, streams, 0))
 
 
 def _name(game: Game) -> str:

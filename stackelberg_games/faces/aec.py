@@ -8,8 +8,10 @@ from pettingzoo import AECEnv
 from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
 from stackelberg_games.errors import InvalidActionError
-from stackelberg_games.faces.episode import FOLLOWER, LEADER, NO_EPISODE, PLAYERS, Snapshot, TwoPlayerFace, Vector
+from stackelberg_games.faces.episode import FOLLOWER, LEADER, NO_EPISODE, PLAYERS, Snapshot, Vector
+from stackelberg_games.faces.face import TwoPlayerFace
 from stackelberg_games.game import Game
+from stackelberg_games.randomness import Streams
 
 
 class AECState(NamedTuple):
@@ -27,7 +29,12 @@ class StackelbergEnv(TwoPlayerFace, AECEnv[Any, Any, Any]):
 
     A round is two turns. The follower's observation ends in the code of the leader's action (zeros
     before the leader has moved) where the game lets it see the action; both are paid after its
-    turn. Episodes end at the end of a round only: by termination where the game has terminal
+    turn. In a game that the leader configures it moves first, once an episode, and the follower's
+    observation holds the configuration; from then on the follower moves every turn, both are paid after
+    each, and the leader reads its accumulated reward when the episode is over. Where it also acts at
+    every stage, its first move holds both (see ``faces.configured.Opening``).
+
+    Episodes end at the end of a round only: by termination where the game has terminal
     states, by truncation at its horizon. A game without a horizon is never truncated here; bound
     the loop, or make the game with ``horizon`` (``max_cycles`` in PettingZoo's words).
 
@@ -89,7 +96,7 @@ class StackelbergEnv(TwoPlayerFace, AECEnv[Any, Any, Any]):
             totals[LEADER] += leader
             totals[FOLLOWER] = follower
             self.rewards = {LEADER: leader, FOLLOWER: follower}
-            self.agent_selection = LEADER
+            self.agent_selection = LEADER if episode.pending is None else FOLLOWER
             self.terminations = dict.fromkeys(PLAYERS, episode.terminated)
             self.truncations = dict.fromkeys(PLAYERS, episode.truncated)
         self.infos = {LEADER: {}, FOLLOWER: {}}
@@ -98,6 +105,23 @@ class StackelbergEnv(TwoPlayerFace, AECEnv[Any, Any, Any]):
     def observe(self, agent: Any) -> Vector:
         """What an agent sees now, a fresh array."""
         return self._episode.observe(agent)
+
+    def begin(self, streams: Streams, configuration: Any = None) -> None:
+        """Begin the very episode that the streams of one episode belong to.
+
+        Args:
+            streams: of one episode.
+            configuration: the leader's, as if it had made its opening move; None leaves that to it.
+
+        Raises:
+            InvalidActionError: the configuration is not in the space.
+        """
+        fresh = Snapshot(streams.seed, int(streams.episodes[0]), states=self.game.initial(streams))
+        self._episode.restore(fresh)
+        if configuration is not None:
+            self._episode.configure(configuration)
+        mover = LEADER if self._episode.pending is None else FOLLOWER
+        self._place(PLAYERS, mover, dict.fromkeys(PLAYERS, 0.0), dict.fromkeys(PLAYERS, 0.0))
 
     def get_state(self) -> AECState:
         """The running episode and whose turn it is; ``set_state`` continues from it exactly."""

@@ -49,7 +49,12 @@ def episode_seed(seed: int, number: int) -> int:
 
 
 def play_episode(
-    env: Any, leader: Lead, follower: Reply, stages: int, state: Callable[[], Any] | None = None
+    env: Any,
+    leader: Lead,
+    follower: Reply,
+    stages: int,
+    state: Callable[[], Any] | None = None,
+    idle: Any = None,
 ) -> Trajectories:
     """Play the episode that an environment was reset to, in its AEC form.
 
@@ -59,6 +64,7 @@ def play_episode(
             with ``env.last()`` saying so, and must return None.
         stages: the episode is truncated here if it has not ended.
         state: what to record as the state; the leader's observation if not given.
+        idle: what to record as the leader's actions where it has configured the game and moves no more.
 
     Returns:
         A batch of one episode, padded to ``stages``.
@@ -74,6 +80,9 @@ def play_episode(
         paid = np.zeros(2)
         moves = []
         for agent in PLAYERS:
+            if agent == LEADER and idle is not None:
+                moves.append(idle)
+                continue
             if env.agent_selection != agent:
                 raise InvalidGameError(f"{env} selects {env.agent_selection!r} where it was {agent!r}'s turn")
             stage = len(actions)

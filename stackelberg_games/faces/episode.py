@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import copy
 import operator
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, UnsupportedGameError
+from stackelberg_games.errors import InvalidActionError, UnsupportedGameError
 from stackelberg_games.game import Game
 from stackelberg_games.randomness import Streams, check_seed, fresh_seed
-
-if TYPE_CHECKING:
-    from stackelberg_games.faces.rendering import Renderer
 
 Vector = NDArray[np.float32]
 Player = Literal["leader_0", "follower_0"]
 LEADER: Player = "leader_0"
 FOLLOWER: Player = "follower_0"
 PLAYERS: tuple[Player, Player] = (LEADER, FOLLOWER)
-RENDER_MODES = ("human", "rgb_array", "ansi")
 NO_EPISODE = "no episode is running; call reset() first"
 
 
@@ -42,7 +38,7 @@ class Actions:
         if not isinstance(space, spaces.Discrete | spaces.Box | spaces.MultiDiscrete | spaces.MultiBinary):
             raise UnsupportedGameError(f"{player} has the action space {space}: expected Discrete, Box or Multi*")
         self.player = player
-        self.space = copy.deepcopy(space)  # its sampling state belongs to one environment
+        self.space: Any = copy.deepcopy(space)  # its sampling state belongs to one environment
         self.discrete = isinstance(space, spaces.Discrete)
         self._first, self._count = (int(space.start), int(space.n)) if isinstance(space, spaces.Discrete) else (0, 0)
         self._kinds = "iuf" if space.dtype is not None and space.dtype.kind == "f" else "iu"
@@ -114,6 +110,7 @@ class Snapshot(NamedTuple):
         terminated, truncated: whether and how the episode has ended.
         played: the last stage, or None.
         returns: undiscounted sums of rewards so far, of leader and follower.
+        configuration: what the leader has configured the game with; None before that, and in other games.
     """
 
     seed: int = -1
@@ -125,6 +122,7 @@ class Snapshot(NamedTuple):
     truncated: bool = False
     played: Played | None = None
     returns: tuple[float, float] = (0.0, 0.0)
+    configuration: Any = None
 
 
 class Scene(NamedTuple):
@@ -138,6 +136,7 @@ class Scene(NamedTuple):
         returns: of leader and follower so far.
         status: who moves, or how the episode ended.
         observation: the state as the leader observes it.
+        configuration: what the leader has configured the game with; None before that, and in other games.
     """
 
     state: Any
@@ -148,6 +147,7 @@ class Scene(NamedTuple):
     returns: tuple[float, float]
     status: str
     observation: Vector
+    configuration: Any = None
 
 
 class Episode:
@@ -156,6 +156,10 @@ class Episode:
     Episode number n of a seed is the episode that ``rollout`` plays under that number. Only the
     environment's lane is drawn from here; ``streams`` offers the others to those who play. The
     other attributes are those of ``Snapshot``.
+
+    Attributes:
+        rules: the game that was given.
+        game: the game that is played: ``rules``, or that under a configuration.
     """
 
     streams: Streams
@@ -168,11 +172,12 @@ class Episode:
     truncated: bool
     played: Played | None
     returns: tuple[float, float]
+    configuration: Any
 
     def __init__(self, game: Game) -> None:
-        self.game = game
+        self.rules = self.game = game
         self.actions = {
-            LEADER: Actions(LEADER, game.leader_action_space),
+            LEADER: self._moves_of_leader(),
             FOLLOWER: Actions(FOLLOWER, game.follower_action_space),
         }
         box, leader = game.observation_space, self.actions[LEADER]
@@ -185,6 +190,9 @@ class Episode:
         self._observed, self._width = box.shape[0], len(low)
         self.restore(Snapshot())
 
+    def _moves_of_leader(self) -> Actions:
+        return Actions(LEADER, self.rules.leader_action_space)
+
     def reset(self, seed: int | None = None) -> None:
         """Begin episode 0 of ``seed``, or the next episode of the seed in use.
 
@@ -196,7 +204,7 @@ class Episode:
         else:
             chosen, number = self.seed, self.number + 1
         streams = Streams.of(chosen, 1, number)
-        self.restore(Snapshot(chosen, number, states=self.game.initial(streams)))
+        self.restore(Snapshot(chosen, number, states=self.rules.initial(streams)))
 
     @property
     def over(self) -> bool:
@@ -217,6 +225,10 @@ class Episode:
             InvalidActionError: the action is not in the leader's space.
         """
         self.pending = self.actions[LEADER].check(action)
+
+    def configure(self, configuration: Any) -> None:
+        """Choose the configuration of a game that has one; see ``ConfiguredEpisode``."""
+        raise UnsupportedGameError(f"{self.rules.name} cannot be configured")
 
     def reply(self, action: Any) -> tuple[float, float]:
         """Let the follower move; the stage is played and both are paid.
@@ -262,7 +274,7 @@ class Episode:
         self.seed, self.number, self.stage = snapshot.seed, snapshot.number, snapshot.stage
         self.states, self.pending = snapshot.states, snapshot.pending
         self.terminated, self.truncated = snapshot.terminated, snapshot.truncated
-        self.played, self.returns = snapshot.played, snapshot.returns
+        self.played, self.returns, self.configuration = snapshot.played, snapshot.returns, snapshot.configuration
         if self.seed >= 0:
             self.streams = Streams.of(self.seed, 1, self.number)
 
@@ -271,103 +283,6 @@ class Episode:
         ended = "terminated" if self.terminated else "truncated"
         status = ended if self.over else f"{self.mover} moves"
         played, returns = self.played, self.returns
-        state, seen = self.states[0], self.observe(LEADER)
-        return Scene(state, self.pending, played, self.stage, self.game.horizon, returns, status, seen)
-
-
-class Face:
-    """What all faces share: a game, its running episode, pictures of it, and copies that keep it.
-
-    Args:
-        game: any game.
-        render_mode: None, ``"ansi"``, ``"rgb_array"`` or ``"human"``.
-        form: inserted into the name before the version.
-
-    Raises:
-        InvalidArgumentError: no such render mode.
-    """
-
-    def __init__(self, game: Game, render_mode: str | None = None, form: str = "") -> None:
-        if render_mode is not None and render_mode not in RENDER_MODES:
-            raise InvalidArgumentError(f"render_mode={render_mode!r}: expected None or one of {RENDER_MODES}")
-        stem, dash, version = game.name.rpartition("-")
-        name = f"{stem}{form}_{version}" if dash else f"{game.name}{form}"
-        self.metadata: dict[str, Any] = {"name": name, "render_modes": list(RENDER_MODES), "render_fps": 4}
-        self.game = game
-        self.render_mode = render_mode
-        self._episode = Episode(game)
-        self._renderer: Renderer | None = None
-
-    def render(self) -> Any:
-        """A picture of the running episode.
-
-        Returns:
-            ``"ansi"``: text; ``"rgb_array"``: uint8 ``[height, width, 3]``; ``"human"``: None, the
-            picture goes to a window.
-
-        Raises:
-            InvalidArgumentError: there is no render mode, or no episode yet.
-            MissingExtraError: human mode without pygame.
-        """
-        if self.render_mode is None:
-            raise InvalidArgumentError(f"render_mode is None; make the environment with one of {RENDER_MODES}")
-        if self._episode.states is None:
-            raise InvalidArgumentError(NO_EPISODE)
-        if self._renderer is None:
-            from stackelberg_games.faces.rendering import Renderer
-
-            self._renderer = Renderer(self.game, self.metadata["render_fps"])
-        return self._renderer.render(self.render_mode, self._episode.scene())
-
-    def close(self) -> None:
-        """Close the window, if there is one."""
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
-
-    def _show(self) -> None:
-        """In human mode every change is shown at once, as in Gymnasium."""
-        if self.render_mode == "human":
-            self.render()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Everything but the pictures: a window cannot travel, and layouts are drawn again."""
-        return {**self.__dict__, "_renderer": None}
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        """A copy that keeps the running episode; rules never change, so copies share them."""
-        clone = object.__new__(type(self))
-        memo[id(self)] = clone
-        for game in (self.game, self._episode.game):
-            memo[id(game)] = game
-        clone.__dict__.update(copy.deepcopy(self.__getstate__(), memo))
-        return clone
-
-
-class TwoPlayerFace(Face):
-    """What the PettingZoo faces share: two agents, their spaces, and a state for central critics."""
-
-    def __init__(self, game: Game, render_mode: str | None = None, form: str = "") -> None:
-        super().__init__(game, render_mode, form)
-        self.metadata["is_parallelizable"] = False
-        self.max_cycles = game.horizon
-        self.possible_agents: list[str] = list(PLAYERS)
-        self.agents: list[str] = []
-
-    @property
-    def state_space(self) -> spaces.Box:
-        """Space of ``state``: the state, then the code of the leader's pending action."""
-        return self._episode.state_space
-
-    def state(self) -> Vector:
-        """The whole state of the game, with the leader's action that awaits its reply."""
-        return self._episode.vector()
-
-    def observation_space(self, agent: Any) -> gymnasium.Space[Any]:
-        """Observation space of a player, always the same object."""
-        space: gymnasium.Space[Any] = self._episode.observation_spaces[agent]
-        return space
-
-    def action_space(self, agent: Any) -> gymnasium.Space[Any]:
-        """Action space of a player, always the same object."""
-        return self._episode.actions[agent].space
+        state, seen = self.states[0], np.array(self.game.observe(self.states[0]), dtype=np.float32)
+        facts = state, self.pending, played, self.stage, self.game.horizon, returns, status, seen
+        return Scene(*facts, self.configuration)

@@ -7,11 +7,14 @@ from typing import Any, NamedTuple, Protocol
 import gymnasium
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
-from stackelberg_games.commitment import Commitment
-from stackelberg_games.errors import InvalidActionError, UnsupportedGameError
-from stackelberg_games.faces.episode import FOLLOWER, NO_EPISODE, Face, Snapshot, Vector
+from stackelberg_games.commitment import Commitment, Configuration
+from stackelberg_games.errors import InvalidActionError, InvalidArgumentError
+from stackelberg_games.faces.configured import episode_under
+from stackelberg_games.faces.episode import FOLLOWER, LEADER, NO_EPISODE, Snapshot, Vector
+from stackelberg_games.faces.face import Face
 from stackelberg_games.game import FloatArray, Game
 from stackelberg_games.randomness import Lane, Streams
 from stackelberg_games.tabular import TabularGame, cumulative
@@ -44,22 +47,26 @@ class BestResponseEnv(Face, gymnasium.Env[Vector, Any]):
     leader's actions that ``rollout(..., seed=s)`` draws. The commitment is read at every reset, so
     that an episode is played under one commitment, and updates are followed from the next one on.
 
+    A commitment with a configuration plays the configured game: the observation then holds the
+    configuration, and where the leader only configures there is no action of it to observe.
+
     Args:
         game: any game.
         commitment: the leader's decision.
         render_mode: None, ``"ansi"``, ``"rgb_array"`` or ``"human"``.
 
     Raises:
-        InvalidGameError: the commitment configures a game that cannot be configured.
-        UnsupportedGameError: it configures a game that is not given by tables.
+        InvalidActionError: the configuration is not in the game's space.
+        InvalidGameError, UnsupportedGameError: the commitment configures a game that cannot be configured.
     """
 
     def __init__(self, game: Game, commitment: Commitment, render_mode: str | None = None) -> None:
-        super().__init__(game, render_mode, form="_response")
+        chosen = commitment.configuration()
+        super().__init__(game, render_mode, "_response", episode_under(game, chosen))
         self.commitment = commitment
         self.observation_space = self._episode.observation_spaces[FOLLOWER]
         self.action_space = self._episode.actions[FOLLOWER].space
-        self._configuration: Tensor | None = None
+        self._configuration: FloatArray | None = None
         self._leader: _Sampling = commitment
         self._read_commitment()
 
@@ -76,6 +83,8 @@ class BestResponseEnv(Face, gymnasium.Env[Vector, Any]):
         super().reset(seed=seed)
         self._read_commitment()
         self._episode.reset(seed)
+        if self._configuration is not None:
+            self._episode.configure(self._configuration)
         return self._commit(), {}
 
     def step(self, action: Any) -> tuple[Vector, float, bool, bool, dict[str, Any]]:
@@ -105,32 +114,41 @@ class BestResponseEnv(Face, gymnasium.Env[Vector, Any]):
         with torch.no_grad():
             configuration = self.commitment.configuration()
             if configuration is not None:
-                self._configure(configuration)
-            if isinstance(self.game, TabularGame):
-                self._leader = _Table(cumulative(self.commitment.probabilities().numpy()))
-
-    def _configure(self, configuration: Tensor) -> None:
-        if not isinstance(self.game, TabularGame):
-            raise UnsupportedGameError(f"{self.game.name} is not given by tables; it cannot be configured")
-        if self._configuration is None or not torch.equal(configuration, self._configuration):
-            self._episode.game = self.game.configured(configuration)
-            self._configuration = configuration.clone()
+                self._configuration = configuration.detach().numpy().copy()
+            acts = configuration is None or self.game.idle_action is None
+            if acts and isinstance(self.game, TabularGame):
+                self._leader = _Table(cumulative(self.game.policy(self.commitment).numpy()))
 
     def _commit(self) -> Vector:
         """Let the leader move, unless the episode is over, and show the result to the follower."""
         episode = self._episode
-        if not episode.over:
+        if episode.pending is None and not episode.over:
             episode.commit(self._leader.sample(episode.states, episode.streams, episode.stage)[0])
         self._show()
         return episode.observe(FOLLOWER)
 
 
 def best_response_env(
-    game: Game, commitment: Commitment, *, render_mode: str | None = None
+    game: Game, commitment: Commitment | ArrayLike | Tensor, *, render_mode: str | None = None
 ) -> gymnasium.Env[Vector, Any]:
-    """The decision process that a follower faces under a commitment; see ``BestResponseEnv``."""
+    """The decision process that a follower faces under a commitment; see ``BestResponseEnv``.
+
+    Args:
+        game: any game.
+        commitment: the leader's decision; in a game that it only configures the numbers are enough.
+        render_mode: None, ``"ansi"``, ``"rgb_array"`` or ``"human"``.
+
+    Raises:
+        InvalidArgumentError: numbers are given for a leader that also acts.
+        InvalidActionError, InvalidGameError, UnsupportedGameError: see ``BestResponseEnv``.
+    """
     from stackelberg_games.faces.aec_game import AECGame, AECResponseEnv
 
+    if isinstance(commitment, Tensor | np.ndarray | list | tuple):
+        if game.configuration_space is not None and game.idle_action is None:
+            raise InvalidArgumentError(f"{LEADER} also acts in {game.name}: give a Configuration with a policy")
+        commitment = Configuration(torch.as_tensor(commitment))
+    chosen: Any = commitment
     if isinstance(game, AECGame):
-        return AECResponseEnv(game, commitment)
-    return BestResponseEnv(game, commitment, render_mode)
+        return AECResponseEnv(game, chosen)
+    return BestResponseEnv(game, chosen, render_mode)

@@ -27,9 +27,9 @@ from stackelberg_games.faces.episode import (
     Actions,
     Player,
     Snapshot,
-    TwoPlayerFace,
     Vector,
 )
+from stackelberg_games.faces.face import TwoPlayerFace
 from stackelberg_games.game import Game
 
 Outcome = tuple[dict[str, Vector], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]
@@ -106,6 +106,9 @@ class _ParallelFace(TwoPlayerFace, ParallelEnv[Any, Any, Any]):
 class TurnsEnv(_ParallelFace):
     """Leader and follower phases alternate; a round takes two steps.
 
+    In a game that the leader only configures there is one leader phase, the first step of an episode,
+    and then one step a stage: T stages take T + 1 steps.
+
     Both players are always in ``agents``, and their action spaces are those of the AEC face. Only
     the player whose turn it is has to submit an action: whatever the other one submits is ignored,
     because code that steps all agents at once samples for all of them. Whose turn it is stands
@@ -161,10 +164,15 @@ class PlanEnv(_ParallelFace):
 
     Raises:
         UnsupportedGameError: the follower sees the leader's action, and one of the two action
-            spaces is not discrete.
+            spaces is not discrete; or the leader configures the game.
     """
 
     def __init__(self, game: Game, render_mode: str | None = None) -> None:
+        if game.configuration_space is not None:
+            raise UnsupportedGameError(
+                f"{game.name} is configured: replies to every configuration cannot be listed; use form='turns', or "
+                "best_response_env for one configuration"
+            )
         super().__init__(game, render_mode, form="_plan")
         self._replies = _replies(game) if game.follower_sees_action else self._episode.actions[FOLLOWER]
         self._first = int(getattr(game.leader_action_space, "start", 0))
@@ -202,7 +210,7 @@ def parallel_env(
 
     Raises:
         InvalidArgumentError: no such form or render mode.
-        UnsupportedGameError: the plan form of a game whose actions are not discrete.
+        UnsupportedGameError: the plan form of a game that is configured or whose actions are not discrete.
     """
     forms = {"turns": TurnsEnv, "plan": PlanEnv}
     if form not in forms:

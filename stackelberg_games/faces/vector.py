@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.faces.episode import FOLLOWER, LEADER, NO_EPISODE, PLAYERS, Actions, Episode
+from stackelberg_games.faces.configured import episode_under
+from stackelberg_games.faces.episode import FOLLOWER, LEADER, NO_EPISODE, PLAYERS, Actions
 from stackelberg_games.faces.padding import Padding
 from stackelberg_games.faces.padding import homogenize as homogenized
 from stackelberg_games.game import BoolArray, FloatArray, Game
 from stackelberg_games.randomness import Streams, check_seed, fresh_seed
-from stackelberg_games.tabular import TabularGame
 
 Floats = NDArray[np.float32]
 
@@ -155,10 +155,15 @@ class TurnsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         roles: append a one-hot code of the player to every observation.
 
     Raises:
-        UnsupportedGameError: the actions cannot be padded.
+        UnsupportedGameError: the actions cannot be padded, or the leader configures the game.
     """
 
     def __init__(self, game: Game, copies: int, roles: bool = False) -> None:
+        if game.configuration_space is not None:
+            raise UnsupportedGameError(
+                f"{game.name} is configured once an episode, so its copies would leave step with each other; give "
+                "vector_env a commitment, which copies what the follower faces"
+            )
         self.metadata = {"name": game.name, "autoreset_mode": AutoresetMode.SAME_STEP}
         self.rounds, self.num_envs = Rounds(game, copies), 2 * copies
         turns: Any = game.parallel_env("turns")
@@ -248,7 +253,7 @@ class TurnsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 class ResponseVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
     """What a follower faces under a commitment (``BestResponseEnv``), in N copies.
 
-    The commitment is read anew at ``reset`` only.
+    The commitment is read anew at ``reset`` only. Observations hold its configuration, if it has one.
 
     Args:
         game: any game.
@@ -256,14 +261,16 @@ class ResponseVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         commitment: the leader's decision.
 
     Raises:
-        UnsupportedGameError: the commitment configures a game that is not given by tables.
+        InvalidActionError: the configuration is not in the game's space.
+        InvalidGameError, UnsupportedGameError: the commitment configures a game that cannot be configured.
     """
 
     def __init__(self, game: Game, copies: int, commitment: Commitment) -> None:
         self.metadata = {"name": game.name, "autoreset_mode": AutoresetMode.SAME_STEP}
         self.game, self.commitment, self.num_envs = game, commitment, copies
         self.rounds = Rounds(game, copies)
-        self.single_observation_space = Episode(game).observation_spaces[FOLLOWER]
+        self._episode = episode_under(game, commitment.configuration())
+        self.single_observation_space = self._episode.observation_spaces[FOLLOWER]
         self.single_action_space = game.follower_action_space
         self.observation_space = batch_space(self.single_observation_space, copies)
         self.action_space = batch_space(self.single_action_space, copies)
@@ -278,9 +285,9 @@ class ResponseVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         """
         configuration = self.commitment.configuration()
         if configuration is not None:
-            if not isinstance(self.game, TabularGame):
-                raise UnsupportedGameError(f"{self.game.name} is not given by tables; it cannot be configured")
-            self.rounds.game = self.game.configured(configuration.detach())
+            self._episode.reset(seed=0)
+            self._episode.configure(configuration.detach().numpy())
+            self.rounds.game = self._episode.game
         self.rounds.reset(seed)
         self._commit()
         return self._observe(), {}
@@ -307,6 +314,10 @@ class ResponseVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
     def _commit(self) -> None:
         """Let every leader move, each from its own stream."""
+        idle = None if self._episode.configuration is None else self.game.idle_action
+        if idle is not None:
+            self._pending = np.broadcast_to(idle, (self.num_envs, *np.shape(idle)))
+            return
         pending = None
         with torch.no_grad():
             for rows, streams, stage in self.rounds.groups():
@@ -317,13 +328,15 @@ class ResponseVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._pending = pending
 
     def _observe(self) -> Floats:
-        states = self.rounds.observe()
-        if not self.game.follower_sees_action:
-            return states
-        out = np.zeros((self.num_envs, states.shape[1] + self._codes[0].width), dtype=np.float32)
+        states, chosen = self.rounds.observe(), self._episode.configuration
+        assert self.single_observation_space.shape is not None
+        out = np.zeros((self.num_envs, *self.single_observation_space.shape), dtype=np.float32)
+        width = states.shape[1] + (0 if chosen is None else chosen.size)
         out[:, : states.shape[1]] = states
-        if self._pending is not None:
-            self._codes[0].encode(self._pending, out[:, states.shape[1] :])
+        if chosen is not None:
+            out[:, states.shape[1] : width] = chosen.ravel()
+        if self._pending is not None and width < out.shape[1]:
+            self._codes[0].encode(self._pending, out[:, width:])
         return out
 
 

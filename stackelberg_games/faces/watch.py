@@ -12,10 +12,10 @@ from PIL import Image
 
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError, MissingExtraError, UnsupportedGameError
-from stackelberg_games.faces.aec import AECState, StackelbergEnv
+from stackelberg_games.faces.aec import StackelbergEnv
 from stackelberg_games.faces.aec_game import AECGame, leading
 from stackelberg_games.faces.black_box import StrangerPolicy
-from stackelberg_games.faces.episode import FOLLOWER, LEADER, PLAYERS, Snapshot
+from stackelberg_games.faces.episode import LEADER
 from stackelberg_games.game import Game
 from stackelberg_games.play import ResponsePolicy
 from stackelberg_games.randomness import Streams
@@ -47,15 +47,15 @@ def frames(
         )
     env: Any = StackelbergEnv(game, render_mode="rgb_array")
     streams = Streams.of(seed, 1, episode)
-    nothing: dict[str, float] = {LEADER: 0.0, FOLLOWER: 0.0}
-    start = Snapshot(seed, episode, states=game.initial(streams))
-    env.set_state(AECState(start, PLAYERS, LEADER, nothing, dict(nothing)))
+    configuration = commitment.configuration()
+    env.begin(streams, None if configuration is None else configuration.detach().numpy())
     lead = leading(commitment, streams)
     yield env.render()
     for stage in range(stages):
-        states = env.get_state().episode.states
-        action = lead(states[0], stage)
-        env.step(action)
+        states, action = env.get_state().episode.states, game.idle_action
+        if env.agent_selection == LEADER:
+            action = lead(states[0], stage)
+            env.step(action)
         env.step(response.sample(states, np.array([action]), streams, stage)[0])
         yield env.render()
         if any(env.terminations.values()) or any(env.truncations.values()):
