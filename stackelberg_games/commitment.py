@@ -117,16 +117,7 @@ class MLPPolicy(DiscretePolicy):
         super().__init__()
         self.states, self.actions = _sizes(game)
         self.hidden = tuple(hidden)
-        widths = [self.states, *hidden, self.actions]
-        layers: list[nn.Module] = []
-        source = torch.Generator().manual_seed(seed)
-        for index, (inputs, outputs) in enumerate(pairwise(widths)):
-            layer = nn.Linear(inputs, outputs, dtype=torch.float64)
-            nn.init.zeros_(layer.bias)
-            last = index == len(widths) - 2
-            nn.init.zeros_(layer.weight) if last else nn.init.xavier_uniform_(layer.weight, generator=source)
-            layers += [layer] if last else [layer, nn.ReLU()]
-        self.network = nn.Sequential(*layers)
+        self.network = perceptron([self.states, *hidden, self.actions], seed)
         self.register_buffer("inputs", torch.eye(self.states, dtype=torch.float64), persistent=False)
 
     def describe(self) -> dict[str, Any]:
@@ -136,6 +127,25 @@ class MLPPolicy(DiscretePolicy):
     def log_probabilities(self) -> Tensor:
         """Log-softmax of the network's outputs in every state, ``[S, A]``."""
         return torch.log_softmax(self.network(self.inputs), dim=1)
+
+
+def perceptron(widths: Sequence[int], seed: int, activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
+    """A float64 multilayer perceptron, Xavier-uniform but for the last layer, which starts at zero.
+
+    Args:
+        widths: of the inputs, the hidden layers and the outputs.
+        seed: of the weights.
+        activation: between the layers.
+    """
+    layers: list[nn.Module] = []
+    source = torch.Generator().manual_seed(seed)
+    for index, (inputs, outputs) in enumerate(pairwise(widths)):
+        layer = nn.Linear(inputs, outputs, dtype=torch.float64)
+        nn.init.zeros_(layer.bias)
+        last = index == len(widths) - 2
+        nn.init.zeros_(layer.weight) if last else nn.init.xavier_uniform_(layer.weight, generator=source)
+        layers += [layer] if last else [layer, activation()]
+    return nn.Sequential(*layers)
 
 
 class Configuration(Commitment):
@@ -218,6 +228,10 @@ def restore(description: Mapping[str, Any]) -> Commitment:
         from stackelberg_games.linear.gaussian import rebuild
 
         return rebuild(description)
+    if description["class"] in ("MLPCategoricalPolicy", "MLPGaussianPolicy"):
+        from stackelberg_games import neural_policy
+
+        return neural_policy.rebuild(description)
     if description["class"] == "Configuration":
         return _rebuild(description)
     raise CheckpointError(f"cannot rebuild a {description['class']} by itself; pass `commitment` to load into")

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from stackelberg_games.agents.leaders.bchg_continuous import PathwiseForm
+from stackelberg_games.agents.leaders.neural import ByNetworks, NeuralCovariance, NeuralDirect
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
@@ -38,7 +39,7 @@ CLASSES = {
 
 
 @dataclass
-class BCHG(PathwiseForm, PolicyGradient):
+class BCHG(ByNetworks, PathwiseForm, PolicyGradient):
     """Covariance hypergradient ascent.
 
     Args:
@@ -49,6 +50,7 @@ class BCHG(PathwiseForm, PolicyGradient):
         trace_decay: see ``hypergradient.influence``.
         centre: see ``hypergradient.influence``; has no effect on batches of a single episode.
         bootstrap: in linear-quadratic games, see ``Pathwise`` and ``covariance_response``.
+        smoothing, critic_steps: see ``ByNetworks``.
     """
 
     reads: Privilege = "none"
@@ -76,7 +78,11 @@ class BCHG(PathwiseForm, PolicyGradient):
         assert self.view.temperature is not None
         response = follower_q = None
         if self.reads != "none":
-            assert isinstance(evidence.follower_policy, TabularResponse)
+            if not isinstance(evidence.follower_policy, TabularResponse):
+                raise InformationError(
+                    f"reads={self.reads!r}: bchg reads a table of the follower's policy, and this follower plays a "
+                    f'{type(evidence.follower_policy).__name__}; set reads="none"'
+                )
             response = evidence.follower_policy.probabilities
         if self.reads == "values":
             assert evidence.follower_values is not None
@@ -85,6 +91,12 @@ class BCHG(PathwiseForm, PolicyGradient):
             follower_q = np.zeros(self.estimator.recent.shape)  # nothing that follows reads the follower's values
         return self.estimator.tables(
             self.policy_table(), self.view.temperature, response=response, follower_q=follower_q
+        )
+
+    def neural_form(self) -> NeuralDirect:
+        """See ``ByNetworks``."""
+        return NeuralCovariance(
+            self.learning_rate, self.actor_steps, self.hidden, self.estimation, self.trace_decay, self.centre
         )
 
     def pathwise(self, temperature: float) -> Pathwise:

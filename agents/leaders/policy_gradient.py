@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stackelberg_games.agents.leaders.by_game import ByGame
+from stackelberg_games.agents.leaders.neural import ByNetworks, NeuralDirect
 from stackelberg_games.agents.leaders.policy_gradient_linear import LinearDirect
 from stackelberg_games.commitment import Commitment, Configuration, DiscretePolicy
 from stackelberg_games.configurable.estimation import ConfiguredEstimator, beyond
@@ -195,17 +195,23 @@ class PolicyGradient(GradientLeader):
 
 
 @dataclass
-class NaivePolicyGradient(ByGame, PolicyGradient):
+class NaivePolicyGradient(ByNetworks, PolicyGradient):
     """Ascent on the direct term, in the form that fits the game; class TRAJECTORIES.
 
     Args:
         learning_rate, actor_steps, hidden: see ``GradientLeader``.
         memory: factor by which the estimate of the follower's policy fades from batch to batch.
         spread, ramp: of a configuration, see ``PolicyGradient``.
+        smoothing, critic_steps: see ``ByNetworks``.
     """
 
     def other_form(self, view: LeaderView) -> GradientLeader | None:
-        """The pathwise form where states and actions are real."""
-        if not isinstance(view.state_space, gymnasium.spaces.Box) or view.lever is not None:
-            return None
+        """Networks where neither of the other two fits, the pathwise form where states and actions are real."""
+        form = super().other_form(view)
+        if form is not None or not isinstance(view.state_space, gymnasium.spaces.Box) or view.lever is not None:
+            return form
         return LinearDirect(self.learning_rate, self.actor_steps, self.hidden, self.memory)
+
+    def neural_form(self) -> NeuralDirect:
+        """See ``ByNetworks``."""
+        return NeuralDirect(self.learning_rate, self.actor_steps, self.hidden, self.estimation)

@@ -1,0 +1,95 @@
+"""A finite game whose states are shown as points of a plane, so that only networks can play it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from stackelberg_games import exact
+from stackelberg_games.commitment import Commitment, DiscretePolicy
+from stackelberg_games.follower import Answer, Follower
+from stackelberg_games.game import FloatArray, Game, IntArray, Step
+from stackelberg_games.neural_policy import MLPCategoricalPolicy
+from stackelberg_games.play import TabularResponse
+from stackelberg_games.randomness import Streams
+from stackelberg_games.tabular import TabularGame
+
+
+class Embedded(Game):
+    """Every state is a point on the unit sphere; rules and exact values are those of the finite game."""
+
+    def __init__(self, table: TabularGame, dimensions: int = 4) -> None:
+        self.table, self.name = table, f"embedded {table.name}"
+        points = np.random.default_rng(0).normal(size=(table.transition.shape[0], dimensions))
+        self.points: FloatArray = points / np.linalg.norm(points, axis=1, keepdims=True)
+        self.state_space = gymnasium.spaces.Box(-1.0, 1.0, (dimensions,), np.float64)
+        self.leader_action_space = table.leader_action_space
+        self.follower_action_space = table.follower_action_space
+        self.leader_discount, self.follower_discount = table.leader_discount, table.follower_discount
+        self.horizon, self.follower_sees_action = table.horizon, table.follower_sees_action
+
+    @property
+    def observation_space(self) -> gymnasium.spaces.Box:
+        return gymnasium.spaces.Box(-1.0, 1.0, (self.points.shape[1],), np.float32)
+
+    def observe(self, state: Any) -> NDArray[np.float32]:
+        return np.asarray(state, dtype=np.float32)
+
+    def codes(self, states: Any) -> IntArray:
+        """The finite game's states."""
+        return np.asarray((np.asarray(states) @ self.points.T).argmax(axis=-1))
+
+    def initial(self, streams: Streams) -> FloatArray:
+        return self.points[self.table.initial(streams)]
+
+    def step(self, states: Any, leader_actions: Any, follower_actions: Any, streams: Streams, stage: int) -> Step:
+        step = self.table.step(self.codes(states), leader_actions, follower_actions, streams, stage)
+        return step._replace(states=self.points[step.states])
+
+    def as_table(self, commitment: Commitment) -> Rows:
+        """A commitment to this game as one to the finite game."""
+        assert isinstance(commitment, MLPCategoricalPolicy)
+        return Rows(commitment, self.points)
+
+    def leader_objective(
+        self, commitment: Commitment, temperature: float, *, discount: Any = None, horizon: Any = None
+    ) -> Tensor:
+        return exact.leader_objective(self.table, self.as_table(commitment), temperature)
+
+
+class Rows(DiscretePolicy):
+    """A network evaluated at the points of all states."""
+
+    def __init__(self, policy: MLPCategoricalPolicy, points: FloatArray) -> None:
+        super().__init__()
+        self.policy, self.points, self.states = policy, points, len(points)
+        self.actions = int(policy.action_space.n)  # type: ignore[attr-defined]
+
+    def log_probabilities(self) -> Tensor:
+        return self.policy.log_probabilities(self.points)
+
+
+class SoftFollower(Follower):
+    """The soft-optimal response, found in the finite game."""
+
+    def __init__(self, temperature: float) -> None:
+        self.temperature = temperature
+
+    def respond(self, game: Game, commitment: Commitment) -> Answer:
+        assert isinstance(game, Embedded)
+        found = exact.best_response(game.table, game.as_table(commitment), self.temperature)
+        return Answer(Replies(game, TabularResponse(found.policy)))
+
+
+class Replies:
+    """A table played at points."""
+
+    def __init__(self, game: Embedded, table: TabularResponse) -> None:
+        self.game, self.table = game, table
+
+    def sample(self, states: Any, leader_actions: Any, streams: Streams, stage: int) -> Any:
+        return self.table.sample(self.game.codes(states), leader_actions, streams, stage)
