@@ -10,6 +10,7 @@ import click
 
 from stackelberg_games._version import __version__
 from stackelberg_games.cli.check import check
+from stackelberg_games.cli.reproduce import reproduce
 from stackelberg_games.cli.tournament import report, tournament
 from stackelberg_games.cli.watch import watch
 from stackelberg_games.errors import InvalidArgumentError, RegistrationError, StackelbergError
@@ -256,3 +257,4 @@ main.add_command(check)
 main.add_command(watch)
 main.add_command(tournament)
 main.add_command(report)
+main.add_command(reproduce)
