@@ -1,4 +1,4 @@
-"""Checks that every configurable game passes: exact gradients, sampled steps, followers cut short."""
+"""Checks that every configurable game passes: exact gradients and sampled steps."""
 
 from __future__ import annotations
 
@@ -58,14 +58,3 @@ def steps_fit(game: ConfigurableGame, commitment: Configuration, episodes: int =
     degrees += int(categories[(rest_hoped > 0) & ~pooled].sum())
     assert degrees > 20
     return float(chi2.sf(statistic, degrees))
-
-
-def sweeps_approach(game: ConfigurableGame, commitment: Configuration, temperature: float) -> list[float]:
-    """Largest distance from the exact response of followers that carry on after each batch of sweeps."""
-    target = exact.best_response(game, commitment, temperature).policy
-    answers = []
-    follower = sg.make_follower("soft_value_iteration", temperature=temperature, sweeps=3, start="carry")
-    follower.begin(game, seed=1)
-    for _ in range(60):
-        answers.append(follower.respond(game, commitment).policy)
-    return [float(np.abs(answer.probabilities - target).max()) for answer in answers]  # type: ignore[attr-defined]

@@ -20,7 +20,7 @@ from stackelberg_games.errors import InformationError, InvalidActionError, Inval
 from stackelberg_games.game import FloatArray, IntArray
 from stackelberg_games.randomness import Lane, Streams
 from stackelberg_games.tabular import cumulative
-from tests.configured_checks import slopes, steps_fit, sweeps_approach, value
+from tests.configured_checks import slopes, steps_fit, value
 
 RATES = (0.2, 0.1, 0.4, 0.3)
 
@@ -185,13 +185,6 @@ def test_bchg_estimates_the_hypergradient_from_trajectories() -> None:
     naive = sg.gradient_check(game, "policy_gradient", follower, commitment=commitment, batches=4, episodes=1000)
     assert report.relative_bias < 4 * report.relative_bias_error
     assert report.relative_bias < 0.5 * naive.relative_bias
-
-
-def test_followers_cut_short_approach_the_exact_response() -> None:
-    game = made(assets=25)
-    gaps = sweeps_approach(game, game.commitment(1, 1.0), 0.2)
-    assert gaps[0] > 0.1
-    assert gaps[-1] < 1e-3 * gaps[0]
 
 
 @pytest.mark.parametrize(

@@ -3,20 +3,27 @@
     u ~ N(-L (A x + C a), (tau / 2) (R + gF B'P B)^-1),   L = gF (R + gF B'P B)^-1 B'P
 
 with P from the Riccati equation of ``stackelberg_games.linear.riccati``; the follower of the
-linear-quadratic experiments of BC-HG (arXiv 2603.14867).
+linear-quadratic experiments of BC-HG (arXiv 2603.14867). Cut short, P is what a number of sweeps of
+that equation make of the last P (``start="carry"``) or of a random one (``start="reset"``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.follower import Answer, Follower
-from stackelberg_games.game import Game
-from stackelberg_games.linear.lqr import LinearGaussianGame
+from stackelberg_games.game import FloatArray, Game
+from stackelberg_games.linear.configured import ConfiguredLinear
+from stackelberg_games.linear.lqr import LinearGaussianGame, linear
+from stackelberg_games.linear.riccati import Plant, SoftRiccati, riccati_sweeps
+from stackelberg_games.randomness import generator
 
 
 @dataclass
@@ -26,14 +33,27 @@ class MaxEntLQR(Follower):
     Args:
         temperature: declared tau > 0.
         factor: true over declared temperature, > 0; leaders are told ``temperature``.
+        sweeps: None for the exact response; else the number of sweeps for each commitment.
+        start: where they start: the last P, or Z Z' / n with a standard normal Z.
     """
 
     temperature: float = 0.1
     factor: float = 1.0
+    sweeps: int | None = None
+    start: Literal["carry", "reset"] = "carry"
 
     def __post_init__(self) -> None:
         if not (self.temperature > 0 and self.factor > 0):
             raise InvalidArgumentError(f"{self}: expected numbers > 0")
+        if self.sweeps is not None and self.sweeps < 1:
+            raise InvalidArgumentError(f"sweeps={self.sweeps!r}: expected None or an integer >= 1")
+        if self.start not in ("carry", "reset"):
+            raise InvalidArgumentError(f"start={self.start!r}: expected 'carry' or 'reset'")
+
+    def begin(self, game: Game, *, seed: int = 0) -> None:
+        """Forget earlier responses."""
+        self.random = generator(seed, 3)
+        self.memory: FloatArray | None = None
 
     def respond(self, game: Game, commitment: Commitment) -> Answer:
         """The soft-optimal response.
@@ -45,5 +65,28 @@ class MaxEntLQR(Follower):
         if not isinstance(game, LinearGaussianGame):
             raise UnsupportedGameError(f"MaxEntLQR needs a linear-quadratic game, got {type(game).__name__}")
         with torch.no_grad():
-            solved = game.response(commitment, self.factor * self.temperature)
-            return Answer(solved.policy(game.plant_of(commitment)))
+            plant = game.plant_of(commitment)
+            if self.sweeps is None:
+                return Answer(game.response(commitment, self.factor * self.temperature).policy(plant))
+            return Answer(self._swept(game, commitment, plant, self.sweeps).policy(plant))
+
+    def _swept(self, game: LinearGaussianGame, commitment: Commitment, plant: Plant, sweeps: int) -> SoftRiccati:
+        size = len(plant.state)
+        if self.memory is None or self.start == "reset":
+            draws = self.random.normal(size=(size, size))
+            self.memory = draws @ draws.T / size
+        acts = commitment.configuration() is None
+        policy = linear(commitment) if acts else ConfiguredLinear.idle(size)
+        start, temperature = torch.tensor(self.memory), self.factor * self.temperature
+        solved = riccati_sweeps(plant, policy, game.follower_discount, temperature, start, sweeps)
+        self.memory = solved.value.numpy()
+        return solved
+
+    def state_dict(self) -> dict[str, Any]:
+        """What it remembers."""
+        return {"memory": self.memory, "random": self.random.bit_generator.state}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See ``Follower.load_state_dict``."""
+        self.memory = None if state["memory"] is None else np.array(state["memory"])
+        self.random.bit_generator.state = state["random"]

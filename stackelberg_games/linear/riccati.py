@@ -105,10 +105,36 @@ def soft_riccati(plant: Plant, policy: LinearGaussianPolicy, discount: float, te
         InvalidArgumentError: tau is not positive.
         SolverError: the follower cannot keep its discounted cost finite under this commitment.
     """
-    if not temperature > 0:
-        raise InvalidArgumentError(f"temperature={temperature!r}: a soft response needs a number > 0")
     drift = plant.state + plant.leader @ policy.gain
     value = _newton_step(plant, drift, torch.from_numpy(_solve(plant, drift, discount)), discount)
+    return _response_to(value, plant, policy, discount, temperature)
+
+
+def riccati_sweeps(
+    plant: Plant, policy: LinearGaussianPolicy, discount: float, temperature: float, start: Tensor, sweeps: int
+) -> SoftRiccati:
+    """The response of a follower that stops after some sweeps of P <- Q + (A + C K)' G (A + C K).
+
+    Args:
+        plant, policy, discount, temperature: see ``soft_riccati``.
+        start: P before the first sweep, ``[n, n]``, symmetric positive semidefinite.
+        sweeps: how many, >= 0. Values are those of a follower who believes in the last P.
+
+    Raises:
+        InvalidArgumentError: tau is not positive.
+    """
+    drift, value = plant.state + plant.leader @ policy.gain, start
+    for _ in range(sweeps):
+        value = _symmetric(plant.state_cost + drift.T @ _backup(plant, value, discount)[2] @ drift)
+    return _response_to(value, plant, policy, discount, temperature)
+
+
+def _response_to(
+    value: Tensor, plant: Plant, policy: LinearGaussianPolicy, discount: float, temperature: float
+) -> SoftRiccati:
+    """Response and constants that go with P."""
+    if not temperature > 0:
+        raise InvalidArgumentError(f"temperature={temperature!r}: a soft response needs a number > 0")
     score, gain, seen = _backup(plant, value, discount)
     size = len(plant.control_cost)
     entropy = 0.5 * temperature * (size * math.log(math.pi * temperature) - torch.linalg.slogdet(score).logabsdet)
