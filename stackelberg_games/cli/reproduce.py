@@ -1,0 +1,100 @@
+"""The command ``stackelberg reproduce``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from stackelberg_games.reproductions import Reproduction
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--fraction", default=1.0, show_default=True, help="Of the published length, in (0, 1].")
+@click.option("--seeds", type=click.IntRange(1), help="How many seeds; as published if not given.")
+@click.option("--seed", "first_seed", type=click.IntRange(0), default=0, show_default=True, help="First seed.")
+@click.option("--setting", "settings", multiple=True, help="Only this setting; may be given several times.")
+@click.option("--leader", "leaders", multiple=True, help="Only this leader; may be given several times.")
+@click.option("--workers", default=-1, show_default=True, help="Runs at the same time; -1: one on every core.")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds after which a run is given up.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False),
+    help="Folder of runs, results and figure; continues what it holds.  [default: runs/reproduce/NAME]",
+)
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def reproduce(
+    name: str | None,
+    fraction: float,
+    seeds: int | None,
+    first_seed: int,
+    settings: tuple[str, ...],
+    leaders: tuple[str, ...],
+    workers: int,
+    timeout: float | None,
+    out: str | None,
+    quiet: bool,
+) -> None:
+    """Run a published experiment and draw ours beside the published values and the optimum.
+
+    Without NAME, list the experiments. A run that was killed continues where it stopped, and a longer
+    fraction continues a shorter one.
+
+    \b
+    Examples:
+      stackelberg reproduce
+      stackelberg reproduce thermal_control --fraction 0.1 --seeds 3
+    """
+    from stackelberg_games.reproductions import load, names, reproduce
+
+    if name is None:
+        for known in names():
+            study = load(known)
+            click.echo(f"{known:<20}{study.title} ({len(study.settings)} settings, {len(study.entries)} leaders)")
+        return
+    folder = out or f"runs/reproduce/{name}"
+    done = reproduce(
+        name,
+        folder,
+        fraction=fraction,
+        seeds=seeds,
+        first_seed=first_seed,
+        settings=settings,
+        leaders=leaders,
+        workers=workers,
+        timeout=timeout,
+        progress=False if quiet else None,
+    )
+    files = done.save(folder)
+    _print(done)
+    click.echo("written: " + ", ".join(str(file) for file in files))
+    if done.failed:
+        last = done.failed[0].error.strip().splitlines()[-1]
+        raise click.ClickException(f"{len(done.failed)} of {len(done.trials)} runs failed; the first: {last}")
+
+
+def _print(done: Reproduction) -> None:
+    """Ours beside what was published, one line for a leader in a setting."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("setting", "leader", "class", "updates", "ours", "published end", "best known"):
+        table.add_column(column, justify="left" if column in ("setting", "leader", "class") else "right")
+    for row in done.summaries():
+        known = row.published
+        optimum = done.study.settings[row.setting].optimum
+        table.add_row(
+            row.setting,
+            row.leader,
+            row.information.lower(),
+            f"{row.updates[-1]:,.0f}",
+            f"{row.mean[-1]:.4g} ± {row.error[-1]:.2g}",
+            "" if known is None else f"{known.values[-1]:g} ± {known.errors[-1]:g}",
+            "" if optimum is None else f"{optimum:g}",
+        )
+    Console(highlight=False).print(table)
+    if done.study.reading:
+        click.echo(f"published values: {done.study.reading}")

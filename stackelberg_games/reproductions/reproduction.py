@@ -1,0 +1,216 @@
+"""Running a study, and what came of it beside what was published."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stackelberg_games import checkpoint
+from stackelberg_games._version import __version__
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.game import FloatArray
+from stackelberg_games.reproductions.study import Published, Study, load
+from stackelberg_games.reproductions.trial import Trial
+from stackelberg_games.tournaments.match import Outcome
+from stackelberg_games.tournaments.runner import play_all, progress_bar
+from stackelberg_games.tournaments.store import Store
+
+POINTS = 50
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A leader in a setting, over the seeds that are done.
+
+    Attributes:
+        setting, leader: labels.
+        information: class of the leader.
+        updates: where the values were measured, in published updates, ``[P]``.
+        values: of every seed there, ``[seeds, P]``.
+        published: what was published, or None.
+        failures: how many seeds failed.
+    """
+
+    setting: str
+    leader: str
+    information: str
+    updates: FloatArray
+    values: FloatArray
+    published: Published | None
+    failures: int
+
+    @property
+    def mean(self) -> FloatArray:
+        """Over the seeds, ``[P]``."""
+        return np.asarray(self.values.mean(axis=0))
+
+    @property
+    def error(self) -> FloatArray:
+        """Standard error over the seeds, ``[P]``; zero with a single one."""
+        count = len(self.values)
+        return np.asarray(self.values.std(axis=0, ddof=1) / count**0.5 if count > 1 else 0.0 * self.mean)
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """Outcomes of the runs of a study.
+
+    Attributes:
+        study: what was run.
+        fraction: of the published length.
+        trials, outcomes: the runs and what came of them, in the same order.
+    """
+
+    study: Study
+    fraction: float
+    trials: Sequence[Trial]
+    outcomes: Sequence[Outcome]
+
+    def summaries(self) -> list[Summary]:
+        """One for each setting and leader with a run that is done."""
+        found: dict[tuple[str, str], list[Outcome]] = {}
+        for trial, outcome in zip(self.trials, self.outcomes, strict=True):
+            found.setdefault((trial.setting, trial.leader), []).append(outcome)
+        rows = (self._summary(setting, leader, outcomes) for (setting, leader), outcomes in found.items())
+        return [row for row in rows if row is not None]
+
+    def _summary(self, setting: str, leader: str, outcomes: list[Outcome]) -> Summary | None:
+        done = [outcome for outcome in outcomes if outcome.status == "done"]
+        if not done:
+            return None
+        unit = self.study.settings[setting].unit
+        curves = [(np.array(outcome.curve[0]) / unit, np.array(outcome.curve[1])) for outcome in done]
+        shortest = min(curves, key=lambda curve: curve[0][-1])[0]
+        values = np.stack([np.interp(shortest, *curve) for curve in curves])
+        return Summary(
+            setting,
+            leader,
+            done[0].information or "",
+            shortest,
+            values,
+            self.study.published.get((setting, leader)),
+            len(outcomes) - len(done),
+        )
+
+    @property
+    def failed(self) -> list[Outcome]:
+        """Runs that ended with an error."""
+        return [outcome for outcome in self.outcomes if outcome.status == "failed"]
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write ``results.json``, ``results.csv`` and the figure as PNG and SVG; returns what was written."""
+        from stackelberg_games.reproductions.figure import draw
+
+        place = Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        checkpoint.write_atomically(place / "results.json", (json.dumps(self.as_data(), indent=1) + "\n").encode())
+        with open(place / "results.csv", "w", newline="") as stream:
+            table = csv.writer(stream)
+            table.writerow(("setting", "leader", "seed", "transitions", "value"))
+            for trial, outcome in zip(self.trials, self.outcomes, strict=True):
+                for spent, value in zip(*outcome.curve, strict=True):
+                    table.writerow((trial.setting, trial.leader, trial.seed, spent, value))
+        pictures = [place / f"{self.study.name}.{suffix}" for suffix in ("png", "svg")]
+        draw(self, pictures)
+        return [place / "results.json", place / "results.csv", *pictures]
+
+    def as_data(self) -> dict[str, Any]:
+        """Everything measured, with what was published, as plain data."""
+        rows = []
+        for row in self.summaries():
+            setting = self.study.settings[row.setting]
+            rows.append(
+                {
+                    "setting": row.setting,
+                    "leader": row.leader,
+                    "information": row.information,
+                    "seeds": len(row.values),
+                    "failures": row.failures,
+                    "updates": row.updates.tolist(),
+                    "mean": row.mean.tolist(),
+                    "standard_error": row.error.tolist(),
+                    "final": row.values[:, -1].tolist(),
+                    "published": None if row.published is None else vars(row.published),
+                    "optimum": setting.optimum,
+                }
+            )
+        facts = {name: getattr(self.study, name) for name in ("name", "title", "source", "reading")}
+        return {**facts, "version": __version__, "fraction": self.fraction, "rows": rows}
+
+
+def reproduce(
+    study: Study | str,
+    folder: str | Path,
+    *,
+    fraction: float = 1.0,
+    seeds: int | None = None,
+    first_seed: int = 0,
+    settings: Iterable[str] = (),
+    leaders: Iterable[str] = (),
+    workers: int = 1,
+    timeout: float | None = None,
+    progress: bool | None = None,
+) -> Reproduction:
+    """Run a published experiment; what the folder holds already is not run again.
+
+    Args:
+        study: or its name.
+        folder: keeps every run, finished or under way.
+        fraction: of the published length, in (0, 1].
+        seeds: how many; as published if not given.
+        first_seed: the others follow.
+        settings, leaders: labels of those to run; all if empty.
+        workers: runs at the same time; -1 for one on every core.
+        timeout: seconds of wall time for each run.
+        progress: show a bar; by default where standard error is a terminal.
+
+    Raises:
+        UnknownIdError: there is no such study.
+        InvalidArgumentError: an argument is out of range, or a label is unknown.
+        StoreError: another process is writing to the folder.
+    """
+    study = load(study) if isinstance(study, str) else study
+    if not 0 < fraction <= 1 or (seeds is not None and seeds < 1):
+        raise InvalidArgumentError(f"fraction={fraction!r}, seeds={seeds!r}: expected a number in (0, 1] and >= 1")
+    chosen = _chosen("setting", settings, study.settings), _chosen("leader", leaders, study.entries)
+    count = study.seeds if seeds is None else seeds
+    trials = list(_trials(study, *chosen, range(first_seed, first_seed + count), fraction, str(folder)))
+    with Store(folder, write=True) as store:
+        known = {key for key, status in store.statuses().items() if status == "done"}
+        missing = [trial for trial in trials if trial.key not in known]
+        with progress_bar(len(trials) - len(missing), len(trials), progress) as advance:
+            for trial, outcome in play_all(missing, workers=workers, timeout=timeout):
+                store.put(trial.key, outcome)
+                advance(outcome)
+        stored = store.outcomes(trial.key for trial in trials)
+    return Reproduction(study, fraction, trials, [stored[trial.key] for trial in trials])
+
+
+def _trials(
+    study: Study, settings: list[str], leaders: list[str], seeds: range, fraction: float, folder: str
+) -> Iterator[Trial]:
+    """Seed by seed, so that a run that is cut short has something of everything."""
+    for seed in seeds:
+        for label in settings:
+            setting = study.settings[label]
+            for leader in leaders:
+                sections = study.run(setting, study.entries[leader]).sections
+                budget = setting.budget(fraction)
+                yield Trial(label, leader, seed, sections, budget, POINTS, setting.discount, folder)
+
+
+def _chosen(kind: str, wanted: Iterable[str], known: Iterable[str]) -> list[str]:
+    every, some = list(known), list(wanted)
+    for label in some:
+        if label not in every:
+            close = difflib.get_close_matches(label, every, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(every)}"
+            raise InvalidArgumentError(f"no {kind} is called {label!r}; {hint}")
+    return some or every
