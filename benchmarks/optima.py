@@ -1,8 +1,13 @@
 """Exact optima of the registered games; stores ``docs/data/optima.json`` for the documentation.
 
-Run with ``OMP_NUM_THREADS=1 python benchmarks/optima.py``. Against a soft follower the optimum is
-the best of many L-BFGS ascents on the exact hypergradient, and the share of starts that reach it
-within 0.1 % says how far to trust it. At temperature 0 it comes from linear programs.
+Run with ``OMP_NUM_THREADS=1 python benchmarks/optima.py``; ``--games four_rooms-v0`` computes some
+games again and keeps the other rows. Against a soft follower the optimum is the best of many L-BFGS
+ascents on the exact hypergradient, and the share of starts that reach it within 0.1 % says how far
+to trust it. At temperature 0 it comes from linear programs.
+
+In games that are configured, and in linear-quadratic ones, starts are the standard first commitment
+and random ones; in finite ones every other start is annealed from eight times the temperature down
+to it, and where a game has an easier form with the same lever it is climbed first.
 """
 
 from __future__ import annotations
@@ -13,8 +18,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import torch
+from scipy.optimize import minimize
+
 import stackelberg_games as sg
-from stackelberg_games.errors import UnknownIdError
+from stackelberg_games.adjoint import reward_objective
+from stackelberg_games.commitment import Commitment, Configuration, assign, flatten
+from stackelberg_games.configurable.game import ConfigurableGame
+from stackelberg_games.envs.continuous_toy_v0 import VARIANTS, ContinuousToy
+from stackelberg_games.errors import SolverError, UnknownIdError
+from stackelberg_games.game import FloatArray, Game
+from stackelberg_games.linear.gaussian import LinearGaussianPolicy, random_gain
+from stackelberg_games.linear.lqr import LinearGaussianGame
 from stackelberg_games.tabular import TabularGame
 
 TOYS = ("1_1a", "1_1b", "1_2a", "1_2b", "1_2c", "1_2d", "1_2e", "1_2f", "1_2g", "2_1", "2_2", "3_1a", "3_1b", "3_2")
@@ -26,6 +42,17 @@ class Case(NamedTuple):
     game: str
     settings: dict[str, Any]
     temperature: float
+    easier: dict[str, Any] | None = None
+
+
+def _floors() -> Iterator[Case]:
+    """Four rooms and warehouses; what makes them easier is that the leader's lever costs it nothing."""
+    for temperature in (0.001, 0.003, 0.005):
+        yield Case("four_rooms-v0", {}, temperature, {"cost": 0.0})
+    yield Case("four_rooms-v0", {"goals": 2}, 0.003, {"goals": 2, "cost": 0.0})
+    for lever in ("costs", "one_way"):
+        for temperature in (0.01, 0.02, 0.05):
+            yield Case("warehouse-v0", {"lever": lever}, temperature)
 
 
 CASES = (
@@ -40,7 +67,103 @@ CASES = (
     Case("random_game-v0", {}, 0.05),
     Case("random_game-v0", {"seed": 1}, 0.05),
     Case("random_game-v0", {"follower_discount": 0.0}, 0.0),
+    *(Case("continuous_toy-v0", {"variant": variant}, 0.05) for variant in VARIANTS),
+    Case("lqr-v0", {}, 0.1),
+    Case("thermal_control-v0", {}, 0.1),
+    Case("random_mdp-v0", {}, 1.0),
+    *(Case("tax_design-v0", {}, temperature) for temperature in (0.1, 0.2, 0.3)),
+    *_floors(),
 )
+
+
+def finite_form(game: ContinuousToy) -> TabularGame:
+    """The discrete toy whose follower does not see the action; the leader's chance is its policy."""
+    toy = game.toy
+    tables = (toy.transition, game.leader_reward, toy.follower_reward, toy.initial_distribution)
+    discounts = (toy.leader_discount, toy.follower_discount, toy.horizon)
+    return TabularGame(*tables, *discounts, follower_sees_action=False, name=game.name)
+
+
+def first(game: Any, seed: int, spread: float | None) -> Commitment:
+    """The standard first commitment, or a random one around it."""
+    if isinstance(game, LinearGaussianGame) and not hasattr(game, "parametrisation"):
+        drawn = random_gain(game.view(), seed)
+        assert isinstance(drawn, LinearGaussianPolicy)
+        assign(drawn, (1.0 if spread is None else 3 * spread) * flatten(drawn))
+        return drawn
+    made: Configuration = game.commitment(seed, spread)
+    return made
+
+
+def value(game: Game, commitment: Commitment, temperature: float, warm: dict[str, FloatArray]) -> torch.Tensor:
+    """The leader's objective; by three linear solves where only rewards are configured."""
+    if not isinstance(game, ConfigurableGame) or game.horizon is not None or game.name == "random_mdp-v0":
+        return sg.exact.leader_objective(game, commitment, temperature)
+    configuration = commitment.configuration()
+    assert configuration is not None
+    if game.tables(configuration).transition.requires_grad:
+        return sg.exact.leader_objective(game, commitment, temperature)
+    found, warm["values"] = reward_objective(game, commitment, temperature, warm.get("values"))
+    return found
+
+
+def climb(game: Game, commitment: Commitment, temperature: float) -> float:
+    """L-BFGS to a local maximum; the commitment is moved there."""
+    warm: dict[str, FloatArray] = {}
+
+    def negative(x: FloatArray) -> tuple[float, FloatArray]:
+        assign(commitment, torch.from_numpy(x))
+        commitment.zero_grad()
+        try:
+            found = value(game, commitment, temperature, warm)
+        except SolverError:  # beyond where the follower can stabilise the system
+            return 1e10, np.zeros_like(x)
+        found.backward()  # type: ignore[no-untyped-call]
+        slope = torch.cat([p.grad.ravel() for p in commitment.parameters() if p.grad is not None])
+        return -float(found.detach()), -slope.numpy()
+
+    start = flatten(commitment).numpy()
+    bounds = [(-60.0, 60.0)] * len(start)
+    options = {"maxiter": 500, "maxfun": 1000, "ftol": 1e-13, "gtol": 1e-9}
+    ended = minimize(negative, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    assign(commitment, torch.from_numpy(ended.x))
+    return -float(ended.fun)
+
+
+def best_of(case: Case, game: Game, starts: int) -> tuple[list[float], Commitment]:
+    """Values reached from every start, and the best commitment."""
+    easier = None if case.easier is None else sg.make(case.game, **case.easier)
+    best, ends = None, []
+    for index in range(starts):
+        commitment = first(game, index, None if index == 0 else (0.01, 1.0, 3.0)[index % 3])
+        annealed = isinstance(game, TabularGame) and index % 2
+        for factor in (8, 4, 2) if annealed else ():
+            climb(game, commitment, factor * case.temperature)
+        if easier is not None and index % 4 >= 2:
+            climb(easier, commitment, case.temperature)
+        ends.append(climb(game, commitment, case.temperature))
+        if ends[-1] == max(ends):
+            best = commitment
+    assert best is not None
+    return sorted(ends, reverse=True), best
+
+
+def configured_row(case: Case, game: Game, starts: int) -> dict[str, Any]:
+    """The record of a game that is configured, or linear-quadratic."""
+    ends, commitment = best_of(case, game, starts)
+    configuration = commitment.configuration()
+    numbers = flatten(commitment) if configuration is None else configuration.detach()
+    standard = value(game, first(game, 0, None), case.temperature, {})
+    near = sum(end >= ends[0] - 1e-3 * abs(ends[0]) for end in ends)
+    return {
+        "game": case.game,
+        "settings": case.settings,
+        "temperature": case.temperature,
+        "value": ends[0],
+        "uniform": float(standard.detach()),
+        "reached": [near, len(ends)],
+        "configuration": numbers.numpy().round(5).tolist(),
+    }
 
 
 def uniform_value(game: TabularGame, temperature: float) -> float:
@@ -50,27 +173,36 @@ def uniform_value(game: TabularGame, temperature: float) -> float:
     return float(sg.exact.leader_value(game, policy, response))
 
 
-def rows(starts: int) -> Iterator[dict[str, Any]]:
-    """One record for each case whose game is installed."""
+def acting_row(case: Case, game: TabularGame, starts: int) -> dict[str, Any]:
+    """The record of a finite game in which the leader acts."""
+    found = sg.exact.solve(game, case.temperature, starts=starts)
+    near = sum(value >= found.value - 1e-3 * abs(found.value) for value in found.start_values)
+    return {
+        "game": case.game,
+        "settings": case.settings,
+        "temperature": case.temperature,
+        "value": found.value,
+        "uniform": uniform_value(game, case.temperature),
+        "reached": None if case.temperature == 0 else [near, len(found.start_values)],
+        "policy": found.commitment.probabilities().detach().numpy().round(4).tolist(),
+    }
+
+
+def rows(starts: int, games: list[str]) -> Iterator[dict[str, Any]]:
+    """One record for each case whose game is installed and asked for."""
     for case in CASES:
+        if games and case.game not in games:
+            continue
         try:
             game = sg.make(case.game, **case.settings)
         except UnknownIdError as error:
             print(error)
             continue
-        assert isinstance(game, TabularGame)
-        found = sg.exact.solve(game, case.temperature, starts=starts)
-        near = sum(value >= found.value - 1e-3 * abs(found.value) for value in found.start_values)
-        row = {
-            "game": case.game,
-            "settings": case.settings,
-            "temperature": case.temperature,
-            "value": found.value,
-            "uniform": uniform_value(game, case.temperature),
-            "reached": None if case.temperature == 0 else [near, len(found.start_values)],
-            "policy": found.commitment.probabilities().detach().numpy().round(4).tolist(),
-        }
-        print({name: value for name, value in row.items() if name != "policy"}, flush=True)
+        if isinstance(game, ContinuousToy):
+            game = finite_form(game)
+        acts = isinstance(game, TabularGame) and not isinstance(game, ConfigurableGame)
+        row = acting_row(case, game, starts) if acts else configured_row(case, game, starts)  # type: ignore[arg-type]
+        print({name: entry for name, entry in row.items() if name not in ("policy", "configuration")}, flush=True)
         yield row
 
 
@@ -78,10 +210,16 @@ def main() -> None:
     """Compute and store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--starts", type=int, default=32)
+    parser.add_argument("--games", nargs="*", default=[], help="compute only these again")
     parser.add_argument("--out", type=Path, default=Path("docs/data/optima.json"))
     chosen = parser.parse_args()
     command = f"python benchmarks/optima.py --starts {chosen.starts}"
-    stored = {"command": command, "version": sg.__version__, "rows": list(rows(chosen.starts))}
+    before = json.loads(chosen.out.read_text())["rows"] if chosen.games and chosen.out.exists() else []
+    made = [row for row in before if row["game"] not in chosen.games]
+    made += rows(chosen.starts, chosen.games)
+    order = list(dict.fromkeys(case.game for case in CASES))
+    made.sort(key=lambda row: order.index(row["game"]))
+    stored = {"command": command, "version": sg.__version__, "rows": made}
     chosen.out.write_text(json.dumps(stored, indent=1) + "\n")
 
 

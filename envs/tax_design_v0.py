@@ -327,7 +327,7 @@ def _draw(axes: Any, scene: Scene, economy: Economy, assets: float, kind: int, h
     """Bars of taxes and of the last action, and assets on their range."""
     axes.set(xlim=(-0.05, 1.05), ylim=(0, 1))
     rows: list[tuple[str, float, float, str]] = []
-    chosen = getattr(scene, "configuration", None)
+    chosen = scene.configuration
     if chosen is not None:
         names = ("tax on good 1", "tax on good 2", "tax on good 3", "tax on income")
         rates = np.asarray(chosen)

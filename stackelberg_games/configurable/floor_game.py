@@ -57,7 +57,7 @@ class FloorGame(ConfigurableGame):
         """The plan, the configuration, the follower's occupancy and where it is now."""
         from stackelberg_games.configurable.floor_picture import draw_floor
 
-        configuration = getattr(scene, "configuration", None)
+        configuration = scene.configuration
         if configuration is not None:
             configuration = torch.tensor(np.asarray(configuration), dtype=torch.float64)
         key = b"" if configuration is None else configuration.numpy().tobytes()
