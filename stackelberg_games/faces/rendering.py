@@ -13,6 +13,7 @@ from matplotlib.path import Path
 from numpy.typing import NDArray
 
 from stackelberg_games.errors import MissingExtraError
+from stackelberg_games.faces.configuration_picture import draw_strip, in_words
 from stackelberg_games.faces.episode import Scene
 from stackelberg_games.game import FloatArray, Game
 from stackelberg_games.tabular import TabularGame
@@ -75,9 +76,12 @@ def _facts(game: Game, scene: Scene) -> list[tuple[str, str]]:
         facts[1] = ("now", f"{scene.status}, having seen {_short(scene.pending)}")
         if not game.follower_sees_action:
             facts[1] = ("now", f"{scene.status}; leader_0 has moved unseen")
+    if scene.configuration is not None:
+        facts.append(("set", in_words(scene.configuration)))
     if scene.played is not None:
         state, leader, follower, rewards = scene.played
-        facts.append(("last", f"in {label(game, state)}: leader {_short(leader)}, follower {_short(follower)}"))
+        moved = "" if leader is None else f"leader {_short(leader)}, "
+        facts.append(("last", f"in {label(game, state)}: {moved}follower {_short(follower)}"))
         facts.append(("rewards", f"leader {rewards[0]:+.3f}, follower {rewards[1]:+.3f}"))
     facts.append(("returns", f"leader {scene.returns[0]:+.3f}, follower {scene.returns[1]:+.3f}"))
     return facts
@@ -94,6 +98,8 @@ def label(game: Game, state: Any) -> str:
 
 def _short(value: Any) -> str:
     """An action or a state in little space."""
+    if value is None:  # a leader that only configures
+        return ""
     array = np.asarray(value)
     if array.ndim == 0:
         return f"{array.item():.4g}" if array.dtype.kind == "f" else str(array.item())
@@ -124,6 +130,8 @@ class _Picture:
         self._clear()
         if not self.game.draw(self.stage, scene):
             self.view.draw(self.stage, scene)
+            if scene.configuration is not None:
+                draw_strip(self.panel, scene.configuration)
         _write_facts(self.panel, self.game, scene)
         for axes in (self.stage, self.panel):
             self.figure.draw_artist(axes)
@@ -171,6 +179,8 @@ def _write_facts(axes: Any, game: Game, scene: Scene) -> None:
     if scene.pending is not None:
         words = f"leader has played {_short(scene.pending)}"
         _write(axes, 0.66, words, color=LEADER_COLOR, size=11 if len(words) < 28 else 8.5)
+    if scene.configuration is not None:
+        _write(axes, 0.60, f"set: {in_words(scene.configuration)}", color=LEADER_COLOR, size=SMALLEST_FONT + 1)
     played = scene.played
     for side in range(2):
         _write(axes, 0.23 - 0.06 * side, f"{scene.returns[side]:+.3f}", x=0.94, ha="right")
