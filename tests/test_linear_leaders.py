@@ -10,9 +10,12 @@ import pytest
 import torch
 
 import stackelberg_games as sg
+from stackelberg_games.envs import lqr_v0
 from stackelberg_games.errors import InformationError, UnsupportedGameError
+from stackelberg_games.leader import GradientLeader
 from stackelberg_games.linear.gaussian import LinearGaussianPolicy, LinearGaussianResponse
 from tests.checks import FALSE_ALARM
+from tests.linear_games import linear_game
 
 TAU = 0.1
 
@@ -85,3 +88,44 @@ def test_leaders_refuse_games_they_are_not_made_for() -> None:
         sg.make_leader("bchg", reads="policy").begin(lqr.view(TAU))
     with pytest.raises(InformationError, match="temperature"):
         sg.make_leader("bchg").begin(lqr.view())
+
+
+def test_the_bilevel_actor_critic_climbs_the_next_reward_only() -> None:
+    game = lqr_v0.game(noise=0.05, start_std=0.3, horizon=4, leader_discount=0.9)
+    policy = LinearGaussianPolicy(game, [[-3.0, 1.0]], std=0.3)
+    answer = sg.make_follower("maxent_lqr").respond(game, policy).policy
+    assert isinstance(answer, LinearGaussianResponse)
+    leader = sg.make_leader("bi_actor_critic")
+    leader.begin(game.view(), commitment=LinearGaussianPolicy(game, [[-3.0, 1.0]], std=0.3))
+    assert isinstance(leader, GradientLeader)
+    batch = sg.rollout(game, policy, answer, episodes=20_000, seed=2)
+    evidence = sg.Evidence(batch.leader_returns(0.9), batch.without_follower_rewards())
+    estimate = leader.estimate(evidence).numpy()
+    # drawn anew from the same states with common random numbers, at gains that differ a little
+    states, rewards = batch.states[:, :3].reshape(-1, 2), []
+    random = np.random.default_rng(0)
+    noises = (random.normal(size=(len(states), 1)), random.normal(size=(len(states), 1)))
+    process = 0.05 * random.normal(size=states.shape)
+    weights = np.tile(0.9 ** np.arange(1, 4), len(batch.states))
+    for step in (np.array([0.01, 0.0]), np.array([0.0, 0.01])):
+        values = []
+        for sign in (1.0, -1.0):
+            actions = states @ (np.array([-3.0, 1.0]) + sign * step)[:, None] + 0.3 * noises[0]
+            replies = states @ answer.state_gain.T + actions @ answer.action_gain.T + noises[1] @ answer.factor.T
+            reached = states @ game.state_matrix.T + replies @ game.follower_matrix.T + actions @ game.leader_matrix.T
+            values.append(weights * game.reward.value(reached + process))
+        rewards.append((values[0] - values[1]) / 0.02)
+    slopes = np.stack(rewards).reshape(2, -1, 3).sum(axis=2)
+    error = slopes.std(axis=1) / len(batch.states) ** 0.5
+    assert (np.abs(slopes.mean(axis=1) - estimate) < 5 * error).all()
+    assert (np.abs(estimate) > 10 * error).any()
+
+
+def test_the_bilevel_actor_critic_refuses_where_its_critic_has_no_closed_form() -> None:
+    game, policy = next((game, policy) for game, policy in map(linear_game, range(20)) if len(game.start) > 2)
+    answer = sg.make_follower("maxent_lqr").respond(game, policy).policy
+    leader = sg.make_leader("bi_actor_critic")
+    leader.begin(game.view(), commitment=policy)
+    batch = sg.rollout(game, policy, answer, episodes=50)
+    with pytest.raises(UnsupportedGameError, match="steer"):
+        leader.update(sg.Evidence(batch.leader_returns(0.9), batch))

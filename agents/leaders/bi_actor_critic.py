@@ -13,25 +13,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import gymnasium
 import numpy as np
 
+from stackelberg_games.agents.leaders.bi_actor_critic_linear import LinearBilevel
+from stackelberg_games.agents.leaders.by_game import ByGame
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import SolverError
-from stackelberg_games.game import FloatArray
+from stackelberg_games.game import FloatArray, LeaderView
 from stackelberg_games.information import Evidence
+from stackelberg_games.leader import GradientLeader
 from stackelberg_games.response import Arrays
 
 MAX_ROUNDS = 1000
 
 
 @dataclass
-class BiActorCritic(PolicyGradient):
-    """Direct term with a Stackelberg critic; class TRAJECTORIES.
-
-    Args:
-        learning_rate, actor_steps, hidden, memory: see ``PolicyGradient``.
-    """
+class FiniteBilevel(PolicyGradient):
+    """The form for finite games; its settings are those of ``BiActorCritic``."""
 
     def critics(self, evidence: Evidence) -> CriticTables:
         """The estimated critics with the leader's table replaced by the Stackelberg values."""
@@ -39,6 +39,21 @@ class BiActorCritic(PolicyGradient):
         arrays = self.estimator.arrays(tables.policy)
         tried = self.estimator.visits.sum(axis=(2, 3)) > 0
         return replace(tables, leader_q=stackelberg_q(arrays, tables.response, tried))
+
+
+@dataclass
+class BiActorCritic(ByGame, FiniteBilevel):
+    """Direct term with a Stackelberg critic; class TRAJECTORIES.
+
+    Args:
+        learning_rate, actor_steps, hidden, memory: see ``PolicyGradient``.
+    """
+
+    def other_form(self, view: LeaderView) -> GradientLeader | None:
+        """The linear-Gaussian form where states and actions are real."""
+        if not isinstance(view.state_space, gymnasium.spaces.Box) or view.lever is not None:
+            return None
+        return LinearBilevel(self.learning_rate, self.actor_steps, self.hidden, self.memory)
 
 
 def stackelberg_q(arrays: Arrays, response: FloatArray, tried: FloatArray) -> FloatArray:
