@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -44,6 +44,9 @@ from stackelberg_games.linear.riccati import Plant, SoftRiccati, soft_riccati
 from stackelberg_games.linear.rows import product, quadratic
 from stackelberg_games.randomness import Lane, Streams, generator
 from stackelberg_games.trajectories import Trajectories
+
+if TYPE_CHECKING:
+    from stackelberg_games.faces.episode import Scene
 
 LEAK = torch.tensor([0.04, 0.03, 0.06, 0.05], dtype=torch.float64)
 LINKS = (
@@ -144,6 +147,12 @@ class ThermalControl(LinearGaussianGame):
             return super().response(commitment, temperature)
         return soft_riccati(self.plant_of(commitment), ConfiguredLinear.idle(4), self.follower_discount, temperature)
 
+    def draw(self, axes: Any, scene: Scene) -> bool:
+        """The zones with their temperatures, what the leader has built, and the last heating."""
+        power = None if scene.played is None else np.asarray(scene.played.follower_action)
+        draw_building(axes, np.asarray(scene.state), scene.configuration, power)
+        return True
+
     def leader_objective(
         self, commitment: Commitment, temperature: float, *, discount: float | None = None, horizon: int | None = None
     ) -> Tensor:
@@ -200,6 +209,46 @@ class ThermalControl(LinearGaussianGame):
         episodes, stages = leader.shape
         idle, lengths = np.zeros((episodes, stages, 1)), np.full(episodes, stages)
         return Trajectories(states, idle, actions, leader, follower, lengths, np.zeros(episodes, dtype=np.bool_))
+
+
+ZONES = ((0.28, 0.76), (0.72, 0.76), (0.72, 0.36), (0.28, 0.36))
+LEADER_COLOR, FOLLOWER_COLOR, INK = "#7b4fc9", "#1a8f6a", "#24292f"
+
+
+def draw_building(axes: Any, temperatures: FloatArray, configuration: FloatArray | None, power: Any) -> None:
+    """The four zones as a ring, on the unit square of empty axes.
+
+    Args:
+        temperatures: deviations of the zones, ``[4]``.
+        configuration: (alpha, beta), ``[8]``: walls and links are as thick as what the leader spends; None
+            to leave it out.
+        power: of the two heatings, ``[2]``, or None.
+    """
+    from matplotlib import colormaps
+    from matplotlib.patches import Rectangle
+
+    axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    for link in range(4):
+        (left, low), (right, high) = ZONES[link], ZONES[(link + 1) % 4]
+        open_by = 0.0 if configuration is None else float(configuration[4 + link])
+        axes.plot([left, right], [low, high], color="#d0d7de", linewidth=2, zorder=1)
+        axes.plot([left, right], [low, high], color=LEADER_COLOR, linewidth=16 * open_by, alpha=0.6, zorder=1)
+    for zone, (x, y) in enumerate(ZONES):
+        share = 0.5 + temperatures[zone] / 20  # ten degrees are the ends of the scale
+        wall = 1.0 if configuration is None else 1 + 7 * float(configuration[zone])
+        color = colormaps["coolwarm"](float(np.clip(share, 0, 1)))
+        edge = INK if configuration is None else LEADER_COLOR
+        axes.add_patch(
+            Rectangle((x - 0.13, y - 0.13), 0.26, 0.26, facecolor=color, edgecolor=edge, linewidth=wall, zorder=2)
+        )
+        style = {"ha": "center", "va": "center", "zorder": 3, "color": INK if 0.15 < share < 0.85 else "white"}
+        axes.text(x, y + 0.05, f"zone {zone + 1}", fontsize=9, **style)
+        axes.text(x, y - 0.03, f"{temperatures[zone]:+.2f}", fontsize=13, weight="bold", **style)
+    for index, pushed in enumerate(() if power is None else power):
+        words = f"heating of zones {2 * index + 1} and {2 * index + 2}: {pushed:+.2f}"
+        axes.text(0.02, 0.15 - 0.045 * index, words, color=FOLLOWER_COLOR, fontsize=10)
+    if configuration is not None:
+        axes.text(0.02, 0.03, "thick walls: insulation; thick links: airflow", color=LEADER_COLOR, fontsize=10)
 
 
 def design_cost(configuration: Tensor) -> Tensor:

@@ -135,3 +135,22 @@ def test_it_refuses_other_games_and_bad_settings() -> None:
     batch = sg.rollout(game, leader.commitment, follower.respond(game, leader.commitment).policy, episodes=2)
     with pytest.raises(InformationError):
         leader.update(sg.Evidence(np.zeros(2), trajectories=batch.without_follower_rewards()))
+
+
+def test_the_picture_shows_temperatures_and_what_was_built() -> None:
+    env: Any = made().raw_env("rgb_array")
+    env.reset(seed=0)
+    bare = env.render()[:, :590].astype(int)
+
+    def purple(frame: Any) -> int:
+        return int((np.abs(frame - np.array([0x7B, 0x4F, 0xC9])) < 3).all(axis=2).sum())
+
+    env.step(np.array([1, 0, 0, 0, 0, 0, 0, 0], dtype=np.float64))
+    one = env.render()[:, :590].astype(int)
+    env.step(np.array([1.0, -2.0]))
+    assert not np.array_equal(env.render()[:, :590], one)
+    env.reset(seed=0)
+    env.step(np.ones(8))
+    everything = env.render()[:, :590].astype(int)
+    assert purple(bare) == 0
+    assert purple(everything) > 2 * purple(one) > 400

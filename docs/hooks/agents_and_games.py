@@ -101,8 +101,14 @@ def _written_down(value: Any) -> bool:
         return False
 
 
+def notes(kind: Kind, name: str) -> str:
+    """What is written by hand about it; empty where nothing is."""
+    file = DOCS / f"{kind}s" / "_notes" / f"{name}.md"
+    return file.read_text().strip() if file.exists() else ""
+
+
 def game_page(name: str) -> str:
-    """Facts, picture, optimum, settings and history of a game."""
+    """Facts, pictures, optimum, settings and history of a game."""
     text = module_text("game", name)
     picture = DOCS / "images" / "games" / f"{name}.png"
     history = _HISTORY.search(text)
@@ -111,6 +117,7 @@ def game_page(name: str) -> str:
         f"**{first_line('game', name)}.**",
         f"![A frame of {name}](../images/games/{name}.png)" if picture.exists() else "",
         body(text),
+        notes("game", name),
         optima(name),
         settings("game", name),
         f"## Version history\n\n{history[1].strip()}" if history else "",
@@ -142,12 +149,11 @@ def follower_facts(name: str) -> str:
 def agent_page(kind: Kind, name: str) -> str:
     """Facts, equations, measurements and settings of a leader or a follower."""
     facts = leader_facts(name) if kind == "leader" else follower_facts(name)
-    use = DOCS / f"{kind}s" / "_notes" / f"{name}.md"
     parts = [
         f"# {name}",
         f"**{first_line(kind, name)}.**",
         facts,
-        use.read_text().strip() if use.exists() else "",
+        notes(kind, name),
         body(module_text(kind, name)),
         gradients(name) if kind == "leader" else "",
         settings(kind, name),

@@ -12,6 +12,11 @@ EXPLANATION = (
     "the norm of the exact hypergradient, over {} independent estimates; *noise* is the bias that an unbiased "
     "estimator would show by chance. On the toy game the commitment is *p* = 0.25, on the random game a random policy."
 )
+OPTIMA_LEGEND = (
+    "Leader's discounted return against the follower that is optimal at the temperature; the first commitment is the "
+    "uniform policy, or the game's standard configuration. Ascents on the exact hypergradient from many starts: where "
+    "few of them agree, a better commitment may be left."
+)
 LEGEND = "*Deviation* is the standard deviation of one estimate, *cosine* the mean over single estimates."
 
 
@@ -30,7 +35,7 @@ def optima(game: str) -> str:
     lines = [
         "## Exact optimum",
         "",
-        "| settings | temperature | optimum | uniform policy | starts that reach it |",
+        "| settings | temperature | best known | first commitment | starts that reach it |",
         "|---|---|---|---|---|",
     ]
     for row in rows:
@@ -38,8 +43,7 @@ def optima(game: str) -> str:
         reached = "linear programs" if row["reached"] is None else "{} of {}".format(*row["reached"])
         numbers = f"{row['temperature']:g} | {row['value']:.4f} | {_small(row['uniform'])}"
         lines.append(f"| {given} | {numbers} | {reached} |")
-    lines += ["", "Leader's discounted return against the follower that is optimal at the temperature."]
-    lines += [f"Computed by `{data['command']}`."]
+    lines += ["", OPTIMA_LEGEND, f"Computed by `{data['command']}`."]
     return "\n".join(lines)
 
 
