@@ -32,6 +32,8 @@ def draw(reproduction: Reproduction, paths: Sequence[Path]) -> None:
     colours = dict(zip(study.entries, COLOURS * len(study.entries), strict=False))
     for axes, title in zip(panels.flat, titles, strict=False):
         members = [row for row in rows if _panel(reproduction, row) == title]
+        if not members:  # every run failed
+            continue
         (_draw_ends if study.abscissa else _draw_curves)(reproduction, axes, members, colours)
         axes.set_title(title, loc="left", fontsize=9)
         axes.spines[["top", "right"]].set_visible(False)
@@ -111,7 +113,7 @@ def _label(row: Summary) -> str:
 
 def _legend(figure: Any, panels: Any) -> None:
     """One legend for all panels."""
-    found = {}
+    found: dict[str, Any] = {}
     for axes in panels.flat:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)

@@ -55,7 +55,7 @@ class Summary:
     def error(self) -> FloatArray:
         """Standard error over the seeds, ``[P]``; zero with a single one."""
         count = len(self.values)
-        return np.asarray(self.values.std(axis=0, ddof=1) / count**0.5 if count > 1 else 0.0 * self.mean)
+        return np.asarray(self.values.std(axis=0, ddof=1) / count**0.5 if count > 1 else np.zeros_like(self.mean))
 
 
 @dataclass(frozen=True)
