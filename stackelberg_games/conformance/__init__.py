@@ -23,6 +23,7 @@ from stackelberg_games.conformance import episodes as episodes
 from stackelberg_games.conformance import faces as faces
 from stackelberg_games.conformance import protocol as protocol
 from stackelberg_games.conformance import rules as rules
+from stackelberg_games.conformance import visibility as visibility
 from stackelberg_games.conformance.play import NotApplicable, Subject
 from stackelberg_games.errors import ConformanceError, InvalidArgumentError
 
@@ -39,8 +40,8 @@ CHECKS: dict[str, Check] = {
         protocol.api_of_raw_env,
         protocol.seeds_of_two_envs,
         protocol.order_of_moves,
-        protocol.follower_sees_the_move,
-        protocol.leader_sees_no_reply,
+        visibility.follower_sees_the_move,
+        visibility.leader_sees_no_reply,
         protocol.observations_in_their_spaces,
         protocol.state_in_its_space,
         protocol.rewards_are_finite,
