@@ -10,6 +10,7 @@ from gymnasium import spaces
 from pettingzoo.utils.conversions import parallel_to_aec
 
 import stackelberg_games as sg
+from stackelberg_games.configurable.space import BudgetBox
 from stackelberg_games.envs import discrete_toy_v0, matrix_v0
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.faces.padding import Padding
@@ -131,6 +132,9 @@ def test_other_spaces_and_arguments_are_refused() -> None:
         sg.homogenize(matrix_v0.game("letchford", follower_sees_action=True).parallel_env("plan"))
     with pytest.raises(UnsupportedGameError, match="expected a Box"):
         Padding({"a_0": spaces.Discrete(2)}, {"a_0": spaces.Discrete(2)})
+    boxes = {LEADER: BudgetBox(1.0, 2), FOLLOWER: spaces.Box(-1, 1, (1,), np.float32)}
+    with pytest.raises(UnsupportedGameError, match=r"BudgetBox\(1, 2\): .* exceed the budget"):
+        Padding(dict.fromkeys(boxes, spaces.Box(0, 1, (1,), np.float32)), boxes)
     with pytest.raises(InvalidArgumentError, match="masks='both'"):
         sg.homogenize(discrete_toy_v0.env(), masks="both")  # type: ignore[call-overload]
     with pytest.raises(InvalidArgumentError, match="neither"):

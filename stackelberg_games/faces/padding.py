@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils.wrappers import BaseParallelWrapper, BaseWrapper
 
+from stackelberg_games.configurable.space import BudgetBox
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, UnsupportedGameError
 
 Masks = Literal["info", "observation"]
@@ -107,6 +108,9 @@ class Padding:
         kinds = list(self.actions.values())
         if self.discrete:
             return max(int(space.n) for space in kinds)  # type: ignore[attr-defined]
+        for space in kinds:
+            if isinstance(space, BudgetBox):
+                raise UnsupportedGameError(f"cannot pad {space}: numbers in [-1, 1] of its own would exceed the budget")
         if all(isinstance(space, spaces.Box) and space.is_bounded() for space in kinds):
             return max(int(np.prod(space.shape or ())) for space in kinds)
         raise UnsupportedGameError(f"cannot pad {self.actions}: expected Discrete only, or Box with finite bounds only")
@@ -242,7 +246,8 @@ def homogenize(env: Any, *, masks: Masks = "info", roles: bool = False) -> Any:
 
     Raises:
         InvalidArgumentError: no such place for masks, or not an environment of PettingZoo.
-        UnsupportedGameError: the spaces cannot be padded.
+        UnsupportedGameError: the spaces cannot be padded, as in most games that are configured: there
+            the leader submits numbers, often under a budget, and the follower the index of an action.
     """
     if masks not in ("info", "observation"):
         raise InvalidArgumentError(f"masks={masks!r}: expected 'info' or 'observation'")
