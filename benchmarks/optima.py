@@ -6,8 +6,8 @@ ascents on the exact hypergradient, and the share of starts that reach it within
 to trust it. At temperature 0 it comes from linear programs.
 
 In games that are configured, and in linear-quadratic ones, starts are the standard first commitment
-and random ones; in finite ones every other start is annealed from eight times the temperature down
-to it, and where a game has an easier form with the same lever it is climbed first.
+and random ones; finite ones are walked with Adam first, every other start at a temperature that falls
+to the follower's, and where a game has an easier form with the same lever that is walked first.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ from stackelberg_games.linear.lqr import LinearGaussianGame
 from stackelberg_games.tabular import TabularGame
 
 TOYS = ("1_1a", "1_1b", "1_2a", "1_2b", "1_2c", "1_2d", "1_2e", "1_2f", "1_2g", "2_1", "2_2", "3_1a", "3_1b", "3_2")
+
+
+STEPS = 300
 
 
 class Case(NamedTuple):
@@ -107,6 +110,16 @@ def value(game: Game, commitment: Commitment, temperature: float, warm: dict[str
     return found
 
 
+def walk(game: Game, commitment: Commitment, temperatures: FloatArray) -> None:
+    """A step of Adam at each temperature; crosses plateaus on which a line search stops."""
+    optimizer = torch.optim.Adam(commitment.parameters(), lr=0.1, maximize=True)
+    warm: dict[str, FloatArray] = {}
+    for temperature in temperatures:
+        optimizer.zero_grad()
+        value(game, commitment, float(temperature), warm).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+
 def climb(game: Game, commitment: Commitment, temperature: float) -> float:
     """L-BFGS to a local maximum; the commitment is moved there."""
     warm: dict[str, FloatArray] = {}
@@ -133,15 +146,17 @@ def climb(game: Game, commitment: Commitment, temperature: float) -> float:
 def best_of(case: Case, game: Game, starts: int) -> tuple[list[float], Commitment]:
     """Values reached from every start, and the best commitment."""
     easier = None if case.easier is None else sg.make(case.game, **case.easier)
-    best, ends = None, []
+    best, ends, temperature = None, [], case.temperature
     for index in range(starts):
         commitment = first(game, index, None if index == 0 else (0.01, 1.0, 3.0)[index % 3])
-        annealed = isinstance(game, TabularGame) and index % 2
-        for factor in (8, 4, 2) if annealed else ():
-            climb(game, commitment, factor * case.temperature)
+        if isinstance(game, TabularGame) and index % 2:
+            highest = max(0.02, 8 * temperature)
+            walk(game, commitment, np.geomspace(highest, temperature, STEPS))
         if easier is not None and index % 4 >= 2:
-            climb(easier, commitment, case.temperature)
-        ends.append(climb(game, commitment, case.temperature))
+            walk(easier, commitment, np.full(STEPS, temperature))
+        if isinstance(game, TabularGame):
+            walk(game, commitment, np.full(STEPS, temperature))
+        ends.append(climb(game, commitment, temperature))
         if ends[-1] == max(ends):
             best = commitment
     assert best is not None
@@ -203,7 +218,7 @@ def rows(starts: int, games: list[str]) -> Iterator[dict[str, Any]]:
         acts = isinstance(game, TabularGame) and not isinstance(game, ConfigurableGame)
         row = acting_row(case, game, starts) if acts else configured_row(case, game, starts)  # type: ignore[arg-type]
         print({name: entry for name, entry in row.items() if name not in ("policy", "configuration")}, flush=True)
-        yield row
+        yield {**row, "command": f"python benchmarks/optima.py --starts {starts} --games {case.game}"}
 
 
 def main() -> None:
@@ -213,13 +228,12 @@ def main() -> None:
     parser.add_argument("--games", nargs="*", default=[], help="compute only these again")
     parser.add_argument("--out", type=Path, default=Path("docs/data/optima.json"))
     chosen = parser.parse_args()
-    command = f"python benchmarks/optima.py --starts {chosen.starts}"
     before = json.loads(chosen.out.read_text())["rows"] if chosen.games and chosen.out.exists() else []
     made = [row for row in before if row["game"] not in chosen.games]
     made += rows(chosen.starts, chosen.games)
     order = list(dict.fromkeys(case.game for case in CASES))
     made.sort(key=lambda row: order.index(row["game"]))
-    stored = {"command": command, "version": sg.__version__, "rows": made}
+    stored = {"version": sg.__version__, "rows": made}
     chosen.out.write_text(json.dumps(stored, indent=1) + "\n")
 
 

@@ -1,6 +1,8 @@
-"""A frame of every registered game. Run with ``SDL_VIDEODRIVER=dummy python docs/figures/games.py``."""
+"""A frame of every registered game. Run with ``SDL_VIDEODRIVER=dummy python docs/figures/games.py [GAME ...]``."""
 
 from __future__ import annotations
+
+import sys
 
 import numpy as np
 from style import IMAGES
@@ -15,7 +17,7 @@ def main() -> None:
     from matplotlib.image import imsave
 
     (IMAGES / "games").mkdir(parents=True, exist_ok=True)
-    for name in sg.games():
+    for name in sys.argv[1:] or sg.games():
         env = sg.make(name).env(render_mode="rgb_array")
         env.reset(seed=3)
         for seed, agent in enumerate(env.possible_agents):
