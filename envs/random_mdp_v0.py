@@ -130,6 +130,10 @@ class RandomMDP(ConfigurableGame):
         """Follower rewards c x'Mx, ``[S, 1, B]``."""
         return self._coefficients * (configuration @ self._form @ configuration)
 
+    def follower_tables(self, configuration: Tensor) -> Tables:
+        """See ``ConfigurableGame.follower_tables``; spares the solution that the leader's reward needs."""
+        return self.base._replace(follower_reward=self.rewards(configuration))
+
     def _configure(self, configuration: Tensor) -> Tables:
         reward = self.rewards(configuration)
         leader = self._score(configuration, reward) - 0.5 * configuration.square().sum()

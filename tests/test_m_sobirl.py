@@ -10,7 +10,7 @@ import torch
 
 import stackelberg_games as sg
 from stackelberg_games import exact
-from stackelberg_games.commitment import Commitment, flatten
+from stackelberg_games.commitment import Commitment, assign, flatten
 from stackelberg_games.envs.random_mdp_v0 import instance
 from stackelberg_games.errors import InformationError, InvalidArgumentError, SolverError, UnsupportedGameError
 from stackelberg_games.follower import Follower
@@ -18,22 +18,24 @@ from stackelberg_games.game import FloatArray
 from stackelberg_games.leader import GradientLeader, Leader
 from stackelberg_games.tabular import TabularGame
 
-REFERENCE = {  # gradient norm at iteration k, phi(x_k); arXiv 2405.19697's code on the instance of seed 3
-    1: (62.279041, 51.278574),
-    2: (47.134129, 51.616082),
-    5: (31.199951, 52.658970),
-    10: (16.512266, 54.107444),
-    20: (7.3470230, 52.299020),
-    50: (8.0965683, 35.401858),
-    100: (5.8303218, 17.191177),
-    150: (4.4100554, 8.3973228),
-    175: (13.954286, 3.8239640),
-    200: (1.9461395, 2.8746966),
-    250: (1.2887861, 1.8304828),
-    300: (0.86250940, 1.3719612),
-    500: (0.17302078, 1.0149681),
-    1000: (3.1184181e-3, 1.0000049),
+REFERENCE = {  # at iteration k: |g_k|, |grad phi(x_k)|, relative error, cosine, phi(x_k); public code, instance of seed 3
+    1: (62.279041, 9.9026969, 6.44, -0.073, 51.278574),
+    2: (47.134129, 9.8449075, 4.96, -0.074, 51.616082),
+    5: (31.199951, 9.8655273, 3.45, -0.141, 52.658970),
+    10: (16.512266, 9.9819628, 2.00, -0.075, 54.107444),
+    20: (7.3470230, 9.7892954, 0.614, 0.790, 52.299020),
+    50: (8.0965683, 7.9066074, 0.0342, 0.99971, 35.401858),
+    100: (5.8303218, 5.3174684, 0.134, 0.99600, 17.191177),
+    150: (4.4100554, 3.8316369, 0.202, 0.99222, 8.3973228),
+    175: (13.954286, 3.4424161, 4.72, -0.601, 3.8239640),
+    200: (1.9461395, 2.4826700, 0.517, 0.859, 2.8746966),
+    250: (1.2887861, 1.2887898, 1.2e-3, 1.0, 1.8304828),
+    300: (0.86250940, 0.86250940, 3.3e-7, 1.0, 1.3719612),
+    500: (0.17302078, 0.17302078, 9.4e-11, 1.0, 1.0149681),
+    1000: (3.1184181e-3, 3.1184181e-3, 1.7e-14, 1.0, 1.0000049),
+    3000: (3.2906270e-10, 3.2906270e-10, 1.5e-15, 1.0, 1.0),
 }
+PRINTED = 6e-8  # half a unit of the last of eight digits, relative
 
 
 def literal_recursion(iterations: int) -> Iterator[tuple[float, float]]:
@@ -77,21 +79,35 @@ def follow(iterations: int, **settings: Any) -> Iterator[tuple[dict[str, float],
         yield leader.update(evidence), before, game
 
 
-def test_it_follows_the_published_recursion_to_rounding() -> None:
-    ours = list(follow(600))
-    for (figures, _, _), (norm, f) in zip(ours, literal_recursion(600), strict=True):
-        assert figures["gradient_norm"] == pytest.approx(norm, rel=1e-8)
-        assert figures["objective"] == pytest.approx(-f, rel=1e-10)
+def exact_gradient(game: TabularGame, commitment: Commitment) -> FloatArray:
+    """Of phi = -J, by the exact adjoint."""
+    leader = sg.make_leader("implicit")
+    leader.begin(game.view(1.0), commitment=commitment)
+    assert isinstance(leader, GradientLeader)
+    return np.asarray(-leader.estimate(sg.Evidence(np.zeros(1), game=game)).numpy())
 
 
-def test_it_reproduces_the_reference_run() -> None:
+def test_all_iterations_follow_the_published_recursion_and_reach_its_printed_digits() -> None:
     compared = 0
-    for k, (figures, commitment, game) in enumerate(follow(1000), start=1):
-        if k in REFERENCE:
-            norm, phi = REFERENCE[k]
-            assert figures["gradient_norm"] == pytest.approx(norm, rel=2e-7)  # as printed
-            assert -float(exact.leader_objective(game, commitment, 1.0).detach()) == pytest.approx(phi, rel=2e-7)
+    literal, before = literal_recursion(3000), None
+    for k, (figures, commitment, game) in enumerate(follow(3001), start=1):
+        if before is not None:  # the step from x_(k-1) that iteration k - 1 took
+            norm, exact_norm, error, cosine, phi = REFERENCE[k - 1]
+            step = (flatten(before) - flatten(commitment)).numpy() / 8e-3
+            truth = exact_gradient(game, before)
+            assert np.linalg.norm(truth) == pytest.approx(exact_norm, rel=PRINTED)
+            relative = np.linalg.norm(step - truth) / np.linalg.norm(truth)
+            assert relative == pytest.approx(error, rel=0.06, abs=1e-10)
+            assert step @ truth / np.linalg.norm(step) / np.linalg.norm(truth) == pytest.approx(cosine, abs=6e-4)
+            assert -float(exact.leader_objective(game, before, 1.0).detach()) == pytest.approx(phi, rel=PRINTED)
             compared += 1
+        before = commitment if k in REFERENCE else None
+        if k <= 3000:
+            known, f = next(literal)
+            assert figures["gradient_norm"] == pytest.approx(known, rel=1e-8)
+            assert figures["objective"] == pytest.approx(-f, rel=1e-10)
+            if k in REFERENCE:
+                assert figures["gradient_norm"] == pytest.approx(REFERENCE[k][0], rel=PRINTED)
     assert compared == len(REFERENCE)
 
 
@@ -99,12 +115,8 @@ def errors(iterations: int, **settings: Any) -> tuple[FloatArray, FloatArray]:
     """Relative error of the gradient at every iteration, and phi(x_k)."""
     out, values = [], []
     for _, before, game in follow(iterations, **settings):
-        leader = sg.make_leader("implicit")
-        leader.begin(game.view(1.0), commitment=before)
-        assert isinstance(leader, GradientLeader)
-        truth = -leader.estimate(sg.Evidence(np.zeros(1), game=game)).numpy()
         values.append(-float(exact.leader_objective(game, before, 1.0).detach()))
-        out.append((flatten(before).numpy(), truth))
+        out.append((flatten(before).numpy(), exact_gradient(game, before)))
     steps = [(a[0] - b[0]) / 8e-3 for a, b in itertools.pairwise(out)]
     relative = [np.linalg.norm(s - t) / np.linalg.norm(t) for s, (_, t) in zip(steps, out[:-1], strict=True)]
     return np.array(relative), np.array(values)
@@ -113,20 +125,32 @@ def errors(iterations: int, **settings: Any) -> tuple[FloatArray, FloatArray]:
 @pytest.mark.parametrize(
     ("settings", "windows", "phi"),
     [
-        ({}, (6.44, 1.8, 0.20), (17.19, 8.40)),
-        ({"adjoint_start": "zero"}, (6.3, 1.9, 0.18), (17.57, 8.64)),
-        ({"adjoint": "solve"}, (5.1, 6e-4, 0.01), (10.51, 5.25)),
-        ({"adjoint": "solve", "start": "solved"}, (6e-4, 0.022, 0.017), (10.46, 5.23)),
-        ({"adjoint": "solve", "start": "solved", "sweeps": 40}, (2e-6, 3e-6, 3e-6), (10.45, 5.23)),
+        ({}, (6.44, 1.8, 0.20, 7.8, 0.055), (17.19, 8.40, 2.87)),
+        ({"adjoint_start": "zero"}, (6.3, 1.9, 0.18, 5.6, 0.093), (17.57, 8.64, 2.92)),
+        ({"adjoint": "solve"}, (5.1, 6e-4, 0.01, 2e-7, 1e-13), (10.51, 5.25, 2.90)),
+        ({"adjoint": "solve", "start": "solved"}, (6e-4, 0.022, 0.017, 2e-7, 6e-14), (10.46, 5.23, 2.89)),
+        ({"adjoint": "solve", "start": "solved", "sweeps": 40}, (2e-6, 3e-6, 3e-6, 2e-7, 8e-14), (10.45, 5.23, 2.89)),
     ],
 )
 def test_the_ablation_of_its_gradient_error(
     settings: dict[str, Any], windows: tuple[float, ...], phi: tuple[float, ...]
 ) -> None:
-    relative, values = errors(152, **settings)
-    measured = (relative[:10].max(), relative[10:30].max(), relative[30:150].max())
-    np.testing.assert_allclose(measured, windows, rtol=0.5)  # the reference rounds to one or two digits
-    np.testing.assert_allclose((values[99], values[149]), phi, atol=0.0051)
+    relative, values = errors(302, **settings)
+    ends = (0, 10, 30, 150, 220, 300)
+    measured = [relative[start:end].max() for start, end in itertools.pairwise(ends)]
+    # the reference rounds to one or two digits; steps are told apart from x to about 1e-12
+    np.testing.assert_allclose(measured, windows, rtol=0.5, atol=1e-11)
+    np.testing.assert_allclose((values[99], values[149], values[199]), phi, atol=0.0051)
+
+
+def test_descent_on_the_exact_gradient_has_the_values_of_the_reference() -> None:
+    game = sg.make("random_mdp-v0")
+    assert isinstance(game, TabularGame)
+    commitment, values = game.commitment(), []  # type: ignore[attr-defined]
+    for _ in range(200):
+        values.append(-float(exact.leader_objective(game, commitment, 1.0).detach()))
+        assign(commitment, flatten(commitment) - 8e-3 * torch.from_numpy(exact_gradient(game, commitment)))
+    np.testing.assert_allclose((values[99], values[149], values[199]), (10.45, 5.22, 2.89), atol=0.0051)
 
 
 def test_it_needs_the_game_and_a_configurable_one() -> None:

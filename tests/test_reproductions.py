@@ -68,7 +68,9 @@ def test_every_setting_of_every_file_can_be_built(name: str) -> None:
 
 def test_the_stated_optima_are_optima() -> None:
     toy = load("discrete_toy").settings
-    solved = exact.solve(sg.make("discrete_toy-v0"), 0.05, starts=8)
+    game = sg.make("discrete_toy-v0")
+    assert isinstance(game, sg.TabularGame)
+    solved = exact.solve(game, 0.05, starts=8)
     assert toy["R = 1, discounted"].optimum == pytest.approx(solved.value, abs=1e-4)
     game = sg.make("thermal_control-v0")
     commitment = sg.train(game, "exact_gradient", sg.make_follower("maxent_lqr", temperature=0.1), iterations=1)

@@ -12,35 +12,27 @@ state space, whatever the size of x.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from stackelberg_games.agents.leaders.exact_gradient import ExactGradient
 from stackelberg_games.configurable.game import ConfigurableGame
 from stackelberg_games.errors import InformationError, UnsupportedGameError
 from stackelberg_games.game import FloatArray
-from stackelberg_games.information import Evidence, Information
-from stackelberg_games.leader import GradientLeader
+from stackelberg_games.information import Evidence
 from stackelberg_games.response import Arrays, soft_response
 from stackelberg_games.tabular import Tables
 
 
 @dataclass
-class Implicit(GradientLeader):
+class Implicit(ExactGradient):
     """Ascent on the hypergradient by exact adjoint; class MODEL, configurable finite MDPs.
 
     Args:
         learning_rate, actor_steps, hidden: see ``GradientLeader``.
     """
-
-    needs_temperature: ClassVar[bool] = True
-
-    @property
-    def information(self) -> Information:
-        """MODEL: it reads the game."""
-        return Information.MODEL
 
     def surrogate(self, evidence: Evidence) -> Tensor:
         """Scalar whose gradient is the exact hypergradient; its value is the leader's objective.

@@ -94,7 +94,7 @@ class MSoBiRL(Leader):
         with torch.no_grad():
             after = self.commitment.configuration()
             assert after is not None
-            self._sweep(Arrays.of(game, game.single(game.tables(after))))
+            self._sweep(Arrays.of(game, game.single(game.follower_tables(after))))
             objective = float(game.objective(after, torch.from_numpy(self.response)))
         return {"gradient_norm": norm, "objective": objective}
 
@@ -116,7 +116,7 @@ class MSoBiRL(Leader):
 
     def _gradient(self, game: ConfigurableGame, configuration: Tensor) -> Tensor:
         """Steps 1 to 3; a scalar whose gradient is d."""
-        tables = game.tables(configuration)
+        tables = game.follower_tables(configuration)
         arrays = Arrays.of(game, game.single(tables))
         if not len(self.values):
             self._first(arrays)

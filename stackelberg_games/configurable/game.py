@@ -109,6 +109,10 @@ class ConfigurableGame(TabularGame):
                 raise InvalidGameError(f"configure: {name} is not a finite table of shape {tuple(own.shape)}")
         return tables
 
+    def follower_tables(self, configuration: Tensor) -> Tables:
+        """What the follower faces under a configuration: its reward and the transition; rely on no more."""
+        return self.tables(configuration)
+
     def under(self, commitment: Commitment) -> Sampler:
         """Sampling tables under a commitment; successors are kept where they do not change."""
         configuration = commitment.configuration()
