@@ -92,7 +92,7 @@ def test_all_iterations_follow_the_published_recursion_and_reach_its_printed_dig
     literal, before = literal_recursion(3000), None
     for k, (figures, commitment, game) in enumerate(follow(3001), start=1):
         if before is not None:  # the step from x_(k-1) that iteration k - 1 took
-            norm, exact_norm, error, cosine, phi = REFERENCE[k - 1]
+            _, exact_norm, error, cosine, phi = REFERENCE[k - 1]
             step = (flatten(before) - flatten(commitment)).numpy() / 8e-3
             truth = exact_gradient(game, before)
             assert np.linalg.norm(truth) == pytest.approx(exact_norm, rel=PRINTED)

@@ -71,17 +71,25 @@ def _draw_published(axes: Any, row: Summary, end: float, colour: str) -> None:
     """Points where ours reach too, and the end of the published curve beside the axis."""
     if row.published is None:
         return
-    style = {"color": colour, "fmt": "o", "markersize": 4.5, "markerfacecolor": "white", "linewidth": 1}
+    style = {
+        "color": colour,
+        "fmt": "o",
+        "markersize": 4.5,
+        "markerfacecolor": "white",
+        "linewidth": 1,
+        "clip_on": False,
+    }
     within = [i for i, update in enumerate(row.published.updates) if update <= end]
     for i in within:
-        axes.errorbar(row.published.updates[i], row.published.values[i], row.published.errors[i], **style)
+        drawn = axes.errorbar(row.published.updates[i], row.published.values[i], row.published.errors[i], **style)
+        drawn.lines[0].set_gid("published")
     last = len(row.published.updates) - 1
     if last not in within:
         # A transform with data on one axis only has no errorbar; the band is drawn as a line.
         value, error = row.published.values[last], row.published.errors[last]
         beside = {"transform": axes.get_yaxis_transform(), "clip_on": False, "color": colour}
         axes.plot([_END] * 2, [value - error, value + error], linewidth=1, **beside)
-        axes.plot([_END], [value], ">", markersize=5, markerfacecolor="white", **beside)
+        axes.plot([_END], [value], ">", markersize=5, markerfacecolor="white", gid="published, at its end", **beside)
         axes.update_datalim([(0.0, value - error), (0.0, value + error)])
         axes.autoscale_view()
 
@@ -117,9 +125,9 @@ def _legend(figure: Any, panels: Any) -> None:
     for axes in panels.flat:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
-    (shown,) = panels.flat[0].plot([], [], "o", color="0.4", markerfacecolor="white", markersize=4.5)
-    (beyond,) = panels.flat[0].plot([], [], ">", color="0.4", markerfacecolor="white", markersize=5)
     found = {label: found[label] for label in sorted(found, key=lambda label: label == "best known value")}
-    found |= {"published": shown, "published, at its end": beyond}
+    for label, marker in (("published", "o"), ("published, at its end", ">")):
+        if any(line.get_gid() == label for axes in panels.flat for line in axes.get_lines()):
+            (found[label],) = panels.flat[0].plot([], [], marker, color="0.4", markerfacecolor="white", markersize=4.5)
     columns = max(2, min(len(found), int(figure.get_size_inches()[0] // 2.3)))
     figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
