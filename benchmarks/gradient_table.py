@@ -2,8 +2,9 @@
 
 Run with ``OMP_NUM_THREADS=1 python benchmarks/gradient_table.py``; it stores
 ``docs/data/gradients.json``, from which the documentation's pages on leaders are made. Every
-estimate starts from nothing: critics and gradient come from the same transitions, 3, 30 or 300
-episodes of 150 stages. Compared with the exact hypergradient at two commitments.
+estimate starts from nothing: critics and gradient come from the same transitions, in three amounts.
+Compared with the exact hypergradient at one commitment in each game. ``--games`` measures some games
+anew and keeps the stored rows of the others.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,12 +22,24 @@ from stackelberg_games.errors import StackelbergError
 from stackelberg_games.leader import GradientLeader
 
 STAGES = 150
-EPISODES = (3, 30, 300)
-GAMES: dict[str, dict[str, Any]] = {
-    "discrete_toy-v0": {},
-    "random_game-v0": {"horizon": STAGES},
+PLAN = "xxxxxxx\nxS   Gx\nx xxx x\nx  T  x\nxxxxxxx"
+
+
+class Case(NamedTuple):
+    """A game, how it is played, and the amounts of data; the commitment is made by ``commitment``."""
+
+    settings: dict[str, Any]
+    temperature: float
+    episodes: tuple[int, ...] = (3, 30, 300)
+    follower: str = "soft_value_iteration"
+
+
+CASES: dict[str, Case] = {
+    "discrete_toy-v0": Case({}, 0.05),
+    "random_game-v0": Case({"horizon": STAGES}, 0.2),
+    "four_rooms-v0": Case({"plan": PLAN, "discount": 0.9}, 0.02, (10, 100, 1000)),
+    "thermal_control-v0": Case({}, 0.1, (1, 10, 100), "maxent_lqr"),
 }
-TEMPERATURES = {"discrete_toy-v0": 0.05, "random_game-v0": 0.2}
 TOY_P = 0.25
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "bchg": {
@@ -35,16 +48,30 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
         "trace_decay=0.9": {"trace_decay": 0.9},
         'reads="policy"': {"reads": "policy"},
         'reads="values"': {"reads": "values"},
-    }
+        "bootstrap=False": {"bootstrap": False},
+    },
+    "hpgd": {
+        "": {},
+        'estimation="sarsa"': {"estimation": "sarsa"},
+        'estimation="td"': {"estimation": "td"},
+        'estimation="oracle"': {"estimation": "oracle"},
+    },
+    "sobirl": {"": {}, "truncated=True": {"truncated": True}},
 }
+ONLY = {
+    "thermal_control-v0": {"bootstrap=False"},
+    "four_rooms-v0": {"trace_decay=0.9", "centre=False", 'reads="policy"', 'reads="values"'},
+}
+"""Variants of bchg that say something in a game; ``bootstrap`` says nothing in finite ones."""
 
 
-def commitment(name: str, game: Any) -> sg.TabularPolicy:
-    """Where gradients are compared: left of the toy's cliff, and a random policy."""
+def commitment(name: str, game: Any) -> Any:
+    """Where gradients are compared: left of the toy's cliff, and a random policy or configuration."""
     if name == "discrete_toy-v0":
         return sg.TabularPolicy.from_probabilities(game, [[0.5, 0.5], [1 - TOY_P, TOY_P], [0.5, 0.5]])
-    logits = np.random.default_rng(0).normal(size=(game.states, game.leader_actions))
-    return sg.TabularPolicy(game, logits)
+    if name == "random_game-v0":
+        return sg.TabularPolicy(game, np.random.default_rng(0).normal(size=(game.states, game.leader_actions)))
+    return game.commitment(0, 1.0)
 
 
 def candidates() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -57,17 +84,16 @@ def candidates() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def measure(name: str, leader: str, settings: dict[str, Any], episodes: int, batches: int) -> dict[str, Any]:
     """One cell of the table."""
-    game = sg.make(name, **GAMES[name])
+    case = CASES[name]
+    game = sg.make(name, **case.settings)
+    follower = sg.make_follower(case.follower, temperature=case.temperature)
+    start = commitment(name, game)
     report = sg.gradient_check(
-        game,
-        sg.make_leader(leader, **settings),
-        sg.make_follower("soft_value_iteration", temperature=TEMPERATURES[name]),
-        commitment=commitment(name, game),
-        batches=batches,
-        episodes=episodes,
+        game, sg.make_leader(leader, **settings), follower, commitment=start, batches=batches, episodes=episodes
     )
+    played = sg.rollout(game, start, follower.respond(game, start).policy, episodes=1000, seed=0).transitions
     return {
-        "transitions": report.transitions,
+        "transitions": round(episodes * played / 1000),
         "cosine": report.cosine,
         "single_cosine": report.mean_cosine,
         "bias": report.relative_bias,
@@ -76,11 +102,13 @@ def measure(name: str, leader: str, settings: dict[str, Any], episodes: int, bat
     }
 
 
-def rows(batches: int) -> Iterator[dict[str, Any]]:
+def rows(games: list[str], batches: int) -> Iterator[dict[str, Any]]:
     """All cells; a leader that cannot play a game is left out there."""
-    for name in GAMES:
+    for name in games:
         for leader, label, settings in candidates():
-            for episodes in EPISODES:
+            if leader == "bchg" and label and label not in ONLY.get(name, set(VARIANTS["bchg"]) - {"bootstrap=False"}):
+                continue
+            for episodes in CASES[name].episodes:
                 try:
                     cell = measure(name, leader, settings, episodes, batches)
                 except StackelbergError as error:
@@ -94,15 +122,20 @@ def main() -> None:
     """Measure and store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batches", type=int, default=200, help="independent estimates in each cell")
+    parser.add_argument("--games", nargs="+", choices=list(CASES), default=list(CASES), help="the others are kept")
     parser.add_argument("--out", type=Path, default=Path("docs/data/gradients.json"))
     chosen = parser.parse_args()
+    kept = json.loads(chosen.out.read_text())["rows"] if chosen.out.exists() else []
+    fresh = list(rows(chosen.games, chosen.batches))
+    by_game = {name: [row for row in kept if row["game"] == name] for name in CASES if name not in chosen.games}
+    by_game |= {name: [row for row in fresh if row["game"] == name] for name in chosen.games}
     stored = {
         "command": f"python benchmarks/gradient_table.py --batches {chosen.batches}",
         "version": sg.__version__,
         "batches": chosen.batches,
-        "settings": GAMES,
-        "temperatures": TEMPERATURES,
-        "rows": list(rows(chosen.batches)),
+        "settings": {name: case.settings for name, case in CASES.items()},
+        "temperatures": {name: case.temperature for name, case in CASES.items()},
+        "rows": [row for name in CASES for row in by_game[name]],
     }
     chosen.out.write_text(json.dumps(stored, indent=1) + "\n")
 
