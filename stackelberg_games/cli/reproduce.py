@@ -81,7 +81,7 @@ def _print(done: Reproduction) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("setting", "leader", "class", "updates", "ours", "published end", "best known"):
+    for column in ("setting", "leader", "class", "updates", "ours", "published", "best known"):
         table.add_column(column, justify="left" if column in ("setting", "leader", "class") else "right")
     for row in done.summaries():
         known = row.published
@@ -92,7 +92,7 @@ def _print(done: Reproduction) -> None:
             row.information.lower(),
             f"{row.updates[-1]:,.0f}",
             f"{row.mean[-1]:.4g} ± {row.error[-1]:.2g}",
-            "" if known is None else f"{known.values[-1]:g} ± {known.errors[-1]:g}",
+            "" if known is None else f"{known.values[-1]:g} ± {known.errors[-1]:g} at {known.updates[-1]:,.0f}",
             "" if optimum is None else f"{optimum:g}",
         )
     Console(highlight=False).print(table)
