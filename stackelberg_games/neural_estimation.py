@@ -122,11 +122,16 @@ class NeuralEstimator:
         new = Observed(batch, *(feature(values) for feature, values in vectors))
         memory = self.settings.memory
         self.kept = [old for age, old in enumerate([new, *self.kept]) if memory**age >= FORGOTTEN and age < OLDEST]
+        self.fit()
+        self.count += 1
+
+    def fit(self) -> None:
+        """Descend on everything that the critics need, for what is kept."""
         self._fit_leader()
         if self.temperature is not None:
+            self.fit_response()
             self._fit_follower()
             self._fit_advantage()
-        self.count += 1
 
     def critics(self) -> StageCritics:
         """The factors of the hypergradient at the stages of the newest batch; zero in the padding.
@@ -170,17 +175,17 @@ class NeuralEstimator:
         values = self.leader_value(self.timed(seen))
         if self.view.horizon is not None:
             values = values * (np.arange(values.shape[1]) < self.view.horizon)
-        return self._ended(seen, values), seen.batch.leader_rewards, self.view.leader_discount
+        return self.ended(seen, values), seen.batch.leader_rewards, self.view.leader_discount
 
     def _follower_deltas(self, seen: Observed) -> tuple[FloatArray, FloatArray, float]:
         """VF ``[N, T + 1]``, the rewards with their entropy, and the discount."""
         assert self.temperature is not None
         surprise = -self.temperature * self.response.log_prob(self.shown(seen), seen.follower)
         rewards = (np.asarray(seen.batch.follower_rewards) + surprise) * seen.batch.mask
-        return self._ended(seen, self.follower_value(seen.states)), rewards, self.view.follower_discount
+        return self.ended(seen, self.follower_value(seen.states)), rewards, self.view.follower_discount
 
     @staticmethod
-    def _ended(seen: Observed, values: FloatArray) -> FloatArray:
+    def ended(seen: Observed, values: FloatArray) -> FloatArray:
         """Values with zeros at terminal states."""
         over = np.zeros_like(values, dtype=np.bool_)
         rows = np.flatnonzero(seen.batch.terminated)
@@ -214,23 +219,27 @@ class NeuralEstimator:
         source = generator(self.seed, 7, self.count, network)
         return source.choice(len(chances), size=(steps, ROWS), p=chances / chances.sum())
 
-    def _regress(self, regressor: Regressor, number: int, rows: list[FloatArray], targets: list[FloatArray]) -> None:
+    def regress(self, regressor: Regressor, number: int, rows: list[FloatArray], targets: list[FloatArray]) -> None:
+        """Fit a network to rows and targets, one array for each batch kept, the newest first."""
         regressor.see(rows[0], targets[0])
         regressor.fit(np.concatenate(rows), np.concatenate(targets), self._picks(number))
 
     def _fit_leader(self) -> None:
         rows = [self.timed(old)[:, :-1][old.batch.mask] for old in self.kept]
         found = [self._leader_deltas(old) for old in self.kept]
-        self._regress(self.leader_value, 0, rows, self._returns(found))
+        self.regress(self.leader_value, 0, rows, self._returns(found))
 
-    def _fit_follower(self) -> None:
+    def fit_response(self) -> None:
+        """Descend on the likelihood of the follower's actions."""
         shown = [self.shown(old)[old.batch.mask] for old in self.kept]
         self.response.network.inputs.see(shown[0])
         replies = np.concatenate([old.follower[old.batch.mask] for old in self.kept])
         self.response.fit(np.concatenate(shown), replies, self._picks(1))
+
+    def _fit_follower(self) -> None:
         rows = [old.states[:, :-1][old.batch.mask] for old in self.kept]
         found = [self._follower_deltas(old) for old in self.kept]
-        self._regress(self.follower_value, 2, rows, self._returns(found))
+        self.regress(self.follower_value, 2, rows, self._returns(found))
 
     def _returns(self, found: list[tuple[FloatArray, FloatArray, float]]) -> list[FloatArray]:
         """Lambda-returns at the stages played, a row for each batch."""
@@ -245,12 +254,13 @@ class NeuralEstimator:
         for old in self.kept:
             values, rewards, discount = self._leader_deltas(old)
             deltas.append((rewards + discount * values[:, 1:] - values[:, :-1])[old.batch.mask])
-        self._regress(self.leader_advantage, 3, rows, deltas)
+        self.regress(self.leader_advantage, 3, rows, deltas)
 
     # Storing.
 
     @property
-    def _parts(self) -> dict[str, Regressor | ResponseNetwork]:
+    def parts(self) -> dict[str, Regressor | ResponseNetwork]:
+        """The networks by name."""
         return {
             "leader_value": self.leader_value,
             "leader_advantage": self.leader_advantage,
@@ -260,12 +270,12 @@ class NeuralEstimator:
 
     def state_dict(self) -> dict[str, Any]:
         """Networks and the data that still count."""
-        networks = {name: part.state_dict() for name, part in self._parts.items()}
+        networks = {name: part.state_dict() for name, part in self.parts.items()}
         return {"networks": networks, "count": self.count, "kept": [vars_of(old) for old in self.kept]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from a stored state."""
-        for name, part in self._parts.items():
+        for name, part in self.parts.items():
             part.load_state_dict(state["networks"][name])
         self.count = int(state["count"])
         self.kept = [

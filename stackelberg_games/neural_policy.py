@@ -58,7 +58,7 @@ class StateNetwork(nn.Module):
         Raises:
             InvalidArgumentError: the states are no elements of the space.
         """
-        vectors = torch.from_numpy(self.features(states.numpy() if isinstance(states, Tensor) else states))
+        vectors = torch.tensor(self.features(states.numpy() if isinstance(states, Tensor) else states))
         out: Tensor = self.layers(vectors / self.scale)
         return out
 
@@ -168,7 +168,7 @@ class MLPGaussianPolicy(ContinuousPolicy):
         Raises:
             InvalidArgumentError: a shape is wrong, or an action lies outside its bounds.
         """
-        played = torch.from_numpy(Features(self.action_space)(np.asarray(actions)))
+        played = torch.tensor(Features(self.action_space)(np.asarray(actions)))
         share = (played - self.low) / self.radius - 1
         if bool((self.squashed & (share.abs() > 1 + 1e-6)).any()):
             raise InvalidArgumentError(f"an action lies outside {self.action_space}")

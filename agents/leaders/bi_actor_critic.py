@@ -17,7 +17,8 @@ import gymnasium
 import numpy as np
 
 from stackelberg_games.agents.leaders.bi_actor_critic_linear import LinearBilevel
-from stackelberg_games.agents.leaders.by_game import ByGame
+from stackelberg_games.agents.leaders.bi_actor_critic_neural import NeuralBilevel
+from stackelberg_games.agents.leaders.neural import ByNetworks, NeuralDirect
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import SolverError
@@ -42,17 +43,23 @@ class FiniteBilevel(PolicyGradient):
 
 
 @dataclass
-class BiActorCritic(ByGame, FiniteBilevel):
+class BiActorCritic(ByNetworks, FiniteBilevel):
     """Direct term with a Stackelberg critic; class TRAJECTORIES.
 
     Args:
         learning_rate, actor_steps, hidden, memory: see ``PolicyGradient``.
+        smoothing, critic_steps: see ``ByNetworks``.
     """
 
+    def neural_form(self) -> NeuralDirect:
+        """See ``ByNetworks``."""
+        return NeuralBilevel(self.learning_rate, self.actor_steps, self.hidden, self.estimation)
+
     def other_form(self, view: LeaderView) -> GradientLeader | None:
-        """The linear-Gaussian form where states and actions are real."""
-        if not isinstance(view.state_space, gymnasium.spaces.Box) or view.lever is not None:
-            return None
+        """Networks where neither of the other two fits, the linear-Gaussian form where states and actions are real."""
+        form = super().other_form(view)
+        if form is not None or not isinstance(view.state_space, gymnasium.spaces.Box) or view.lever is not None:
+            return form
         return LinearBilevel(self.learning_rate, self.actor_steps, self.hidden, self.memory)
 
 

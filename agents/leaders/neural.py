@@ -15,7 +15,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import torch
@@ -162,6 +162,9 @@ class NeuralCovariance(NeuralDirect):
 
     trace_decay: float = 1.0
     centre: bool = True
+
+    needs_follower_rewards: ClassVar[bool] = True
+    needs_temperature: ClassVar[bool] = True
 
     @property
     def temperature(self) -> float | None:
