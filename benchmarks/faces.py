@@ -26,13 +26,13 @@ LEADER, FOLLOWER = "leader_0", "follower_0"
 ACTIONS = {LEADER: 1, FOLLOWER: 2}
 
 
-def aec(env: Any, turns: int) -> int:
+def aec(env: Any, turns: int, actions: dict[str, Any] = ACTIONS) -> int:
     """The loop of PettingZoo's performance benchmark."""
     env.reset(seed=0)
     for _ in range(turns):
         agent = env.agent_selection
         _, _, terminated, truncated, _ = env.last()
-        env.step(None if terminated or truncated else ACTIONS[agent])
+        env.step(None if terminated or truncated else actions[agent])
         if not env.agents:
             env.reset()
     return turns
@@ -48,10 +48,10 @@ def parallel(env: Any, turns: int, actions: dict[str, Any], moves: int) -> int:
     return turns
 
 
-def gym(env: Any, turns: int) -> int:
-    """The follower's loop; the leader moves inside."""
+def gym(env: Any, turns: int, moves: int = 2) -> int:
+    """The follower's loop; where the leader acts it moves inside."""
     env.reset(seed=0)
-    for _ in range(turns // 2):
+    for _ in range(turns // moves):
         _, _, terminated, truncated, _ = env.step(2)
         if terminated or truncated:
             env.reset()
@@ -87,6 +87,19 @@ def contests(game: Any) -> dict[str, tuple[int, Callable[[int], int]]]:
     }
 
 
+def configured(game: Any) -> dict[str, tuple[int, Callable[[int], int]]]:
+    """The same for a game that the leader only configures: nearly all turns are the follower's."""
+    game.configuration_space.seed(0)
+    actions = {LEADER: game.configuration_space.sample(), FOLLOWER: 2}
+    response = sg.best_response_env(game, actions[LEADER])
+    return {
+        "raw_env()": (60_000, lambda n: aec(game.raw_env(), n, actions)),
+        "env()": (60_000, lambda n: aec(game.env(), n, actions)),
+        "parallel_env('turns')": (60_000, lambda n: parallel(game.parallel_env("turns"), n, actions, 1)),
+        "best_response_env()": (60_000, lambda n: gym(response, n, 1)),
+    }
+
+
 def measure(play: Callable[[int], int], turns: int, repeats: int) -> list[float]:
     """Turns per CPU second of each repeat, after a short run that loads and compiles."""
     play(min(turns, 1000))
@@ -101,14 +114,18 @@ def measure(play: Callable[[int], int], turns: int, repeats: int) -> list[float]
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--game", default="discrete_toy-v0", help="id of a finite game with at least 2 x 3 actions")
+    parser.add_argument(
+        "--game", default="discrete_toy-v0", help="id of a finite game with at least 2 x 3 actions, or configured"
+    )
     parser.add_argument("--repeats", type=int, default=7)
     chosen = parser.parse_args()
     table = Table(title=f"{chosen.game}: turns per CPU second, {chosen.repeats} repeats")
     table.add_column("face")
     for column in ("min", "median", "max"):
         table.add_column(column, justify="right")
-    for name, (turns, play) in contests(sg.make(chosen.game)).items():
+    game = sg.make(chosen.game)
+    only_configured = game.configuration_space is not None and game.idle_action is not None
+    for name, (turns, play) in (configured if only_configured else contests)(game).items():
         rates = measure(play, turns, chosen.repeats)
         table.add_row(name, *(f"{value:,.0f}" for value in (min(rates), statistics.median(rates), max(rates))))
     Console().print(table)
