@@ -152,7 +152,7 @@ def gradient_check(
             game=game,
             follower_policy=answer.policy,
             follower_values=answer.values,
-            follower_rewards=leader.needs_follower_rewards,
+            follower_rewards=leader.granted_follower_rewards,
             lever=leader.view.lever,
         )
 

@@ -70,6 +70,11 @@ class Leader(ABC):
         """Improve the commitment; returns figures to log."""
 
     @property
+    def granted_follower_rewards(self) -> bool:
+        """Whether its trajectories hold the follower's rewards; not where it was told to do without."""
+        return self.needs_follower_rewards
+
+    @property
     def recommendation(self) -> Commitment:
         """The commitment it would deploy; differs from ``commitment`` while it explores."""
         return self.commitment

@@ -198,7 +198,7 @@ class _Loop:
             game=self.game,
             follower_policy=answer.policy,
             follower_values=answer.values,
-            follower_rewards=self.leader.needs_follower_rewards,
+            follower_rewards=self.leader.granted_follower_rewards,
             lever=self.leader.view.lever,
         )
         record |= self.leader.update(evidence)

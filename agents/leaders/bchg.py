@@ -20,6 +20,7 @@ import numpy as np
 from stackelberg_games.agents.leaders.bchg_continuous import PathwiseForm
 from stackelberg_games.agents.leaders.neural import ByNetworks, NeuralCovariance, NeuralDirect
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
+from stackelberg_games.agents.leaders.unrewarded import Unrewarded
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.game import FloatArray
@@ -39,7 +40,7 @@ CLASSES = {
 
 
 @dataclass
-class BCHG(ByNetworks, PathwiseForm, PolicyGradient):
+class BCHG(Unrewarded, ByNetworks, PathwiseForm, PolicyGradient):
     """Covariance hypergradient ascent.
 
     Args:
@@ -51,6 +52,9 @@ class BCHG(ByNetworks, PathwiseForm, PolicyGradient):
         centre: see ``hypergradient.influence``; has no effect on batches of a single episode.
         bootstrap: in linear-quadratic games, see ``Pathwise`` and ``covariance_response``.
         smoothing, critic_steps: see ``ByNetworks``.
+        follower_rewards: ``"observed"``, or ``"unobserved"``: inferred from the follower's actions
+            (``Unrewarded``), in finite and in linear-quadratic games; not needed where the leader
+            configures known rewards only.
     """
 
     reads: Privilege = "none"
@@ -70,6 +74,11 @@ class BCHG(ByNetworks, PathwiseForm, PolicyGradient):
     def information(self) -> Information:
         """TRAJECTORIES with the follower's rewards, or what ``reads`` asks for."""
         return CLASSES[self.reads]
+
+    def rewards_are_idle(self) -> bool:
+        """Where the leader configures known rewards, all that it reads is its own values and the lever."""
+        configures = self.commitment.configuration() is not None
+        return configures and self.acts is None and not self.moves_transitions
 
     def critics(self, evidence: Evidence) -> CriticTables:
         """Critics of both players, estimated but for what is read."""

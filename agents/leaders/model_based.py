@@ -16,12 +16,13 @@ from stackelberg_games.agents.leaders.by_game import ByGame
 from stackelberg_games.agents.leaders.model_based_configured_linear import ConfiguredLinearModel
 from stackelberg_games.agents.leaders.model_based_finite import FiniteModel
 from stackelberg_games.agents.leaders.model_based_linear import LinearModel
+from stackelberg_games.agents.leaders.unrewarded import Unrewarded
 from stackelberg_games.game import LeaderView
 from stackelberg_games.leader import GradientLeader
 
 
 @dataclass
-class ModelBased(ByGame, FiniteModel):
+class ModelBased(Unrewarded, ByGame, FiniteModel):
     """Exact hypergradient of an estimated game; class TRAJECTORIES.
 
     Linear-quadratic games are fitted by least squares (``LinearModel``), also where the leader
@@ -44,6 +45,8 @@ class ModelBased(ByGame, FiniteModel):
             ``"estimated"`` from the follower's behaviour (see ``configurable.belief``).
         planning_rate, planning_steps: learning rate and ascent steps for each batch in linear-quadratic
             games, where ``starts`` and ``reach`` are those of a configuration and no other setting counts.
+        follower_rewards: ``"observed"``, or ``"unobserved"``: inferred from the follower's actions
+            (``Unrewarded``) where the leader acts at every stage.
     """
 
     planning_rate: float = 0.1

@@ -103,6 +103,8 @@ class LinearEstimator:
             "start": Regression(1, self.n),
         }
         self.positive = True
+        self.inferred: Cost | None = None
+        """The follower's cost where its rewards do not tell it, but its actions did."""
 
     def observe(self, batch: Trajectories) -> None:
         """Take in a batch; without the follower's rewards nothing is learned of its cost."""
@@ -154,7 +156,9 @@ class LinearEstimator:
         )
 
     def cost(self) -> Cost:
-        """The follower's cost as its rewards tell it; raises ``InformationError`` where they were not observed."""
+        """The follower's cost as its rewards tell it, or ``inferred``; ``InformationError`` where there is neither."""
+        if self.inferred is not None:
+            return self.inferred
         if not self.parts["follower"].count:
             raise InformationError("this leader needs the follower's rewards in its trajectories")
         costs = -self.parts["follower"].solve()[1:, 0]

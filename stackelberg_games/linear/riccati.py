@@ -156,7 +156,7 @@ def _backup(plant: Plant, value: Tensor, discount: float) -> tuple[Tensor, Tenso
 def _solve(plant: Plant, drift: Tensor, discount: float) -> FloatArray:
     """The stabilising solution P of the discounted Riccati equation, by the QZ method."""
     scale = math.sqrt(discount)
-    cost, control = plant.state_cost.numpy(), plant.control_cost.numpy()
+    cost, control = plant.state_cost.detach().numpy(), plant.control_cost.detach().numpy()
     with torch.no_grad():
         matrices = (scale * drift.detach().numpy(), scale * plant.follower.numpy(), cost, control)
         unstable = SolverError(
