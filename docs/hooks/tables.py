@@ -43,7 +43,7 @@ def optima(game: str) -> str:
         reached = "linear programs" if row["reached"] is None else "{} of {}".format(*row["reached"])
         numbers = f"{row['temperature']:g} | {row['value']:.4f} | {_small(row['uniform'])}"
         lines.append(f"| {given} | {numbers} | {reached} |")
-    lines += ["", OPTIMA_LEGEND, f"Computed by `{data['command']}`."]
+    lines += ["", OPTIMA_LEGEND, f"Computed by `{rows[0]['command']}`."]
     return "\n".join(lines)
 
 
