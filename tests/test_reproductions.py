@@ -80,6 +80,20 @@ def test_the_stated_optima_are_optima() -> None:
     assert commitment.value < thermal.optimum
 
 
+def test_the_synthetic_problem_lies_on_the_run_of_the_public_code(tmp_path: Path) -> None:
+    settings, leaders = ["the first 300 updates"], ["M-SoBiRL"]
+    done = reproduce(
+        "sobirl_synthetic", tmp_path, fraction=0.17, settings=settings, leaders=leaders, workers=1, progress=False
+    )
+    (row,) = done.summaries()
+    assert row.published is not None
+    known = dict(zip(row.published.updates, row.published.values, strict=True))
+    compared = [at for at in row.updates if at in known]
+    assert {0, 1, 4, 9, 19, 49} <= set(compared)
+    for at in compared:
+        assert row.mean[row.updates == at] == pytest.approx(known[at], rel=1e-7)
+
+
 def test_values_are_those_of_training(tmp_path: Path) -> None:
     study = parse("cheap", CHEAP)
     done = reproduce(study, tmp_path, seeds=1, progress=False)

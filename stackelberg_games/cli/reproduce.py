@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @click.option("--fraction", default=1.0, show_default=True, help="Of the published length, in (0, 1].")
 @click.option("--seeds", type=click.IntRange(1), help="How many seeds; as published if not given.")
-@click.option("--seed", "first_seed", type=click.IntRange(0), default=0, show_default=True, help="First seed.")
+@click.option("--seed", "first_seed", type=click.IntRange(0), help="First seed; as published if not given.")
 @click.option("--setting", "settings", multiple=True, help="Only this setting; may be given several times.")
 @click.option("--leader", "leaders", multiple=True, help="Only this leader; may be given several times.")
 @click.option("--workers", default=-1, show_default=True, help="Runs at the same time; -1: one on every core.")
@@ -29,7 +29,7 @@ def reproduce(
     name: str | None,
     fraction: float,
     seeds: int | None,
-    first_seed: int,
+    first_seed: int | None,
     settings: tuple[str, ...],
     leaders: tuple[str, ...],
     workers: int,

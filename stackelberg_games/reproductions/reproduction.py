@@ -151,7 +151,7 @@ def reproduce(
     *,
     fraction: float = 1.0,
     seeds: int | None = None,
-    first_seed: int = 0,
+    first_seed: int | None = None,
     settings: Iterable[str] = (),
     leaders: Iterable[str] = (),
     workers: int = 1,
@@ -165,7 +165,7 @@ def reproduce(
         folder: keeps every run, finished or under way.
         fraction: of the published length, in (0, 1].
         seeds: how many; as published if not given.
-        first_seed: the others follow.
+        first_seed: the others follow; as published if not given.
         settings, leaders: labels of those to run; all if empty.
         workers: runs at the same time; -1 for one on every core.
         timeout: seconds of wall time for each run.
@@ -181,7 +181,8 @@ def reproduce(
         raise InvalidArgumentError(f"fraction={fraction!r}, seeds={seeds!r}: expected a number in (0, 1] and >= 1")
     chosen = _chosen("setting", settings, study.settings), _chosen("leader", leaders, study.entries)
     count = study.seeds if seeds is None else seeds
-    trials = list(_trials(study, *chosen, range(first_seed, first_seed + count), fraction, str(folder)))
+    first = study.first_seed if first_seed is None else first_seed
+    trials = list(_trials(study, *chosen, range(first, first + count), fraction, str(folder)))
     with Store(folder, write=True) as store:
         known = {key for key, status in store.statuses().items() if status == "done"}
         missing = [trial for trial in trials if trial.key not in known]

@@ -106,7 +106,7 @@ class Study:
         settings, entries: what is run, by label.
         published: by setting and leader.
         experiment: sections that all runs share.
-        seeds: the published number.
+        seeds, first_seed: the published number, and the first of them.
         columns: panels in a row of the figure.
         abscissa: label of the numbers in ``Setting.at``.
     """
@@ -121,6 +121,7 @@ class Study:
     experiment: Mapping[str, Mapping[str, Any]]
     vertical: str = "leader's value (exact)"
     seeds: int = 10
+    first_seed: int = 0
     columns: int = 1
     abscissa: str = ""
 
