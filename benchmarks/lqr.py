@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,15 @@ PUBLISHED = {"bchg": 0.13, "policy_gradient": 0.02}  # published averages at 200
 LEADERS: dict[str, tuple[dict[str, Any], int]] = {  # settings, transitions
     "bchg": ({"learning_rate": 0.1}, 200_000),
     "model_based": ({}, 20_000),
+    "stackelberg_actor_critic": ({"learning_rate": 0.1}, 200_000),
+    "bi_actor_critic": ({"learning_rate": 0.1}, 200_000),
     "policy_gradient": ({"learning_rate": 0.1}, 200_000),
     "evolution_strategies": ({}, 200_000),
     "random_search": ({}, 200_000),
     "exact_gradient": ({"learning_rate": 0.1}, 200_000),
 }
+
+READS = {"exact_gradient": " (reads the model)", "stackelberg_actor_critic": " (reads the follower's policy)"}
 
 
 def value(policy: Any) -> float:
@@ -73,9 +78,11 @@ def curve(name: str, seed: int, every: int) -> tuple[list[int], list[float]]:
     return transitions, values
 
 
-def study(seeds: int, workers: int, every: int = 5) -> dict[str, tuple[list[int], list[list[float]]]]:
-    """Curves by leader: transitions ``[K]`` and values ``[seeds, K]``."""
-    tasks = [(name, seed) for name in LEADERS for seed in range(seeds)]
+def study(
+    seeds: int, workers: int, every: int = 5, known: Collection[str] = ()
+) -> dict[str, tuple[list[int], list[list[float]]]]:
+    """Curves of the leaders that are not ``known`` yet: transitions ``[K]`` and values ``[seeds, K]``."""
+    tasks = [(name, seed) for name in LEADERS if name not in known for seed in range(seeds)]
     found = Parallel(n_jobs=workers)(delayed(curve)(*task, every) for task in tasks)
     results: dict[str, tuple[list[int], list[list[float]]]] = {}
     for (name, _), (transitions, values) in zip(tasks, found, strict=True):
@@ -110,7 +117,7 @@ def draw(results: dict[str, tuple[list[int], list[list[float]]]], path: str) -> 
         low, middle, high = np.quantile(np.maximum(OPTIMUM - np.array(values), 1e-3), [0.25, 0.5, 0.75], axis=0)
         reference = name == "exact_gradient"
         style = {"color": "0.35" if reference else colour, "linestyle": "--" if reference else "-"}
-        axes.plot(transitions, middle, label=name + (" (reads the model)" if reference else ""), linewidth=1.8, **style)
+        axes.plot(transitions, middle, label=name + READS.get(name, ""), linewidth=1.8, **style)
         axes.fill_between(transitions, low, high, color=style["color"], alpha=0.2, linewidth=0)
     axes.set(yscale="log", xlabel="transitions played", ylabel="regret to the exact optimum 18.43")
     axes.set_title("lqr-v0, 20 seeds: median and quartiles of exact regret", loc="left", fontsize=10)
@@ -149,19 +156,20 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--plot", help="picture of the learning curves")
-    parser.add_argument("--data", help="JSON file: written after the runs, read instead of them if it exists")
+    parser.add_argument("--data", help="JSON file: what it holds is not run again, and what is run is added")
     parser.add_argument("--speed", action="store_true", help="measure speed only")
     options = parser.parse_args()
     if options.speed:
         speed()
         return
     stored = None if options.data is None else Path(options.data)
+    results = {}
     if stored is not None and stored.exists():
         results = {name: (entry[0], entry[1]) for name, entry in json.loads(stored.read_text()).items()}
-    else:
-        results = study(options.seeds, options.workers)
-        if stored is not None:
-            stored.write_text(json.dumps(results))
+    results |= study(options.seeds, options.workers, known=results)
+    results = {name: results[name] for name in LEADERS}
+    if stored is not None:
+        stored.write_text(json.dumps(results))
     table(results)
     if options.plot:
         draw(results, options.plot)

@@ -28,7 +28,9 @@ def main() -> None:
         times.append(time.process_time() - start)
     low, median, high = (1e3 * np.quantile(times[WARM_UP:], share) for share in (0.1, 0.5, 0.9))
     print(f"CPU ms an iteration: {median:.2f} (median), {low:.2f} to {high:.2f} (10 % to 90 %)")
-    print(f"after {ITERATIONS} iterations: gradient norm {figures['gradient_norm']:.8g}, -f {figures['objective']:.12g}")
+    print(
+        f"after {ITERATIONS} iterations: gradient norm {figures['gradient_norm']:.8g}, -f {figures['objective']:.12g}"
+    )
 
 
 if __name__ == "__main__":

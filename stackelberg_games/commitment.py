@@ -243,7 +243,9 @@ def _rebuild(description: Mapping[str, Any]) -> Configuration:
     transform, policy = description["transform"], description["policy"]
     beside = None if policy is None else restore(policy)
     if not (beside is None or isinstance(beside, DiscretePolicy)):
-        raise CheckpointError(f"a configuration has a {policy['class']} beside it: expected a policy over finite actions")
+        raise CheckpointError(
+            f"a configuration has a {policy['class']} beside it: expected a policy over finite actions"
+        )
     found = None if transform is None else parametrisation(transform)
     return Configuration(np.zeros(description["shape"]), found, beside, description["states"])
 

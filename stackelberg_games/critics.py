@@ -11,7 +11,7 @@ from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.game import BoolArray, FloatArray, IntArray
 from stackelberg_games.hypergradient import Influence, StageCritics
 from stackelberg_games.randomness import compiled
-from stackelberg_games.response import Arrays
+from stackelberg_games.response import Arrays, Factorised
 from stackelberg_games.trajectories import Trajectories
 
 
@@ -138,8 +138,8 @@ class CriticTables:
 def leader_q(arrays: Arrays, response: FloatArray, horizon: int | None) -> FloatArray:
     """QL when both players follow their policies: ``[S, A, B]``, or ``[H, S, A, B]`` (entry h: h + 1 stages left)."""
     if horizon is None:
-        system = np.eye(len(arrays.policy)) - arrays.leader_discount * arrays.chain(response)
-        values = np.linalg.solve(system, arrays.average(arrays.leader_reward, response))
+        system = Factorised(arrays.chain(response), arrays.leader_discount)
+        values = system.solve(arrays.average(arrays.leader_reward, response))
         return np.asarray(arrays.leader_reward + arrays.leader_discount * (arrays.transition @ values))
     tables = np.empty((horizon, *response.shape))
     joint = arrays.policy[:, :, None] * response * arrays.alive[:, None, None]

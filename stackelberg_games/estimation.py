@@ -17,20 +17,22 @@ from stackelberg_games.critics import CriticTables, leader_q
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.game import FloatArray, LeaderView
 from stackelberg_games.randomness import compiled
-from stackelberg_games.response import Arrays
+from stackelberg_games.response import Arrays, Factorised
 from stackelberg_games.trajectories import Trajectories
 
 
 @compiled
-def _count(batch: Any, lengths: Any, visits: Any, recent: Any, leader_reward: Any, follower_reward: Any) -> None:
+def _count(batch: Any, lengths: Any, known: Any, out: Any) -> None:
     states, leader, follower, leader_rewards, follower_rewards = batch
+    known_leader, known_follower = known
+    visits, recent, leader_reward, follower_reward = out
     for i in range(lengths.shape[0]):
         for t in range(lengths[i]):
             s, a, b = states[i, t], leader[i, t], follower[i, t]
             visits[s, a, b, states[i, t + 1]] += 1.0
             recent[s, a, b] += 1.0
-            leader_reward[s, a, b] += leader_rewards[i, t]
-            follower_reward[s, a, b] += follower_rewards[i, t]
+            leader_reward[s, a, b] += leader_rewards[i, t] - known_leader[s, a, b]
+            follower_reward[s, a, b] += follower_rewards[i, t] - known_follower[s, a, b]
 
 
 class TabularEstimator:
@@ -55,20 +57,26 @@ class TabularEstimator:
         self.leader_rewards = np.zeros_like(self.recent)
         self.follower_rewards = np.zeros_like(self.recent)
         self.alive = np.ones(states, dtype=np.bool_)
+        self._nothing = np.zeros_like(self.recent)
 
-    def observe(self, batch: Trajectories) -> None:
-        """Add a batch; without follower rewards theirs count as zero."""
+    def observe(self, batch: Trajectories, known: tuple[FloatArray | None, FloatArray | None] = (None, None)) -> None:
+        """Add a batch; without follower rewards theirs count as zero.
+
+        Args:
+            batch: what was played.
+            known: parts of the leader's and the follower's rewards ``[S, A, B]`` that the leader
+                knows and that are not to be counted; None for nothing.
+        """
         self.recent *= self.memory
-        follower_rewards = np.zeros_like(batch.leader_rewards)
-        if batch.follower_rewards is not None:
-            follower_rewards = batch.follower_rewards
+        follower_rewards, follower_known = batch.follower_rewards, known[1]
+        if follower_rewards is None:
+            follower_rewards, follower_known = np.zeros_like(batch.leader_rewards), None
+        nothing = self._nothing
         _count(
             (batch.states, batch.leader_actions, batch.follower_actions, batch.leader_rewards, follower_rewards),
             batch.lengths,
-            self.visits,
-            self.recent,
-            self.leader_rewards,
-            self.follower_rewards,
+            (nothing if known[0] is None else known[0], nothing if follower_known is None else follower_known),
+            (self.visits, self.recent, self.leader_rewards, self.follower_rewards),
         )
         ends = batch.states[np.arange(batch.episodes), batch.lengths]
         self.alive[ends[batch.terminated]] = False
@@ -123,8 +131,8 @@ class TabularEstimator:
         surprise = -temperature * np.log(np.where(response > 0, response, 1.0))
         if follower_q is None:
             reward = arrays.average(arrays.follower_reward + surprise, response)
-            system = np.eye(len(policy)) - arrays.follower_discount * arrays.chain(response)
-            follower_q = arrays.follower_q(np.linalg.solve(system, reward))
+            system = Factorised(arrays.chain(response), arrays.follower_discount)
+            follower_q = arrays.follower_q(system.solve(reward))
         action_values = (response * (follower_q + surprise)).sum(axis=2)
         never = self.visits.sum(axis=(2, 3)) == 0
         action_values = _neutral(action_values, policy, never)

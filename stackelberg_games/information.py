@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from stackelberg_games.configurable.lever import Lever
 from stackelberg_games.errors import InformationError
 from stackelberg_games.game import FloatArray, Game
-from stackelberg_games.play import ResponsePolicy
+from stackelberg_games.play import ResponsePolicy, TabularResponse
 from stackelberg_games.response import Response
 from stackelberg_games.trajectories import Trajectories
 
@@ -54,6 +54,18 @@ class Evidence:
         if self.trajectories is None:
             raise InformationError("this leader needs trajectories; it was granted returns only")
         return self.trajectories
+
+    def require_table(self, leader: str) -> FloatArray:
+        """The follower's policy ``[S, A, B]``, or ``InformationError`` where it plays something else.
+
+        ``leader`` is the id of who asks, for the message.
+        """
+        if not isinstance(self.follower_policy, TabularResponse):
+            raise InformationError(
+                f"{leader} reads a table of the follower's policy, and this follower plays a "
+                f'{type(self.follower_policy).__name__}; set reads="none"'
+            )
+        return self.follower_policy.probabilities
 
 
 def grant(

@@ -61,7 +61,9 @@ class SoftInverse:
         self.seen.append(Replies(policy, counts))
         self._values.append(None)
         if len(self.seen) > KEPT:
-            gaps = [float(np.abs(one.policy - two.policy).sum()) for one, two in zip(self.seen, self.seen[1:], strict=False)]
+            gaps = [
+                float(np.abs(one.policy - two.policy).sum()) for one, two in zip(self.seen, self.seen[1:], strict=False)
+            ]
             first = int(np.argmin(gaps))
             self.seen[first : first + 2] = [_merged(*self.seen[first : first + 2])]
             self._values[first : first + 2] = [None]

@@ -83,7 +83,7 @@ def test_the_stated_optima_are_optima() -> None:
 def test_the_synthetic_problem_lies_on_the_run_of_the_public_code(tmp_path: Path) -> None:
     settings, leaders = ["the first 300 updates"], ["M-SoBiRL"]
     done = reproduce(
-        "sobirl_synthetic", tmp_path, fraction=0.17, settings=settings, leaders=leaders, workers=1, progress=False
+        "sobirl_synthetic", tmp_path, fraction=1 / 6, settings=settings, leaders=leaders, workers=1, progress=False
     )
     (row,) = done.summaries()
     assert row.published is not None

@@ -28,7 +28,6 @@ from stackelberg_games.hypergradient import Coefficients, coefficients, influenc
 from stackelberg_games.information import Evidence, Information
 from stackelberg_games.linear.configured_form import Response, covariance_response
 from stackelberg_games.linear.pathwise import Pathwise
-from stackelberg_games.play import TabularResponse
 from stackelberg_games.trajectories import Trajectories
 
 Privilege = Literal["none", "policy", "values"]
@@ -87,12 +86,7 @@ class BCHG(Unrewarded, ByNetworks, PathwiseForm, PolicyGradient):
         assert self.view.temperature is not None
         response = follower_q = None
         if self.reads != "none":
-            if not isinstance(evidence.follower_policy, TabularResponse):
-                raise InformationError(
-                    f"reads={self.reads!r}: bchg reads a table of the follower's policy, and this follower plays a "
-                    f'{type(evidence.follower_policy).__name__}; set reads="none"'
-                )
-            response = evidence.follower_policy.probabilities
+            response = evidence.require_table("bchg")
         if self.reads == "values":
             assert evidence.follower_values is not None
             follower_q = evidence.follower_values.q

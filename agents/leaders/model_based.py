@@ -32,17 +32,16 @@ class ModelBased(Unrewarded, ByGame, FiniteModel):
         learning_rate, actor_steps, hidden, memory, spread, ramp: see ``PolicyGradient``.
         explore: first commitments, drawn at random with deviation ``reach``.
         reach: see ``explore``; also of the starts of planning.
-        starts: starts of the planning that follows exploration, a third as many when it plans again;
-            0 climbs with every batch instead.
+        starts: starts of every planning; 0 climbs with every batch instead.
         steps: ascent steps from each start.
-        heat: factor on the temperature, >= 1, with which every third start begins; another third begins
-            with its square root, the others with 1.
+        heat: factor on the temperature, >= 1, with which every other start begins.
         replan: commitments after which it plans again; in between it plays what planning found, the
             best ends in turn, so that it learns where they lead. 0 plans once.
         cold_share: share of its own cost with which starts begin, in [0, 1].
         hold: batches for which it plays a commitment before the next, where it plans.
         belief: transitions that it takes the follower to plan with: those ``"played"``, or
-            ``"estimated"`` from the follower's behaviour (see ``configurable.belief``).
+            ``"estimated"`` from the follower's behaviour too (see ``configurable.belief``): then it plans
+            under both, and the replies seen judge.
         planning_rate, planning_steps: learning rate and ascent steps for each batch in linear-quadratic
             games, where ``starts`` and ``reach`` are those of a configuration and no other setting counts.
         follower_rewards: ``"observed"``, or ``"unobserved"``: inferred from the follower's actions

@@ -172,7 +172,7 @@ class FiniteModel(PolicyGradient):
     def _value(self, commitment: Commitment) -> float:
         """The estimated value of a commitment under the replies seen so far."""
         assert self.view.temperature is not None
-        expected = self.objective.response(commitment, self.view.temperature)
+        expected = self.objectives[0].response(commitment, self.view.temperature)
         parameters = flatten(commitment).numpy()
         seen = np.zeros_like(expected)
         for played in self.played:
@@ -222,19 +222,21 @@ class FiniteModel(PolicyGradient):
         return game
 
     def _prepare(self) -> None:
-        """Make the objective that belongs to all that was observed so far."""
+        """Make the objectives that belong to all that was observed so far: one for each belief."""
         self.estimate_game = game = self._estimate()
-        self.objective: ByAdjoint | ByDifferentiation = ByDifferentiation(game, self.incentives)
-        if self.rewards_only:
-            assert isinstance(game, ConfigurableGame)
-            assert self.incentives is not None
-            arrays = Arrays.of(game, game.single(game.base))
-            believed = None if self.confusion is None else confused(arrays.transition, self.confusion)
-            self.objective = ByAdjoint(arrays, game.initial_distribution, self.incentives, believed)
+        if not self.rewards_only:
+            self.objectives: list[ByAdjoint | ByDifferentiation] = [ByDifferentiation(game, self.incentives)]
+            return
+        assert isinstance(game, ConfigurableGame)
+        assert self.incentives is not None
+        arrays, start = Arrays.of(game, game.single(game.base)), game.initial_distribution
+        beliefs = [None] if self.confusion is None else [confused(arrays.transition, self.confusion), None]
+        self.objectives = [ByAdjoint(arrays, start, self.incentives, believed) for believed in beliefs]
 
     def _believe(self) -> None:
         """Estimate what the follower believes of the transitions from all replies that are remembered."""
-        objective, commitment = self.objective, copy.deepcopy(self.commitment)
+        self._prepare()
+        objective, commitment = self.objectives[-1], copy.deepcopy(self.commitment)
         assert isinstance(objective, ByAdjoint)
         assert self.view.temperature is not None
         behaviours = []
@@ -247,28 +249,29 @@ class FiniteModel(PolicyGradient):
             behaviours.append(Behaviour(game.follower_reward, played.counts))
         temperature = self.view.temperature
         self.confusion = estimate_confusion(objective.arrays, temperature, behaviours, self.confusion)
-        objective.believed = confused(objective.arrays.transition, self.confusion)
 
     def _plan(self) -> float:
         """Climb on the estimate from several starts and keep the best ends; the best estimated value."""
-        kept = flatten(self.recommendation).numpy() if self.candidates else None
-        self._prepare()
+        kept = [flatten(self.recommendation).numpy()] if self.candidates else []
         if self.belief == "estimated":
             self._believe()
-        ends = []
-        for number in range(self.starts if kept is None else -(-self.starts // 3)):
-            assign(self.commitment, self._drawn() if number or kept is not None else self.first)
-            ends.append(self._climb(self.heat ** (number % 3 / 2), self.cold_share))
-        for candidate in self.candidates:  # what was good before goes on from where it was
-            assign(self.commitment, torch.from_numpy(candidate))
-            ends.append(self._climb(1.0, 1.0))
-        ends.sort(key=lambda end: end[0], reverse=True)
-        self.candidates = [end for _, end in ends[:KEPT]]
-        if kept is not None:  # the best so far is played on beside the new plans
-            self.candidates.append(kept)
-        return ends[0][0]
+        self._prepare()
+        ends: list[list[tuple[float, FloatArray]]] = [[] for _ in self.objectives]
+        for number in range(self.starts):
+            which, heat = number // 2 % len(ends), self.heat if number % 2 else 1.0
+            assign(self.commitment, self._drawn() if number or kept else self.first)
+            ends[which].append(self._climb(self.objectives[which], heat, self.cold_share))
+        for parameters in kept:  # what was best before goes on from where it was
+            for found, objective in zip(ends, self.objectives, strict=True):
+                assign(self.commitment, torch.from_numpy(parameters))
+                found.append(self._climb(objective, 1.0, 1.0))
+        for found in ends:
+            found.sort(key=lambda end: end[0], reverse=True)
+        # The best so far is played on beside the new plans.
+        self.candidates = [end for found in ends for _, end in found[: KEPT // len(ends)]] + kept
+        return max(found[0][0] for found in ends if found)
 
-    def _climb(self, heat: float, share: float) -> tuple[float, FloatArray]:
+    def _climb(self, objective: ByAdjoint | ByDifferentiation, heat: float, share: float) -> tuple[float, FloatArray]:
         """One ascent that begins at ``heat`` times the temperature and ``share`` of the leader's cost.
 
         Returns:
@@ -283,7 +286,7 @@ class FiniteModel(PolicyGradient):
             left = max(0.0, 1.0 - step / annealed)
             optimizer.zero_grad()
             temperature = self.view.temperature * (1 + (heat - 1) * left**2)
-            reached, pull = self.objective(commitment, temperature, 1.0 - (1.0 - share) * left)
+            reached, pull = objective(commitment, temperature, 1.0 - (1.0 - share) * left)
             if left == 0.0 and reached > value:
                 best, value = flatten(commitment), reached
             pull.backward()  # type: ignore[no-untyped-call]

@@ -22,7 +22,7 @@ from stackelberg_games.agents.leaders.neural import ByNetworks, NeuralDirect
 from stackelberg_games.agents.leaders.policy_gradient_linear import LinearDirect
 from stackelberg_games.commitment import Commitment, Configuration, DiscretePolicy
 from stackelberg_games.configurable.estimation import ConfiguredEstimator, beyond
-from stackelberg_games.configurable.lever import Weighted, collapse
+from stackelberg_games.configurable.lever import Weighted
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.estimation import TabularEstimator
@@ -150,7 +150,7 @@ class PolicyGradient(GradientLeader):
         """Weights of the lever's terms at the visited stages, and in the endless play beyond them."""
         assert isinstance(self.estimator, ConfiguredEstimator)
         weights = self.coefficients(batch, tables)
-        pulls = [collapse(batch, weights, self.estimator.shape)]
+        pulls = [self.estimator.collapse(batch, weights)]
         last = batch.states[np.arange(batch.episodes), batch.lengths]
         cut = np.where(batch.terminated, 0.0, 1.0 / batch.episodes)
 

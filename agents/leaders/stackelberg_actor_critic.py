@@ -31,7 +31,6 @@ from stackelberg_games.errors import InformationError, InvalidArgumentError, Uns
 from stackelberg_games.game import FloatArray, LeaderView
 from stackelberg_games.information import Evidence, Information
 from stackelberg_games.leader import GradientLeader
-from stackelberg_games.play import TabularResponse
 from stackelberg_games.response import Arrays
 from stackelberg_games.total_derivative import total_surrogate
 
@@ -80,8 +79,7 @@ class FiniteTotal(PolicyGradient):
         self.updates += 1
         self.response = self.estimator.follower_policy()
         if self.reads == "policy":
-            assert isinstance(evidence.follower_policy, TabularResponse)
-            self.response = self._seen(evidence.follower_policy.probabilities)
+            self.response = self._seen(evidence.require_table("stackelberg_actor_critic"))
 
     def _seen(self, response: FloatArray) -> FloatArray:
         """The response over the replies that were ever seen, where any was: what others lead to is not known."""

@@ -17,11 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stackelberg_games.configurable.lever import Stages, Weighted
+from stackelberg_games.configurable.lever import Stages, Weighted, collapse
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.estimation import TabularEstimator
 from stackelberg_games.game import FloatArray, LeaderView
-from stackelberg_games.response import Arrays
+from stackelberg_games.hypergradient import Coefficients
+from stackelberg_games.response import Arrays, Factorised
 from stackelberg_games.trajectories import Trajectories
 
 
@@ -45,6 +46,7 @@ class ConfiguredEstimator(TabularEstimator):
         self.configuration = torch.zeros(0, dtype=torch.float64)
         self.share = 1.0
         self._known = Stages(*np.nonzero(self.visits))
+        self._cells = self._known
         self._seen = np.zeros(self.visits.size, dtype=np.bool_)
 
     def observe_under(self, batch: Trajectories, configuration: Tensor) -> None:
@@ -56,29 +58,23 @@ class ConfiguredEstimator(TabularEstimator):
         if not self.lever.constant_base:
             for counts in (self.visits, self.leader_rewards, self.follower_rewards):
                 counts *= self.memory
-
-        def base(rewards: FloatArray | None, incentive: FloatArray | None) -> Any:
-            if rewards is None or incentive is None:
-                return rewards
-            stripped = rewards.copy()
-            stripped[mask] -= incentive[cell]
-            return stripped
-
-        leader = base(batch.leader_rewards, self._incentives[0])
-        follower = base(batch.follower_rewards, self._incentives[1])
-        self.observe(replace(batch, leader_rewards=leader, follower_rewards=follower))
+        self.observe(batch, self._incentives)
 
     def _learn(self, flat: NDArray[np.intp]) -> None:
         if not self._seen[flat].all():
             self._seen[flat] = True
-            self._known = Stages(*np.unravel_index(np.flatnonzero(self._seen), self.visits.shape))
+            known = np.flatnonzero(self._seen)
+            self._known = Stages(*np.unravel_index(known, self.visits.shape))
+            first = np.unique(known // self.visits.shape[3], return_index=True)[1]
+            self._cells = Stages(*(part[first] for part in self._known))
 
     def consider(self, configuration: Tensor) -> None:
         """Make a configuration the current one; the estimate follows."""
         self.configuration = configuration.detach()
+        stages = self._known if self.lever.moves_transitions else self._cells
         with torch.no_grad():
-            terms = self.lever.terms(self.configuration, self._known)
-        cell = self._known[:3]
+            terms = self.lever.terms(self.configuration, stages)
+        cell = stages[:3]
 
         def table(term: Tensor | None) -> FloatArray | None:
             if term is None:
@@ -100,6 +96,19 @@ class ConfiguredEstimator(TabularEstimator):
     def known(self) -> Stages:
         """All distinct stages observed so far."""
         return self._known
+
+    def collapse(self, batch: Trajectories, weights: Coefficients) -> Weighted:
+        """Stage weights added up over equal stages; where rewards alone are configured, over equal (s, a, b)."""
+        if self.lever.moves_transitions:
+            return collapse(batch, weights, self.shape)
+        shape = self.recent.shape
+        played: Any = (batch.states[:, :-1], batch.leader_actions, batch.follower_actions)
+        flat, cells = (np.ravel_multi_index(cell, shape) for cell in (played, self._cells[:3]))
+        leader, follower = (
+            np.bincount(flat.ravel(), weights=weight.ravel(), minlength=self.recent.size)[cells] / batch.episodes
+            for weight in (weights.leader_reward, weights.follower_reward)
+        )
+        return Weighted(self._cells, leader, follower, np.zeros(len(leader)))
 
     def arrays(self, policy: FloatArray) -> Arrays:
         """The estimated game under the leader's policy and the current configuration."""
@@ -167,9 +176,9 @@ def beyond(
     log_transition = np.zeros(len(following))
     answer = np.zeros_like(joint)
     entering = follower_start
-    identity = np.eye(len(chain))
     if leader_start is not None:
-        occupancy = np.linalg.solve((identity - arrays.leader_discount * chain).T, leader_start)
+        system = Factorised(chain, arrays.leader_discount)
+        occupancy = system.solve_transposed(leader_start)
         direct = occupancy[:, None, None] * joint
         leader_weights = direct[cell] * probability
         log_transition += leader_weights * arrays.leader_discount * tables.leader_values[following]
@@ -177,7 +186,9 @@ def beyond(
             answer = direct * tables.benefit / temperature
             entering = entering + arrays.follower_discount * np.tensordot(answer, arrays.transition, 3)
     if temperature > 0:
-        occupancy = np.linalg.solve((identity - arrays.follower_discount * chain).T, entering)
+        if leader_start is None or arrays.follower_discount != arrays.leader_discount:
+            system = Factorised(chain, arrays.follower_discount)
+        occupancy = system.solve_transposed(entering)
         answer = answer + occupancy[:, None, None] * joint
     follower_weights = answer[cell] * probability
     log_transition += follower_weights * arrays.follower_discount * tables.follower_values[following]

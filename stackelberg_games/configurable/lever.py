@@ -100,6 +100,8 @@ class TabularLever(Lever):
         self.moves_transitions = self._enters[0]
         self._shape = tuple(base.transition.shape)
         self._revealed = np.zeros(self._shape, dtype=np.bool_)
+        self._asked = Stages(*(np.zeros(0, dtype=np.int64) for _ in range(4)))
+        self._asked_index: tuple[Tensor, ...] = tuple(torch.from_numpy(part) for part in self._asked)
 
     def commitment(self, seed: int, spread: float | None = None) -> Commitment:
         """See ``Lever.commitment``."""
@@ -117,13 +119,8 @@ class TabularLever(Lever):
 
     def terms(self, configuration: Tensor, stages: Stages) -> Terms:
         """See ``Lever.terms``; one call builds each configured table once, whatever K is."""
-        cell = tuple(np.asarray(part) for part in stages)
-        allowed = self._revealed[cell]
-        if not allowed.all():
-            where = tuple(int(part[np.argmin(allowed)]) for part in cell)
-            raise InformationError(f"stage (s, a, b, s') = {where} was never observed")
+        index = self._index(stages)
         tables = self._configure(configuration)
-        index = tuple(torch.tensor(part) for part in cell)
         base = self._base
         leader, follower = (
             (now[index[:3]] - before[index[:3]]) if enters else None
@@ -131,6 +128,17 @@ class TabularLever(Lever):
         )
         log_transition = tables.transition[index].log() if self.moves_transitions else None
         return Terms(None, leader, follower, log_transition)
+
+    def _index(self, stages: Stages) -> tuple[Tensor, ...]:
+        """Indices of stages that were all revealed; those asked about last are not looked up again."""
+        if not all(map(np.array_equal, stages, self._asked)):
+            cell = Stages(*(np.array(part) for part in stages))
+            allowed = self._revealed[tuple(cell)]
+            if not allowed.all():
+                where = tuple(int(part[np.argmin(allowed)]) for part in cell)
+                raise InformationError(f"stage (s, a, b, s') = {where} was never observed")
+            self._asked, self._asked_index = cell, tuple(torch.from_numpy(part) for part in cell)
+        return self._asked_index
 
 
 class ObservedLever(Lever):
