@@ -102,8 +102,9 @@ class ConfiguredEstimator(TabularEstimator):
         if self.lever.moves_transitions:
             return collapse(batch, weights, self.shape)
         shape = self.recent.shape
-        played: Any = (batch.states[:, :-1], batch.leader_actions, batch.follower_actions)
-        flat, cells = (np.ravel_multi_index(cell, shape) for cell in (played, self._cells[:3]))
+        played = (batch.states[:, :-1], batch.leader_actions, batch.follower_actions)
+        both: tuple[Any, ...] = (played, self._cells[:3])
+        flat, cells = (np.ravel_multi_index(cell, shape) for cell in both)
         leader, follower = (
             np.bincount(flat.ravel(), weights=weight.ravel(), minlength=self.recent.size)[cells] / batch.episodes
             for weight in (weights.leader_reward, weights.follower_reward)
