@@ -45,7 +45,7 @@ PLANNER: dict[str, Any] = {
     "starts": 8,
     "steps": 200,
     "heat": 5.0,
-    "replan": 600,
+    "replan": 800,
     "belief": "estimated",
 }
 OURS = "model_based"
