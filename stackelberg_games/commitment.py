@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from stackelberg_games.errors import CheckpointError, InvalidArgumentError
-from stackelberg_games.game import Game, IntArray, LeaderView
+from stackelberg_games.game import Game, IntArray, LeaderView, require_game
 from stackelberg_games.randomness import Lane, Streams
 from stackelberg_games.tabular import check_probabilities, cumulative
 
@@ -253,6 +253,6 @@ def _rebuild(description: Mapping[str, Any]) -> Configuration:
 def _sizes(game: Sized) -> tuple[int, int]:
     if isinstance(game, tuple):
         return game
-    view = game.view() if isinstance(game, Game) else game
+    view = game if isinstance(game, LeaderView) else require_game(game).view()
     states, actions, _ = view.sizes()
     return states, actions

@@ -12,7 +12,7 @@ from scipy.stats import f as f_distribution
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.follower import Follower
-from stackelberg_games.game import FloatArray, Game
+from stackelberg_games.game import FloatArray, Game, require_game
 from stackelberg_games.information import Evidence, grant
 from stackelberg_games.leader import GradientLeader, Leader
 from stackelberg_games.objective import leader_objective
@@ -128,6 +128,7 @@ def gradient_check(
         UnsupportedGameError: the leader estimates no gradient, or the game has no exact objective.
         InvalidArgumentError: an argument is out of range.
     """
+    game = require_game(game)
     leader = make_leader(leader) if isinstance(leader, str) else leader
     follower = make_follower(follower) if isinstance(follower, str) else follower
     if not isinstance(leader, GradientLeader):

@@ -66,6 +66,6 @@ def finite(game: Game, who: object) -> TabularGame:
     if not isinstance(game, TabularGame):
         raise UnsupportedGameError(
             f"{type(who).__name__} needs a game given by arrays (TabularGame), got {type(game).__name__}; "
-            "sb3 and black_box learn by playing any game"
+            "maxent_lqr plans in linear-quadratic games, black_box and, where actions are bounded, sb3 learn by playing"
         )
     return game

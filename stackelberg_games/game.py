@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from stackelberg_games.errors import InvalidGameError, UnsupportedGameError
+from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnsupportedGameError
 from stackelberg_games.randomness import Streams
 
 if TYPE_CHECKING:
@@ -77,7 +77,10 @@ class LeaderView:
         """
         spaces = (self.state_space, self.leader_action_space, self.follower_action_space)
         if not all(isinstance(space, gymnasium.spaces.Discrete) for space in spaces):
-            raise UnsupportedGameError(f"a finite game is needed; these are its spaces: {spaces}")
+            raise UnsupportedGameError(
+                f"a finite game is needed; these are its spaces: {spaces}; evolution_strategies and random_search "
+                "need no table"
+            )
         states, leader, follower = (int(space.n) for space in spaces)  # type: ignore[attr-defined]
         return states, leader, follower
 
@@ -170,7 +173,10 @@ class Game(ABC):
         Raises:
             UnsupportedGameError: it has no closed form in this game.
         """
-        raise UnsupportedGameError(f"{self.name} has no exact objective")
+        raise UnsupportedGameError(
+            f"{self.name} has no exact objective, as finite and linear-quadratic games have; bchg learns without one, "
+            "and evolution_strategies in any game"
+        )
 
     def configured(self, configuration: Tensor) -> Game:
         """The game with its rules fixed under a configuration; it cannot be configured again.
@@ -233,6 +239,21 @@ class Game(ABC):
         from stackelberg_games.faces.parallel import parallel_env
 
         return parallel_env(self, form=form, render_mode=render_mode)
+
+
+def require_game(game: object) -> Game:
+    """``game`` if it is one.
+
+    Raises:
+        InvalidArgumentError: it is not; where it is an id, the message says how to make the game.
+    """
+    if isinstance(game, Game):
+        return game
+    if isinstance(game, str):
+        raise InvalidArgumentError(f"the id {game!r} was given for a game; make the game first: sg.make({game!r})")
+    raise InvalidArgumentError(
+        f"{game!r}: expected a game; sg.make(id) makes one, sg.AECGame(factory) another of an AEC environment"
+    )
 
 
 def check_discount(name: str, value: float, *, one_allowed: bool = False) -> float:

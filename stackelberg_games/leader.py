@@ -16,6 +16,7 @@ from stackelberg_games.errors import InformationError, InvalidArgumentError
 from stackelberg_games.game import LeaderView
 from stackelberg_games.information import Evidence, Information
 from stackelberg_games.linear.gaussian import first_policy
+from stackelberg_games.neural_policy import first_network
 
 
 class Leader(ABC):
@@ -51,19 +52,26 @@ class Leader(ABC):
             InformationError: the leader needs the temperature and the view does not hold it.
         """
         if self.needs_temperature and view.temperature is None:
-            raise InformationError(f"{type(self).__name__} needs the follower's temperature; the view holds none")
+            raise InformationError(
+                f"{type(self).__name__} needs the follower's temperature and was told none; give sg.train a "
+                "temperature, or take a follower that declares its own"
+            )
         self.view = view
         self.commitment = self.first_commitment(view, seed) if commitment is None else commitment
 
     def first_commitment(self, view: LeaderView, seed: int) -> Commitment:
         """The commitment of the first episode.
 
-        The uniform policy as a table, the game's configuration, or, where actions are real, what
-        ``first_policy`` gives.
+        The uniform policy, as a table or, where states are vectors, linear in them; the game's
+        configuration; or, where actions are real, what ``first_policy`` gives.
         """
-        if isinstance(view.leader_action_space, gymnasium.spaces.Box) and view.lever is None:
+        if view.lever is not None:
+            return view.lever.commitment(seed)
+        if isinstance(view.leader_action_space, gymnasium.spaces.Box):
             return first_policy(view, seed)
-        return TabularPolicy(view) if view.lever is None else view.lever.commitment(seed)
+        return (
+            first_network(view, (), seed) if isinstance(view.state_space, gymnasium.spaces.Box) else TabularPolicy(view)
+        )
 
     @abstractmethod
     def update(self, evidence: Evidence) -> dict[str, float]:

@@ -10,10 +10,25 @@ from torch import Tensor
 
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.critics import CriticTables, leader_q
-from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.game import FloatArray, Game, check_horizon
+from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
+from stackelberg_games.game import FloatArray, Game, check_horizon, require_game
 from stackelberg_games.response import Arrays, Response, hard_response, soft_response
 from stackelberg_games.tabular import Model, TabularGame
+
+
+def require_finite(game: Game) -> TabularGame:
+    """``game`` if it is given by arrays.
+
+    Raises:
+        InvalidArgumentError: it is no game.
+        UnsupportedGameError: its states or actions are not finite.
+    """
+    if isinstance(require_game(game), TabularGame):
+        return game  # type: ignore[return-value]
+    raise UnsupportedGameError(
+        f"{game.name} is not given by arrays (TabularGame), as tables of exact values need; linear-quadratic games "
+        "have an exact value of the leader all the same: sg.exact.leader_objective"
+    )
 
 
 def best_response(
@@ -26,7 +41,11 @@ def best_response(
         commitment: what the follower responds to.
         temperature: tau >= 0.
         start: values ``[S]`` to warm-start Newton's method from.
+
+    Raises:
+        UnsupportedGameError: the game is not finite.
     """
+    game = require_finite(game)
     with torch.no_grad():
         arrays = Arrays.of(game, game.model(commitment))
     return hard_response(arrays) if temperature == 0 else soft_response(arrays, temperature, start)
@@ -58,6 +77,7 @@ def leader_objective(
     Raises:
         UnsupportedGameError: the game has no exact objective.
     """
+    game = require_game(game)
     if not isinstance(game, TabularGame):
         return game.leader_objective(commitment, temperature, discount=discount, horizon=horizon)
     values = differentiable_values(game, commitment, temperature, discount=discount, horizon=horizon, start=start)
@@ -87,7 +107,7 @@ def differentiable_values(
     start: FloatArray | None = None,
 ) -> StateValues:
     """Values of both players whose gradients include the follower's response."""
-    model = game.model(commitment)
+    model = require_finite(game).model(commitment)
     response = soft_response(Arrays.of(game, model), temperature, start)
     values, policy = _differentiable_response(game, model, response)
     chain, reward = leader_chain(game, model, policy)
@@ -154,6 +174,7 @@ def leader_value(
     horizon: int | None = None,
 ) -> float:
     """The leader's expected return against a given response policy ``[S, A, B]``."""
+    game = require_finite(game)
     game.check_response(response)
     with torch.no_grad():
         chain, reward = leader_chain(game, game.model(commitment), torch.tensor(response))
@@ -163,6 +184,7 @@ def leader_value(
 
 def follower_value(game: TabularGame, commitment: Commitment, response: FloatArray, temperature: float = 0.0) -> float:
     """The follower's expected discounted return, with tau times its entropy added, from the start."""
+    game = require_finite(game)
     game.check_response(response)
     with torch.no_grad():
         arrays = Arrays.of(game, game.model(commitment))
@@ -174,6 +196,7 @@ def follower_value(game: TabularGame, commitment: Commitment, response: FloatArr
 
 def critics(game: TabularGame, commitment: Commitment, temperature: float) -> CriticTables:
     """All values of both players at a commitment and its soft-optimal response."""
+    game = require_finite(game)
     with torch.no_grad():
         arrays = Arrays.of(game, game.model(commitment))
     solved = soft_response(arrays, temperature)

@@ -13,7 +13,7 @@ from scipy.optimize import linprog, minimize
 from stackelberg_games.commitment import Commitment, TabularPolicy, assign, flatten
 from stackelberg_games.errors import InvalidArgumentError, SolverError, UnsupportedGameError
 from stackelberg_games.game import FloatArray
-from stackelberg_games.objective import best_response, leader_objective, leader_value
+from stackelberg_games.objective import best_response, leader_objective, leader_value, require_finite
 from stackelberg_games.randomness import check_seed
 from stackelberg_games.response import Arrays
 from stackelberg_games.tabular import TabularGame
@@ -66,10 +66,11 @@ def solve(
         seed: of the random starts.
 
     Raises:
-        UnsupportedGameError: ``temperature=0`` and a far-sighted follower or several stages with
+        UnsupportedGameError: the game is not finite; or ``temperature=0`` and a far-sighted follower or several stages with
             a finite horizon; stationary optima of such games are NP-hard to find.
         InvalidArgumentError: ``temperature`` is negative, or ``starts`` below 1.
     """
+    game = require_finite(game)
     if not temperature >= 0 or starts < 1:
         raise InvalidArgumentError(f"temperature={temperature!r}, starts={starts!r}: expected >= 0 and >= 1")
     if temperature == 0:

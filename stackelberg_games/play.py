@@ -10,7 +10,7 @@ import torch
 
 from stackelberg_games.commitment import Commitment, DiscretePolicy
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.game import FloatArray, Game, IntArray
+from stackelberg_games.game import FloatArray, Game, IntArray, require_game
 from stackelberg_games.randomness import Lane, Streams, compiled, stream, uniform
 from stackelberg_games.tabular import TabularGame, check_probabilities, cumulative, pick
 from stackelberg_games.trajectories import Trajectories
@@ -135,10 +135,13 @@ def rollout(
     Raises:
         InvalidArgumentError: ``episodes``, ``first_episode`` or ``stages`` is out of range.
     """
+    game = require_game(game)
     stages = game.stages() if stages is None else stages
     for name, value, least in (("episodes", episodes, 1), ("stages", stages, 1), ("first_episode", first_episode, 0)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise InvalidArgumentError(f"{name}={value!r}: expected an integer >= {least}")
+    if game.horizon is not None and stages > game.horizon:
+        raise InvalidArgumentError(f"stages={stages!r}: episodes of {game.name} have {game.horizon} stages")
     streams = Streams.of(seed, episodes, first_episode)
     if isinstance(game, TabularGame) and isinstance(follower_policy, TabularResponse):
         return _rollout_tables(game, commitment, follower_policy, streams, stages)

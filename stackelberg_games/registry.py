@@ -10,12 +10,20 @@ from __future__ import annotations
 import inspect
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from stackelberg_games.errors import InvalidArgumentError, RegistrationError, StackelbergError, UnknownIdError
+from stackelberg_games.errors import (
+    InformationError,
+    InvalidArgumentError,
+    RegistrationError,
+    StackelbergError,
+    UnknownIdError,
+    UnsupportedGameError,
+)
 
 if TYPE_CHECKING:
     from pettingzoo import AECEnv, ParallelEnv
@@ -91,6 +99,25 @@ def ids(kind: Kind) -> list[str]:
 def added(kind: Kind, wanted: str) -> Callable[..., Any] | None:
     """The factory registered under an id in this process only; None where every process has it."""
     return _added[kind].get(wanted)
+
+
+def id_of(kind: Kind, agent: object) -> str:
+    """The id under which the class of an agent is registered; its name where it is not."""
+    made = type(agent)
+    here = f"{made.__module__}:{made.__qualname__}"
+    known = [(name, factory is made) for name, factory in _added[kind].items()]
+    known += [(name, entry.value == here) for name, entry in _entries(kind).items()]
+    return next((name for name, same in known if same), made.__qualname__)
+
+
+@contextmanager
+def refusals_named(kind: Kind, agent: object, game: Game) -> Iterator[None]:
+    """Refusals that pass through say which agent refuses which game."""
+    try:
+        yield
+    except (UnsupportedGameError, InformationError) as error:
+        typed = UnsupportedGameError if isinstance(error, UnsupportedGameError) else InformationError
+        raise typed(f"{kind} {id_of(kind, agent)!r} in {game.name}: {error}") from error
 
 
 def factory(kind: Kind, wanted: str) -> Callable[..., Any]:

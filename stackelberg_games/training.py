@@ -32,7 +32,7 @@ from stackelberg_games.leader import Leader
 from stackelberg_games.objective import best_response, leader_objective, leader_value
 from stackelberg_games.play import TabularResponse, rollout
 from stackelberg_games.randomness import check_seed, generator
-from stackelberg_games.registry import make_follower, make_leader
+from stackelberg_games.registry import make_follower, make_leader, refusals_named
 from stackelberg_games.run import (
     HISTORY,
     SETTINGS,
@@ -172,14 +172,17 @@ class _Loop:
 
     def begin(self, commitment: Commitment | None, temperature: float | None) -> None:
         believed = self.follower.declared_temperature if temperature is None else temperature
-        self.leader.begin(self.game.view(believed), seed=self.seed, commitment=commitment)
-        self.follower.begin(self.game, seed=self.seed)
+        with refusals_named("leader", self.leader, self.game):
+            self.leader.begin(self.game.view(believed), seed=self.seed, commitment=commitment)
+        with refusals_named("follower", self.follower, self.game):
+            self.follower.begin(self.game, seed=self.seed)
         # Play has a seed of its own, so that evaluating with the match's seed meets new episodes.
         self.play_seed = int(generator(self.seed, 1).integers(2**62))
 
     def play(self) -> Record:
         """One iteration; the record is complete before the leader learns."""
-        answer = self.follower.respond(self.game, self.leader.commitment)
+        with refusals_named("follower", self.follower, self.game):
+            answer = self.follower.respond(self.game, self.leader.commitment)
         batch = rollout(
             self.game,
             self.leader.commitment,
@@ -192,16 +195,17 @@ class _Loop:
         record = self._record(batch, answer)
         if self.evaluate_every and self.iteration % self.evaluate_every == 0:
             record |= self._evaluate(answer)
-        evidence = grant(
-            self.leader.information,
-            batch,
-            game=self.game,
-            follower_policy=answer.policy,
-            follower_values=answer.values,
-            follower_rewards=self.leader.granted_follower_rewards,
-            lever=self.leader.view.lever,
-        )
-        record |= self.leader.update(evidence)
+        with refusals_named("leader", self.leader, self.game):
+            evidence = grant(
+                self.leader.information,
+                batch,
+                game=self.game,
+                follower_policy=answer.policy,
+                follower_values=answer.values,
+                follower_rewards=self.leader.granted_follower_rewards,
+                lever=self.leader.view.lever,
+            )
+            record |= self.leader.update(evidence)
         self.history.append(record)
         return record
 

@@ -131,7 +131,9 @@ def test_environments_that_are_no_stackelberg_games_are_refused() -> None:
     with pytest.raises(InvalidGameError, match="agents"):
         AECGame(Other)
     with pytest.raises(InvalidArgumentError, match="AEC"):
-        as_game("toll")
+        as_game(Toll)
+    with pytest.raises(InvalidArgumentError, match="factory"):
+        AECGame(Toll())  # type: ignore[arg-type]
     game = AECGame(partial(Toll, early=True))
     with pytest.raises(InvalidGameError, match="after the leader's move"):
         sg.rollout(game, TabularPolicy(game), Always(), episodes=1, stages=6)  # type: ignore[arg-type]

@@ -63,7 +63,10 @@ class MaxEntLQR(Follower):
             SolverError: the follower cannot keep its cost finite under this commitment.
         """
         if not isinstance(game, LinearGaussianGame):
-            raise UnsupportedGameError(f"MaxEntLQR needs a linear-quadratic game, got {type(game).__name__}")
+            raise UnsupportedGameError(
+                f"MaxEntLQR needs a linear-quadratic game, got {type(game).__name__}; soft_value_iteration plans in "
+                "finite games, sb3 and black_box learn by playing"
+            )
         with torch.no_grad():
             plant = game.plant_of(commitment)
             if self.sweeps is None:

@@ -259,7 +259,10 @@ def _check_actions(algorithm: str, game: Game) -> None:
     bounded = isinstance(space, gymnasium.spaces.Box) and space.is_bounded("both")
     fits = {"DQN": finite, "SAC": bounded}.get(algorithm, finite or bounded)
     if not fits:
-        raise UnsupportedGameError(f"{algorithm} cannot play follower actions in {space}")
+        raise UnsupportedGameError(
+            f"{algorithm} cannot play follower actions in {space}; DQN plays finitely many, SAC a bounded Box, PPO and "
+            "A2C either, and maxent_lqr plans where actions are unbounded"
+        )
 
 
 COUNTERS = ("num_timesteps", "_n_updates", "_n_calls", "_episode_num", "exploration_rate")

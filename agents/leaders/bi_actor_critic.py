@@ -21,7 +21,7 @@ from stackelberg_games.agents.leaders.bi_actor_critic_neural import NeuralBileve
 from stackelberg_games.agents.leaders.neural import ByNetworks, NeuralDirect
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
 from stackelberg_games.critics import CriticTables
-from stackelberg_games.errors import SolverError
+from stackelberg_games.errors import SolverError, UnsupportedGameError
 from stackelberg_games.game import FloatArray, LeaderView
 from stackelberg_games.information import Evidence
 from stackelberg_games.leader import GradientLeader
@@ -73,6 +73,7 @@ def stackelberg_q(arrays: Arrays, response: FloatArray, tried: FloatArray) -> Fl
 
     Raises:
         SolverError: the iteration did not settle.
+        UnsupportedGameError: an undiscounted game goes on for ever.
     """
     states = np.arange(len(arrays.policy))
     replies = response.argmax(axis=2)
@@ -90,5 +91,11 @@ def stackelberg_q(arrays: Arrays, response: FloatArray, tried: FloatArray) -> Fl
         choice = greedy
         cell = (states, choice, replies[states, choice])
         system = np.eye(len(states)) - arrays.leader_discount * arrays.transition[cell] * arrays.alive[:, None]
-        values = np.linalg.solve(system, arrays.leader_reward[cell] * arrays.alive)
+        try:
+            values = np.linalg.solve(system, arrays.leader_reward[cell] * arrays.alive)
+        except np.linalg.LinAlgError:
+            raise UnsupportedGameError(
+                f"the Stackelberg backup never ends: with leader_discount={arrays.leader_discount:g} every play must "
+                "reach a terminal state; use a discount below 1, or bchg"
+            ) from None
     raise SolverError(f"the Stackelberg backup did not settle in {MAX_ROUNDS} rounds")

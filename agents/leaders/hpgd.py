@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.configurable.game import ConfigurableGame
-from stackelberg_games.configurable.lever import Weighted, collapse
+from stackelberg_games.configurable.lever import Weighted, collapse, require_lever
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.game import FloatArray, LeaderView
@@ -85,6 +85,7 @@ class HPGD(PolicyGradient):
         Raises:
             UnsupportedGameError: the leader does not configure the game.
         """
+        require_lever(view.lever, self)
         super().begin(view, seed=seed, commitment=commitment)
         if self.linear_form is not None:
             return
@@ -240,7 +241,8 @@ def require_configuration(leader: PolicyGradient) -> None:
     """Raise ``UnsupportedGameError`` unless the leader configures a game in which it does not act."""
     if leader.commitment.configuration() is None or leader.estimator.recent.shape[1] != 1:
         raise UnsupportedGameError(
-            f"{type(leader).__name__} is defined for configurable MDPs, where the leader does not act at every stage"
+            f"{type(leader).__name__} is defined for configurable MDPs, where the leader does not act at every stage; "
+            "bchg does both"
         )
 
 

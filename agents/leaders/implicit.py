@@ -13,14 +13,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
 
 from stackelberg_games.agents.leaders.exact_gradient import ExactGradient
+from stackelberg_games.commitment import Commitment
 from stackelberg_games.configurable.game import ConfigurableGame
+from stackelberg_games.configurable.lever import require_lever
 from stackelberg_games.errors import InformationError, UnsupportedGameError
-from stackelberg_games.game import FloatArray
+from stackelberg_games.game import FloatArray, LeaderView
 from stackelberg_games.information import Evidence
 from stackelberg_games.response import Arrays, soft_response
 from stackelberg_games.tabular import Tables
@@ -33,6 +36,15 @@ class Implicit(ExactGradient):
     Args:
         learning_rate, actor_steps, hidden: see ``GradientLeader``.
     """
+
+    def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
+        """See ``Leader.begin``.
+
+        Raises:
+            UnsupportedGameError: the game is not a configurable finite MDP.
+        """
+        require_finite_lever(view, self)
+        super().begin(view, seed=seed, commitment=commitment)
 
     def surrogate(self, evidence: Evidence) -> Tensor:
         """Scalar whose gradient is the exact hypergradient; its value is the leader's objective.
@@ -64,6 +76,16 @@ def centred(weights: FloatArray, table: Tensor) -> Tensor:
     return (torch.from_numpy(weights) * (table - table.detach())).sum()
 
 
+def require_finite_lever(view: LeaderView, who: object) -> None:
+    """Raise ``UnsupportedGameError`` unless the leader configures a game of finitely many states."""
+    require_lever(view.lever, who)
+    if not isinstance(view.state_space, gymnasium.spaces.Discrete):
+        raise UnsupportedGameError(
+            f"{type(who).__name__} needs finitely many states, got {view.state_space}; exact_gradient climbs the exact "
+            "objective of linear dynamics too, evolution_strategies and random_search configure any game"
+        )
+
+
 def configurable(evidence: Evidence, who: object) -> ConfigurableGame:
     """The game of the evidence.
 
@@ -75,7 +97,10 @@ def configurable(evidence: Evidence, who: object) -> ConfigurableGame:
     if evidence.game is None:
         raise InformationError(f"{name} needs the game, which its evidence does not hold")
     if not isinstance(evidence.game, ConfigurableGame):
-        raise UnsupportedGameError(f"{name} needs a configurable finite MDP, got {evidence.game.name}")
+        raise UnsupportedGameError(
+            f"{name} needs a finite MDP in which the leader does nothing but configure, got {evidence.game.name}; "
+            "exact_gradient climbs where it acts too"
+        )
     return evidence.game
 
 

@@ -24,7 +24,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stackelberg_games.agents.leaders.implicit import action_values, adjoint_system, centred, configurable, partial
+from stackelberg_games.agents.leaders.implicit import (
+    action_values,
+    adjoint_system,
+    centred,
+    configurable,
+    partial,
+    require_finite_lever,
+)
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.configurable.game import ConfigurableGame
 from stackelberg_games.errors import InvalidArgumentError, SolverError, UnsupportedGameError
@@ -77,7 +84,12 @@ class MSoBiRL(Leader):
         return Information.MODEL
 
     def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
-        """See ``Leader.begin``."""
+        """See ``Leader.begin``.
+
+        Raises:
+            UnsupportedGameError: the game is not a configurable finite MDP.
+        """
+        require_finite_lever(view, self)
         super().begin(view, seed=seed, commitment=commitment)
         self.seed = seed
         self.values: FloatArray = np.empty(0)

@@ -65,7 +65,10 @@ class FiniteTotal(PolicyGradient):
             UnsupportedGameError: the game is not finite, or the leader configures it.
         """
         if view.lever is not None:
-            raise UnsupportedGameError("stackelberg_actor_critic acts at every stage; for a configuration use implicit")
+            raise UnsupportedGameError(
+                "stackelberg_actor_critic acts at every stage; a configuration is for bchg, and evolution_strategies "
+                "where nothing else fits"
+            )
         super().begin(view, seed=seed, commitment=commitment)
         self.starts = np.zeros(view.sizes()[0])
 

@@ -52,10 +52,10 @@ class FloorScene(NamedTuple):
     temperature: float | None = None
 
 
-def draw_floor(axes: Any, plan: FloorPlan, scene: FloorScene) -> None:
-    """Draw a floor on empty axes, row 0 at the top."""
+def draw_floor(axes: Any, plan: FloorPlan, scene: FloorScene, *, explained: bool = True) -> None:
+    """Draw a floor on empty axes, row 0 at the top, and below it what the colours mean if ``explained``."""
     rows, columns = plan.numbers.shape
-    legend = _legend(scene)
+    legend = _legend(scene) if explained else []
     below = 0.5 + 0.75 * len(legend)
     axes.set(xlim=(-0.6, columns - 0.4), ylim=(rows - 0.4 + below, -0.6), aspect="equal")
     extent = (-0.5, columns - 0.5, rows - 0.5, -0.5)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stackelberg_games.commitment import Commitment
-from stackelberg_games.errors import InformationError
+from stackelberg_games.errors import InformationError, UnsupportedGameError
 from stackelberg_games.game import FloatArray, IntArray
 from stackelberg_games.hypergradient import Coefficients, Terms
 from stackelberg_games.tabular import Tables
@@ -71,6 +71,16 @@ class Lever(ABC):
         Raises:
             InformationError: a stage was never revealed.
         """
+
+
+def require_lever(lever: Lever | None, who: object) -> Lever:
+    """``lever`` if there is one; raise ``UnsupportedGameError`` naming the leader if not."""
+    if lever is None:
+        raise UnsupportedGameError(
+            f"{type(who).__name__} is defined for configurable games, as four_rooms-v0 is one; in this one the leader acts "
+            "at every stage, for which there are bchg and, given the model, exact_gradient"
+        )
+    return lever
 
 
 class TabularLever(Lever):

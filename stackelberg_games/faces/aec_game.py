@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnsupportedGameError
 from stackelberg_games.faces.episode import FOLLOWER, LEADER, PLAYERS, Actions
-from stackelberg_games.game import Game, Step, check_discount, check_horizon
+from stackelberg_games.game import Game, Step, check_discount, check_horizon, require_game
 from stackelberg_games.randomness import Streams, check_seed, fresh_seed, generator
 from stackelberg_games.trajectories import Trajectories, concatenate
 
@@ -138,6 +138,7 @@ class AECGame(Game):
         workers: processes that share the episodes of a batch.
 
     Raises:
+        InvalidArgumentError: ``factory`` makes nothing.
         InvalidGameError: the environment has other agents, or a discount is out of range.
         UnsupportedGameError: an action space is of a kind that cannot be recorded.
     """
@@ -151,6 +152,8 @@ class AECGame(Game):
         horizon: int | None = None,
         workers: int = 1,
     ) -> None:
+        if not callable(factory):
+            raise InvalidArgumentError(f"factory={factory!r}: expected a function without arguments that makes the env")
         self.factory, self.workers = factory, workers
         self._env = factory()
         agents = sorted(self._env.possible_agents)
@@ -273,11 +276,7 @@ def as_game(game: Any) -> Game:
     Raises:
         InvalidArgumentError: it is neither.
     """
-    if isinstance(game, Game):
-        return game
-    if isinstance(game, pettingzoo.AECEnv):
-        return AECGame(_Copies(game))
-    raise InvalidArgumentError(f"{game!r}: expected a game or a PettingZoo AEC environment")
+    return AECGame(_Copies(game)) if isinstance(game, pettingzoo.AECEnv) else require_game(game)
 
 
 class AECResponseEnv(gymnasium.Env[Any, Any]):

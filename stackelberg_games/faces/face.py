@@ -11,7 +11,7 @@ from gymnasium import spaces
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.faces.configured import episode_of
 from stackelberg_games.faces.episode import NO_EPISODE, PLAYERS, Episode, Vector
-from stackelberg_games.game import Game
+from stackelberg_games.game import Game, require_game
 
 if TYPE_CHECKING:
     from stackelberg_games.faces.rendering import Renderer
@@ -29,13 +29,14 @@ class Face:
         episode: the episodes to play, where they are not those of the game as it is.
 
     Raises:
-        InvalidArgumentError: no such render mode.
+        InvalidArgumentError: no such render mode, or what is given is no game.
         UnsupportedGameError: see ``episode_of``.
     """
 
     def __init__(
         self, game: Game, render_mode: str | None = None, form: str = "", episode: Episode | None = None
     ) -> None:
+        require_game(game)
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise InvalidArgumentError(f"render_mode={render_mode!r}: expected None or one of {RENDER_MODES}")
         stem, dash, version = game.name.rpartition("-")

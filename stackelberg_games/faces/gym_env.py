@@ -15,7 +15,7 @@ from stackelberg_games.errors import InvalidActionError, InvalidArgumentError
 from stackelberg_games.faces.configured import episode_under
 from stackelberg_games.faces.episode import FOLLOWER, LEADER, NO_EPISODE, Snapshot, Vector
 from stackelberg_games.faces.face import Face
-from stackelberg_games.game import FloatArray, Game
+from stackelberg_games.game import FloatArray, Game, require_game
 from stackelberg_games.randomness import Lane, Streams
 from stackelberg_games.tabular import TabularGame, cumulative
 
@@ -144,6 +144,7 @@ def best_response_env(
     """
     from stackelberg_games.faces.aec_game import AECGame, AECResponseEnv
 
+    require_game(game)
     if isinstance(commitment, Tensor | np.ndarray | list | tuple):
         if game.configuration_space is not None and game.idle_action is None:
             raise InvalidArgumentError(f"{LEADER} also acts in {game.name}: give a Configuration with a policy")

@@ -255,4 +255,4 @@ def homogenize(env: Any, *, masks: Masks = "info", roles: bool = False) -> Any:
         return HomogenizedAEC(env, masks, roles)
     if isinstance(env, ParallelEnv):
         return HomogenizedParallel(env, masks, roles)
-    raise InvalidArgumentError(f"{env!r} is neither an AEC nor a Parallel environment of PettingZoo")
+    raise InvalidArgumentError(f"{env!r} is neither an AEC nor a Parallel environment of PettingZoo; see game.env()")

@@ -30,7 +30,7 @@ from stackelberg_games.faces.episode import (
     Vector,
 )
 from stackelberg_games.faces.face import TwoPlayerFace
-from stackelberg_games.game import Game
+from stackelberg_games.game import Game, require_game
 
 Outcome = tuple[dict[str, Vector], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]
 
@@ -215,7 +215,7 @@ def parallel_env(
     forms = {"turns": TurnsEnv, "plan": PlanEnv}
     if form not in forms:
         raise InvalidArgumentError(f"form={form!r}: expected 'turns' or 'plan'")
-    return forms[form](game, render_mode)
+    return forms[form](require_game(game), render_mode)
 
 
 def _given(actions: dict[str, Any], player: Player) -> Any:

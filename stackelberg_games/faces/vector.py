@@ -24,7 +24,7 @@ from stackelberg_games.faces.configured import episode_under
 from stackelberg_games.faces.episode import FOLLOWER, LEADER, NO_EPISODE, PLAYERS, Actions
 from stackelberg_games.faces.padding import Padding
 from stackelberg_games.faces.padding import homogenize as homogenized
-from stackelberg_games.game import BoolArray, FloatArray, Game
+from stackelberg_games.game import BoolArray, FloatArray, Game, require_game
 from stackelberg_games.randomness import Streams, check_seed, fresh_seed
 
 Floats = NDArray[np.float32]
@@ -367,6 +367,7 @@ def vector_env(
             the problem of a follower.
         UnsupportedGameError: the two players' actions cannot be padded to one space.
     """
+    require_game(game)
     if backend not in ("batched", "supersuit"):
         raise InvalidArgumentError(f"backend={backend!r}: expected 'batched' or 'supersuit'")
     if backend == "batched":

@@ -120,5 +120,8 @@ def check_stable(states: FloatArray, loop: FloatArray) -> None:
 def linear_lever(lever: Lever | None, who: object) -> LinearLever:
     """``lever`` if it is a ``LinearLever``; raise ``UnsupportedGameError`` naming the leader if not."""
     if not isinstance(lever, LinearLever):
-        raise UnsupportedGameError(f"{type(who).__name__} needs a game whose linear dynamics the leader configures")
+        raise UnsupportedGameError(
+            f"{type(who).__name__} needs linear dynamics that the leader configures, as in thermal_control-v0; "
+            "evolution_strategies and random_search configure any game"
+        )
     return lever

@@ -93,7 +93,10 @@ class LinearEstimator:
         self.view = view
         self.n, self.k, self.m = box_sizes(view)
         if bounded(view.leader_action_space) or bounded(view.follower_action_space):
-            raise UnsupportedGameError("a linear-quadratic game has unbounded actions; those of this one are bounded")
+            raise UnsupportedGameError(
+                "a linear-quadratic game has unbounded actions; those of this one are bounded: bchg, policy_gradient "
+                "and bi_actor_critic fit networks to it"
+            )
         quadratic = 1 + self.n + self.n * (self.n + 1) // 2
         self.parts = {
             "dynamics": Regression(self.n + self.k + self.m, self.n),

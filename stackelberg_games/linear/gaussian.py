@@ -42,7 +42,10 @@ def box_sizes(view: Game | LeaderView) -> tuple[int, int, int]:
     sizes = []
     for space in spaces:
         if not isinstance(space, gymnasium.spaces.Box) or len(space.shape) != 1:
-            raise UnsupportedGameError(f"a game with flat Box spaces is needed; these are its spaces: {spaces}")
+            raise UnsupportedGameError(
+                f"a game with flat Box spaces is needed; these are its spaces: {spaces}; bchg, policy_gradient and "
+                "evolution_strategies do without"
+            )
         sizes.append(int(space.shape[0]))
     return sizes[0], sizes[1], sizes[2]
 
