@@ -51,7 +51,10 @@ class Leader(ABC):
             InformationError: the leader needs the temperature and the view does not hold it.
         """
         if self.needs_temperature and view.temperature is None:
-            raise InformationError(f"{type(self).__name__} needs the follower's temperature; the view holds none")
+            raise InformationError(
+                f"{type(self).__name__} needs the follower's temperature and was told none; give sg.train a "
+                "temperature, or take a follower that declares its own"
+            )
         self.view = view
         self.commitment = self.first_commitment(view, seed) if commitment is None else commitment
 
@@ -124,7 +127,7 @@ class GradientLeader(Leader):
         """See ``Leader.begin``."""
         super().begin(view, seed=seed, commitment=commitment)
         parameters = list(self.commitment.parameters())
-        self.optimizer = torch.optim.Adam(parameters, lr=self.learning_rate, maximize=True, foreach=False)
+        self.optimizer = torch.optim.Adam(parameters, lr=self.learning_rate, maximize=True, fused=True)
 
     def observe(self, evidence: Evidence) -> None:
         """Learn critics from a batch, before the surrogate is asked for."""
@@ -136,12 +139,13 @@ class GradientLeader(Leader):
     def update(self, evidence: Evidence) -> dict[str, float]:
         """Learn from the batch, then climb."""
         self.observe(evidence)
-        norm = 0.0
+        parameters, norm = list(self.commitment.parameters()), 0.0
         for _ in range(self.actor_steps):
-            self.optimizer.zero_grad()
+            for parameter in parameters:
+                parameter.grad = None
             self.surrogate(evidence).backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
-        for parameter in self.commitment.parameters():
+        for parameter in parameters:
             if parameter.grad is not None:
                 norm += float(parameter.grad.square().sum())
         return {"gradient_norm": norm**0.5}
