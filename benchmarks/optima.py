@@ -6,8 +6,9 @@ ascents on the exact hypergradient, and the share of starts that reach it within
 to trust it. At temperature 0 it comes from linear programs.
 
 In games that are configured, and in linear-quadratic ones, starts are the standard first commitment
-and random ones; finite ones are walked with Adam first, every other start at a temperature that falls
-to the follower's, and where a game has an easier form with the same lever that is walked first.
+and random ones; finite ones with more than a few parameters are walked with Adam first, every other
+start at a temperature that falls to the follower's, and where a game has an easier form with the same
+lever that is walked first.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ TOYS = ("1_1a", "1_1b", "1_2a", "1_2b", "1_2c", "1_2d", "1_2e", "1_2f", "1_2g", 
 
 
 STEPS = 300
+FEW = 10
+"""Parameters up to which random starts alone cover the space."""
 
 
 class Case(NamedTuple):
@@ -149,12 +152,13 @@ def best_of(case: Case, game: Game, starts: int) -> tuple[list[float], Commitmen
     best, ends, temperature = None, [], case.temperature
     for index in range(starts):
         commitment = first(game, index, None if index == 0 else (0.01, 1.0, 3.0)[index % 3])
-        if isinstance(game, TabularGame) and index % 2:
+        walks = isinstance(game, TabularGame) and len(flatten(commitment)) > FEW
+        if walks and index % 2:
             highest = max(0.02, 8 * temperature)
             walk(game, commitment, np.geomspace(highest, temperature, STEPS))
         if easier is not None and index % 4 >= 2:
             walk(easier, commitment, np.full(STEPS, temperature))
-        if isinstance(game, TabularGame):
+        if walks:
             walk(game, commitment, np.full(STEPS, temperature))
         ends.append(climb(game, commitment, temperature))
         if ends[-1] == max(ends):

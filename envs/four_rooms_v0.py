@@ -142,7 +142,7 @@ class FourRooms(FloorGame):
         return moves
 
     def _configure(self, penalties: Tensor) -> Tables:
-        charged = (penalties[self._where] * self._penalised)[:, None, None]
+        charged = (penalties.index_select(0, self._where) * self._penalised)[:, None, None]
         leader = self.base.leader_reward - self.cost * penalties.sum() * self._goal
         return Tables(self.base.transition, leader, self.base.follower_reward - charged)
 

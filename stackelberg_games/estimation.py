@@ -99,9 +99,11 @@ class TabularEstimator:
         """The estimated game under the leader's policy ``[S, A]``; unvisited stages lead nowhere and pay nothing."""
         visits = self.visits.sum(axis=3)
         scale = 1.0 / np.maximum(visits, 1.0)
+        transition = self.visits * scale[..., None]
+        transition[..., ~self.alive] = 0.0
         return Arrays(
             policy,
-            self.visits * scale[..., None] * self.alive,
+            transition,
             self.leader_rewards * scale,
             self.follower_rewards * scale,
             self.alive,

@@ -132,7 +132,7 @@ class GradientLeader(Leader):
         """See ``Leader.begin``."""
         super().begin(view, seed=seed, commitment=commitment)
         parameters = list(self.commitment.parameters())
-        self.optimizer = torch.optim.Adam(parameters, lr=self.learning_rate, maximize=True, foreach=False)
+        self.optimizer = torch.optim.Adam(parameters, lr=self.learning_rate, maximize=True, fused=True)
 
     def observe(self, evidence: Evidence) -> None:
         """Learn critics from a batch, before the surrogate is asked for."""
@@ -144,12 +144,13 @@ class GradientLeader(Leader):
     def update(self, evidence: Evidence) -> dict[str, float]:
         """Learn from the batch, then climb."""
         self.observe(evidence)
-        norm = 0.0
+        parameters, norm = list(self.commitment.parameters()), 0.0
         for _ in range(self.actor_steps):
-            self.optimizer.zero_grad()
+            for parameter in parameters:
+                parameter.grad = None
             self.surrogate(evidence).backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
-        for parameter in self.commitment.parameters():
+        for parameter in parameters:
             if parameter.grad is not None:
                 norm += float(parameter.grad.square().sum())
         return {"gradient_norm": norm**0.5}

@@ -69,10 +69,8 @@ class Arrays:
     @classmethod
     def of(cls, game: TabularGame, model: Model) -> Arrays:
         """Detach a differentiable model."""
-        policy, transition, leader, follower = (table.detach().numpy() for table in model)
-        alive = ~game.terminal
-        if game.terminal.any():
-            transition = transition * alive
+        policy, leader, follower = (model[index].detach().numpy() for index in (0, 2, 3))
+        transition, alive = game.continuing(model.transition), ~game.terminal
         discounts = (game.leader_discount, game.follower_discount)
         return cls(policy, transition, leader, follower, alive, *discounts, game.follower_sees_action)
 

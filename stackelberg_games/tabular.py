@@ -191,6 +191,7 @@ class TabularGame(Game):
         self.follower_action_space = gymnasium.spaces.Discrete(self.follower_actions)
         self._observation_space = gymnasium.spaces.Box(0.0, 1.0, (self.states,), np.float32)
         self._sampler: Sampler | None = None
+        self._continuing: FloatArray | None = None
         self._tables = Tables(*map(torch.tensor, (self.transition, self.leader_reward, self.follower_reward)))
         self.alive_tensor = torch.tensor(~self.terminal, dtype=torch.float64)
         self.initial_tensor = torch.tensor(self.initial_distribution)
@@ -273,12 +274,23 @@ class TabularGame(Game):
         if self.configure is None:
             raise InvalidGameError(f"{self.name} cannot be configured; give it a `configure` function")
         tables = self.configure(configuration)
+        self._check(tables)
+        return tables
+
+    def _check(self, tables: Tables) -> None:
         shape = self.transition.shape
         for name, table, expected in zip(Tables._fields, tables, (shape, shape[:3], shape[:3]), strict=True):
             if tuple(table.shape) != expected or not bool(torch.isfinite(table).all()):
                 raise InvalidGameError(f"configure: {name} is not a finite table of shape {expected}")
         check_probabilities("configured transition", tables.transition.detach().numpy())
-        return tables
+
+    def continuing(self, transition: Tensor) -> FloatArray:
+        """A transition as an array, columns of terminal states set to zero; the game's own is cut only once."""
+        if transition is not self._tables.transition:
+            return np.asarray(transition.detach().numpy() * ~self.terminal)
+        if self._continuing is None:
+            self._continuing = np.asarray(self.transition * ~self.terminal)
+        return self._continuing
 
     def configured(self, configuration: Tensor) -> TabularGame:
         """The game with its tables fixed under a configuration; it cannot be configured again.
@@ -291,7 +303,7 @@ class TabularGame(Game):
         fixed.transition, fixed.leader_reward, fixed.follower_reward = (
             _frozen(name, table.numpy(), table.dim()) for name, table in zip(Tables._fields, tables, strict=True)
         )
-        fixed.configure, fixed._tables, fixed._sampler = None, tables, None
+        fixed.configure, fixed._tables, fixed._sampler, fixed._continuing = None, tables, None, None
         fixed.configuration_space = fixed.idle_action = None
         return fixed
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -94,10 +95,12 @@ class Trajectories:
         """Number of stages played in all episodes together."""
         return int(self.lengths.sum())
 
-    @property
+    @cached_property
     def mask(self) -> BoolArray:
         """True where a stage was played, bool ``[N, T]``."""
-        return np.asarray(np.arange(self.stages) < self.lengths[:, None])
+        mask = np.asarray(np.arange(self.stages) < self.lengths[:, None])
+        mask.setflags(write=False)
+        return mask
 
     def leader_returns(self, discount: float = 1.0) -> FloatArray:
         """Discounted return of the leader in every episode, ``[N]``."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -110,8 +110,7 @@ class TabularLever(Lever):
         self.moves_transitions = self._enters[0]
         self._shape = tuple(base.transition.shape)
         self._revealed = np.zeros(self._shape, dtype=np.bool_)
-        self._asked = Stages(*(np.zeros(0, dtype=np.int64) for _ in range(4)))
-        self._asked_index: tuple[Tensor, ...] = tuple(torch.from_numpy(part) for part in self._asked)
+        self._asked: _Asked | None = None
 
     def commitment(self, seed: int, spread: float | None = None) -> Commitment:
         """See ``Lever.commitment``."""
@@ -129,26 +128,40 @@ class TabularLever(Lever):
 
     def terms(self, configuration: Tensor, stages: Stages) -> Terms:
         """See ``Lever.terms``; one call builds each configured table once, whatever K is."""
-        index = self._index(stages)
+        asked = self._prepare(stages)
         tables = self._configure(configuration)
-        base = self._base
         leader, follower = (
-            (now[index[:3]] - before[index[:3]]) if enters else None
-            for now, before, enters in zip(tables[1:], base[1:], self._enters[1:], strict=True)
+            table.reshape(-1).index_select(0, asked.cells) - before if enters else None
+            for table, before, enters in zip(tables[1:], asked.base, self._enters[1:], strict=True)
         )
-        log_transition = tables.transition[index].log() if self.moves_transitions else None
+        log_transition = None
+        if self.moves_transitions:
+            log_transition = tables.transition.reshape(-1).index_select(0, asked.flat).log()
         return Terms(None, leader, follower, log_transition)
 
-    def _index(self, stages: Stages) -> tuple[Tensor, ...]:
+    def _prepare(self, stages: Stages) -> _Asked:
         """Indices of stages that were all revealed; those asked about last are not looked up again."""
-        if not all(map(np.array_equal, stages, self._asked)):
-            cell = Stages(*(np.array(part) for part in stages))
-            allowed = self._revealed[tuple(cell)]
+        if self._asked is None or not all(map(np.array_equal, stages, self._asked.stages)):
+            kept = Stages(*(np.array(part) for part in stages))
+            allowed = self._revealed[tuple(kept)]
             if not allowed.all():
-                where = tuple(int(part[np.argmin(allowed)]) for part in cell)
+                where = tuple(int(part[np.argmin(allowed)]) for part in kept)
                 raise InformationError(f"stage (s, a, b, s') = {where} was never observed")
-            self._asked, self._asked_index = cell, tuple(torch.from_numpy(part) for part in cell)
-        return self._asked_index
+            index: Any = tuple(kept)
+            flat = torch.from_numpy(np.ravel_multi_index(index, self._shape))
+            cells = flat // self._shape[-1]
+            base = tuple(table.reshape(-1)[cells] for table in self._base[1:])
+            self._asked = _Asked(kept, flat, cells, base)
+        return self._asked
+
+
+class _Asked(NamedTuple):
+    """Stages asked about: where they stand in flat tables of (s, a, b, s') and (s, a, b), and both base rewards."""
+
+    stages: Stages
+    flat: Tensor
+    cells: Tensor
+    base: tuple[Tensor, ...]
 
 
 class ObservedLever(Lever):
