@@ -42,10 +42,10 @@ TOGETHER = 4
 PLANNER: dict[str, Any] = {
     "learning_rate": 0.1,
     "explore": 1000,
-    "starts": 8,
+    "starts": 6,
     "steps": 200,
     "heat": 5.0,
-    "replan": 800,
+    "replan": 600,
     "belief": "estimated",
 }
 OURS = "model_based"
