@@ -39,7 +39,8 @@ from stackelberg_games.configurable.parametrisation import Budgeted
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.game import FloatArray
-from stackelberg_games.tabular import Sampler, Tables
+from stackelberg_games.sampling import Sampler
+from stackelberg_games.tabular import Tables
 
 if TYPE_CHECKING:
     from stackelberg_games.configurable.floor_picture import FloorScene

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from stackelberg_games.errors import CheckpointError, InvalidArgumentError
 from stackelberg_games.game import Game, IntArray, LeaderView, require_game
 from stackelberg_games.randomness import Lane, Streams
-from stackelberg_games.tabular import check_probabilities, cumulative
+from stackelberg_games.sampling import check_probabilities, cumulative
 
 Sized = Game | LeaderView | tuple[int, int]
 """A finite game, the view of one, or its numbers of states and leader actions."""

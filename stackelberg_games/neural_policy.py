@@ -22,7 +22,7 @@ from stackelberg_games.features import Features
 from stackelberg_games.game import FloatArray, Game, IntArray, LeaderView
 from stackelberg_games.linear.gaussian import ContinuousPolicy
 from stackelberg_games.randomness import Lane, Streams
-from stackelberg_games.tabular import cumulative
+from stackelberg_games.sampling import cumulative
 
 Spaces = Game | LeaderView | tuple[gymnasium.Space[Any], gymnasium.Space[Any]]
 """A game, the view of one, or its spaces of states and leader actions."""

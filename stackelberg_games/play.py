@@ -12,7 +12,8 @@ from stackelberg_games.commitment import Commitment, DiscretePolicy
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.game import FloatArray, Game, IntArray, require_game
 from stackelberg_games.randomness import Lane, Streams, compiled, stream, uniform
-from stackelberg_games.tabular import TabularGame, check_probabilities, cumulative, pick
+from stackelberg_games.sampling import check_probabilities, cumulative, pick
+from stackelberg_games.tabular import TabularGame
 from stackelberg_games.trajectories import Trajectories
 
 

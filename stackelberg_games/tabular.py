@@ -15,12 +15,12 @@ from torch import Tensor
 
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, InvalidGameError
 from stackelberg_games.game import BoolArray, FloatArray, Game, IntArray, Step, check_discount, check_horizon
-from stackelberg_games.randomness import Lane, Streams, compiled
+from stackelberg_games.randomness import Lane, Streams
+from stackelberg_games.sampling import Sampler, check_probabilities, cumulative
+from stackelberg_games.sampling import step as sample_step
 
 if TYPE_CHECKING:
     from stackelberg_games.commitment import Commitment
-
-ROW_SUM_TOLERANCE = 1e-8
 
 
 class Tables(NamedTuple):
@@ -44,92 +44,6 @@ class Model(NamedTuple):
     transition: Tensor
     leader_reward: Tensor
     follower_reward: Tensor
-
-
-class Sampler(NamedTuple):
-    """Flat tables for compiled sampling; a cell is the flat index of (s, a, b).
-
-    Attributes:
-        actions: numbers of leader and follower actions (A, B).
-        width: K, the largest number of possible successors.
-        initial: cumulative distribution of the first state, ``[S]``.
-        successors: ``[S * A * B * K]``, states that can follow a cell.
-        cumulative: ``[S * A * B * K]``, their cumulative probabilities (see ``cumulative``).
-        leader_reward, follower_reward: ``[S * A * B]``.
-        terminal: bool ``[S]``.
-    """
-
-    actions: tuple[int, int]
-    width: int
-    initial: FloatArray
-    successors: IntArray
-    cumulative: FloatArray
-    leader_reward: FloatArray
-    follower_reward: FloatArray
-    terminal: BoolArray
-
-
-@compiled
-def pick(cumulative: Any, start: int, width: int, u: float) -> int:
-    """Index of the first of ``width`` entries from ``start`` that lies above ``u``.
-
-    Tables are flat: a slice would cost as much as the search.
-    """
-    low, high = 0, width - 1
-    while high - low > 8:
-        middle = (low + high) // 2
-        if u < cumulative[start + middle]:
-            high = middle
-        else:
-            low = middle + 1
-    while low < high and u >= cumulative[start + low]:
-        low += 1
-    return low
-
-
-@compiled
-def _step(states: Any, leader: Any, follower: Any, u: Any, sampler: Any, out: Any) -> bool:
-    """Fill ``out``; false at the first state or action that is out of range."""
-    next_states, leader_rewards, follower_rewards, terminated = out
-    leader_count, follower_count = sampler.actions
-    for i in range(states.shape[0]):
-        if not (0 <= leader[i] < leader_count and 0 <= follower[i] < follower_count):
-            return False
-        if not 0 <= states[i] < sampler.terminal.shape[0]:
-            return False
-        cell = (states[i] * leader_count + leader[i]) * follower_count + follower[i]
-        start = cell * sampler.width
-        k = pick(sampler.cumulative, start, sampler.width, u[i])
-        next_states[i] = sampler.successors[start + k]
-        leader_rewards[i] = sampler.leader_reward[cell]
-        follower_rewards[i] = sampler.follower_reward[cell]
-        terminated[i] = sampler.terminal[next_states[i]]
-    return True
-
-
-def cumulative(probabilities: FloatArray) -> FloatArray:
-    """Cumulative sums along the last axis that never pick an entry of probability zero."""
-    sums = np.cumsum(probabilities, axis=-1)
-    sums /= sums[..., -1:]
-    last = probabilities.shape[-1] - 1 - np.argmax(probabilities[..., ::-1] > 0, axis=-1)
-    sums[np.arange(probabilities.shape[-1]) >= last[..., None]] = 1.0
-    return sums
-
-
-def check_probabilities(name: str, values: FloatArray) -> None:
-    """Raise ``InvalidGameError`` unless every row along the last axis is a distribution."""
-    if not np.isfinite(values).all():
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
-        raise InvalidGameError(f"{name}{list(where)} is {values[where]}: expected a probability")
-    if (values < 0).any():
-        where = tuple(int(i) for i in np.argwhere(values < 0)[0])
-        raise InvalidGameError(f"{name}{list(where)} is {values[where]}: a probability is >= 0")
-    sums = values.sum(axis=-1)
-    wrong = np.abs(sums - 1.0) > ROW_SUM_TOLERANCE
-    if wrong.any():
-        where = tuple(int(i) for i in np.argwhere(wrong)[0])
-        row = f"{name}{list(where)}" if where else name
-        raise InvalidGameError(f"{row} sums to {float(sums[where]):.12g}, not to 1; normalise the row")
 
 
 class TabularGame(Game):
@@ -363,7 +277,7 @@ class TabularGame(Game):
             np.empty(len(states), dtype=np.bool_),
         )
         draws = streams.uniform(Lane.ENVIRONMENT, stage + 1)[:, 0]
-        if not _step(states, leader, follower, draws, self.sampler, tuple(out)):
+        if not sample_step(states, leader, follower, draws, self.sampler, tuple(out)):
             _check_range("leader", leader, self.leader_actions)
             _check_range("follower", follower, self.follower_actions)
             raise InvalidArgumentError(f"states {np.asarray(states).tolist()}: expected integers in [0, {self.states})")

@@ -20,7 +20,7 @@ from stackelberg_games.commitment import (
 from stackelberg_games.envs import random_game_v0
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
 from stackelberg_games.randomness import Lane, Streams
-from stackelberg_games.tabular import cumulative
+from stackelberg_games.sampling import cumulative
 from tests.checks import FALSE_ALARM, counts_p_value
 
 GAME = random_game_v0.game(states=4, leader_actions=3)

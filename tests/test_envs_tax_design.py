@@ -19,7 +19,7 @@ from stackelberg_games.envs.tax_design_v0 import ContinuousTaxDesign, Economy, T
 from stackelberg_games.errors import InformationError, InvalidActionError, InvalidArgumentError, InvalidGameError
 from stackelberg_games.game import FloatArray, IntArray
 from stackelberg_games.randomness import Lane, Streams
-from stackelberg_games.tabular import cumulative
+from stackelberg_games.sampling import cumulative
 from tests.configured_checks import slopes, steps_fit, value
 
 RATES = (0.2, 0.1, 0.4, 0.3)

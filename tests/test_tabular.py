@@ -22,7 +22,8 @@ from stackelberg_games.errors import (
 )
 from stackelberg_games.game import FloatArray, Game
 from stackelberg_games.randomness import Lane, Streams
-from stackelberg_games.tabular import Tables, TabularGame, cumulative, pick
+from stackelberg_games.sampling import cumulative, pick
+from stackelberg_games.tabular import Tables, TabularGame
 
 
 def valid() -> dict[str, Any]:

@@ -21,7 +21,7 @@ from stackelberg_games.follower import Answer, Follower, finite
 from stackelberg_games.game import Game
 from stackelberg_games.play import TabularResponse
 from stackelberg_games.randomness import Lane, compiled, generator, stream, uniform
-from stackelberg_games.tabular import cumulative, pick
+from stackelberg_games.sampling import cumulative, pick
 
 _LANES = tuple(np.uint64(lane) for lane in Lane)
 

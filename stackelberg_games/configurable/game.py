@@ -23,7 +23,8 @@ from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.game import LeaderView
 from stackelberg_games.objective import accumulate, leader_chain
 from stackelberg_games.randomness import generator
-from stackelberg_games.tabular import Model, Sampler, Tables, TabularGame, check_probabilities
+from stackelberg_games.sampling import Sampler, check_probabilities
+from stackelberg_games.tabular import Model, Tables, TabularGame
 
 
 class ConfigurableGame(TabularGame):

@@ -17,7 +17,8 @@ from stackelberg_games.faces.episode import FOLLOWER, LEADER, NO_EPISODE, Snapsh
 from stackelberg_games.faces.face import Face
 from stackelberg_games.game import FloatArray, Game, require_game
 from stackelberg_games.randomness import Lane, Streams
-from stackelberg_games.tabular import TabularGame, cumulative
+from stackelberg_games.sampling import cumulative
+from stackelberg_games.tabular import TabularGame
 
 
 class _Sampling(Protocol):
