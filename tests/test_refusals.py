@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from stackelberg_games.errors import InformationError, InvalidArgumentError, Uns
 from stackelberg_games.faces.parallel import parallel_env
 from tests.fits import KINDS, follower_refusal, leader_refusal
 
+PAGE = Path(__file__).parent.parent / "docs" / "howto" / "add_a_game.md"
 UNIFORM = np.full((3, 2, 3), 1 / 3)
 TAKES_A_GAME: dict[str, Callable[[Any, Any], object]] = {
     "exact.best_response": lambda game, policy: sg.exact.best_response(game, policy, 0.05),
@@ -75,6 +77,35 @@ def test_a_follower_that_does_not_fit_says_so_and_names_one_that_does(kind: str,
     assert str(error).startswith(f"follower {follower!r} in {KINDS[kind]().name}: ")
     named = [other for other in sg.followers() if other != follower and re.search(rf"\b{other}\b", str(error))]
     assert any(follower_refusal(kind, other) is None for other in named), error
+
+
+def rows_of_the_page() -> dict[str, tuple[set[str], set[str]]]:
+    """Leaders and followers by kind of game, as the documentation has them."""
+    section = PAGE.read_text().partition("## Who plays what")[2].partition("\n## ")[0]
+    everywhere = re.search(r"The leaders (.*?) play every game, and so does the follower (.*?)\.", section)
+    assert everywhere is not None
+    found = {}
+    for line in section.splitlines():
+        if line.startswith("| ") and not line.startswith("| the game"):
+            kind, *players = line.strip("| ").split(" | ")
+            cells = [f"{named} {always}" for named, always in zip(players, everywhere.groups(), strict=True)]
+            leaders, followers = ({*re.findall(r"`(\w+)`", cell)} for cell in cells)
+            found[kind.partition(" (")[0]] = (leaders, followers)
+    return found
+
+
+def test_the_documentation_says_who_plays_what() -> None:
+    rows = rows_of_the_page()
+    assert list(rows) == list(KINDS)
+    for kind, (leaders, followers) in rows.items():
+        assert leaders == {name for name in sg.leaders() if leader_refusal(kind, name) is None}, kind
+        assert followers == {name for name in sg.followers() if follower_refusal(kind, name) is None}, kind
+
+
+@pytest.mark.parametrize("name", [name for name in sg.leaders() if name not in ("policy_gradient", "bi_actor_critic")])
+def test_leaders_other_than_those_that_the_page_names_need_the_temperature(name: str) -> None:
+    without = {"evolution_strategies", "random_search", "fixed"}
+    assert sg.make_leader(name).needs_temperature is (name not in without)
 
 
 @pytest.mark.parametrize("leader", ["bchg", "exact_gradient", "hpgd"])

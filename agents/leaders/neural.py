@@ -139,7 +139,7 @@ class NeuralDirect(GradientLeader):
         batch = evidence.require_trajectories()
         mask = batch.mask
         scores = log_prob(self.commitment, batch.states[:, :-1][mask], batch.leader_actions[mask])
-        return (self.weights[torch.from_numpy(mask)] * scores).sum() / batch.episodes
+        return (self.weights[torch.tensor(mask)] * scores).sum() / batch.episodes
 
     def state_dict(self) -> dict[str, Any]:
         """Commitment, optimiser, networks and the data they are fitted to."""
