@@ -27,12 +27,11 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
-from numpy.typing import NDArray
 
 from stackelberg_games.errors import InvalidGameError, UnknownIdError
 from stackelberg_games.faces import faces
 from stackelberg_games.faces.box import checked
-from stackelberg_games.game import FloatArray, Game, Step, check_discount, check_horizon
+from stackelberg_games.game import FloatArray, Step, VectorGame
 from stackelberg_games.randomness import Lane, Streams
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ GRAVITY, CART, POLE, HALF, FORCE, WIND, INTERVAL = 9.8, 1.0, 0.1, 0.5, 10.0, 20.
 MAX_POSITION, MAX_ANGLE = 2.4, 12 * np.pi / 180
 
 
-class GuidedCartPole(Game):
+class GuidedCartPole(VectorGame):
     """See the module's text.
 
     Args:
@@ -70,24 +69,16 @@ class GuidedCartPole(Game):
         low, high = TARGETS[target] if isinstance(target, str) else target
         if not (low < high and max_wind > 0):
             raise InvalidGameError(f"target={target!r}, max_wind={max_wind!r}: expected low < high and a number > 0")
-        self.name, self.target, self.max_wind = "guided_cartpole-v0", (float(low), float(high)), float(max_wind)
-        self.horizon = check_horizon(horizon)
-        self.leader_discount = check_discount("leader_discount", leader_discount, one_allowed=horizon is not None)
-        self.follower_discount = check_discount("follower_discount", follower_discount)
-        self.follower_sees_action = True
-        self.state_space = gymnasium.spaces.Box(-np.inf, np.inf, (4,), np.float64)
-        self.leader_action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
-        self.follower_action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
-        self._observation_space = gymnasium.spaces.Box(-np.inf, np.inf, (4,), np.float32)
-
-    @property
-    def observation_space(self) -> gymnasium.spaces.Box:
-        """All of the state."""
-        return self._observation_space
-
-    def observe(self, state: Any) -> NDArray[np.float32]:
-        """The state."""
-        return np.asarray(state, dtype=np.float32)
+        self.target, self.max_wind = (float(low), float(high)), float(max_wind)
+        super().__init__(
+            "guided_cartpole-v0",
+            gymnasium.spaces.Box(-np.inf, np.inf, (4,), np.float64),
+            gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32),
+            gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32),
+            leader_discount=leader_discount,
+            follower_discount=follower_discount,
+            horizon=horizon,
+        )
 
     def initial(self, streams: Streams) -> FloatArray:
         """First states, ``[N, 4]``."""

@@ -25,12 +25,11 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
-from numpy.typing import NDArray
 
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.faces.box import checked
-from stackelberg_games.game import FloatArray, Game, Step, check_discount, check_horizon
+from stackelberg_games.game import FloatArray, Step, VectorGame
 from stackelberg_games.randomness import Lane, Streams
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 GRAVITY, MASS, LENGTH, INTERVAL, MAX_SPEED, MAX_TORQUE, PUSH = 10.0, 1.0, 1.0, 0.05, 8.0, 2.0, 2.0
 
 
-class GuidedPendulum(Game):
+class GuidedPendulum(VectorGame):
     """See the module's text.
 
     Args:
@@ -60,25 +59,17 @@ class GuidedPendulum(Game):
     ) -> None:
         if not max_push > 0:
             raise InvalidGameError(f"max_push={max_push!r}: expected a number > 0")
-        self.name, self.max_push = "guided_pendulum-v0", float(max_push)
-        self.horizon = check_horizon(horizon)
-        self.leader_discount = check_discount("leader_discount", leader_discount, one_allowed=horizon is not None)
-        self.follower_discount = check_discount("follower_discount", follower_discount)
-        self.follower_sees_action = True
+        self.max_push = float(max_push)
         limits = np.array([1.0, 1.0, MAX_SPEED])
-        self.state_space = gymnasium.spaces.Box(-limits, limits, dtype=np.float64)
-        self.leader_action_space = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32)
-        self.follower_action_space = gymnasium.spaces.Box(-MAX_TORQUE, MAX_TORQUE, (1,), np.float32)
-        self._observation_space = gymnasium.spaces.Box(-limits.astype(np.float32), limits.astype(np.float32))
-
-    @property
-    def observation_space(self) -> gymnasium.spaces.Box:
-        """All of the state."""
-        return self._observation_space
-
-    def observe(self, state: Any) -> NDArray[np.float32]:
-        """The state."""
-        return np.asarray(state, dtype=np.float32)
+        super().__init__(
+            "guided_pendulum-v0",
+            gymnasium.spaces.Box(-limits, limits, dtype=np.float64),
+            gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float32),
+            gymnasium.spaces.Box(-MAX_TORQUE, MAX_TORQUE, (1,), np.float32),
+            leader_discount=leader_discount,
+            follower_discount=follower_discount,
+            horizon=horizon,
+        )
 
     def initial(self, streams: Streams) -> FloatArray:
         """First states, ``[N, 3]``."""

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import gymnasium
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, InvalidGameError, UnsupportedGameError
-from stackelberg_games.game import FloatArray, Game, Step, check_discount, check_horizon
+from stackelberg_games.game import FloatArray, Step, VectorGame, check_horizon
 from stackelberg_games.linear.gaussian import LinearGaussianPolicy, LinearGaussianResponse
 from stackelberg_games.linear.moments import StateReward
 from stackelberg_games.linear.riccati import (
@@ -69,7 +69,7 @@ class Cost(NamedTuple):
     shared: float = 0.0
 
 
-class LinearGaussianGame(Game):
+class LinearGaussianGame(VectorGame):
     """A game with linear dynamics, a quadratic follower and a leader who is paid for the state.
 
     Both players are paid for the state before the stage. Actions are unbounded. Episodes never
@@ -98,7 +98,6 @@ class LinearGaussianGame(Game):
         horizon: int | None = 100,
         name: str = "linear_gaussian-v0",
     ) -> None:
-        self.name = name
         self.start = _array("start", dynamics.start, 1)
         size = len(self.start)
         self.state_matrix = _array("A", dynamics.state, 2, (size, size))
@@ -114,14 +113,15 @@ class LinearGaussianGame(Game):
         self.reward = reward
         _check_definite("Q", self.state_cost, -1e-12)
         _check_definite("R", self.control_cost, 0.0)
-        self.horizon = check_horizon(horizon)
-        self.leader_discount = check_discount("leader_discount", leader_discount, one_allowed=horizon is not None)
-        self.follower_discount = check_discount("follower_discount", follower_discount)
-        self.follower_sees_action = True
-        self.state_space = _line(size, np.float64)
-        self.leader_action_space = _line(self.leader_matrix.shape[1], np.float64)
-        self.follower_action_space = _line(replies, np.float64)
-        self._observation_space = _line(size, np.float32)
+        super().__init__(
+            name,
+            _line(size),
+            _line(self.leader_matrix.shape[1]),
+            _line(replies),
+            leader_discount=leader_discount,
+            follower_discount=follower_discount,
+            horizon=horizon,
+        )
 
     @property
     def plant(self) -> Plant:
@@ -133,15 +133,6 @@ class LinearGaussianGame(Game):
     def plant_of(self, commitment: Commitment) -> Plant:
         """The plant under a commitment; its own unless the leader configures it."""
         return self.plant
-
-    @property
-    def observation_space(self) -> gymnasium.spaces.Box:
-        """All of the state space."""
-        return self._observation_space
-
-    def observe(self, state: Any) -> NDArray[np.float32]:
-        """The state."""
-        return np.asarray(state, dtype=np.float32)
 
     def initial(self, streams: Streams) -> FloatArray:
         """First states, ``[N, n]``."""
@@ -364,8 +355,8 @@ def _check_definite(name: str, matrix: FloatArray, bound: float) -> None:
 
 
 @cache
-def _line(size: int, dtype: Any) -> gymnasium.spaces.Box:
-    return gymnasium.spaces.Box(-np.inf, np.inf, (size,), dtype)
+def _line(size: int) -> gymnasium.spaces.Box:
+    return gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float64)
 
 
 def _vectors(player: str, actions: Any, shape: tuple[int, int]) -> FloatArray:
