@@ -20,6 +20,7 @@ import stackelberg_games as sg
 BENCHMARKS = {
     "rollout": ["benchmarks/rollout.py"],
     "iteration": ["benchmarks/iteration.py"],
+    "configured": ["benchmarks/configured.py"],
     "faces": ["benchmarks/faces.py"],
     "solver": ["benchmarks/solver.py", "--plot", "docs/images/solver_cost.png"],
     "estimator": ["benchmarks/estimator.py", "--plot", "docs/images/estimator_cost.png"],

@@ -280,8 +280,10 @@ def test_tensorboard_receives_every_figure(tmp_path: Path) -> None:
 def test_every_leader_meets_every_follower_or_says_why_not() -> None:
     game = sg.make("discrete_toy-v0", horizon=20)
     trained = 0
-    for leader, follower in itertools.product(sg.leaders(), sg.followers()):
+    short = {"sb3": {"budget": 64}}  # how well it learned does not matter here
+    for leader, name in itertools.product(sg.leaders(), sg.followers()):
         with contextlib.suppress(UnsupportedGameError, InformationError):
+            follower = sg.make_follower(name, **short.get(name, {}))
             run = sg.train(game, leader, follower, iterations=2, temperature=0.05)
             assert len(run.history) == 2
             assert np.isfinite(list(run.history[-1].values())).all()
