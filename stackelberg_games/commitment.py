@@ -229,9 +229,9 @@ def restore(description: Mapping[str, Any]) -> Commitment:
 
         return rebuild(description)
     if description["class"] in ("MLPCategoricalPolicy", "MLPGaussianPolicy"):
-        from stackelberg_games import neural_policy
+        from stackelberg_games.neural.policy import rebuild
 
-        return neural_policy.rebuild(description)
+        return rebuild(description)
     if description["class"] == "Configuration":
         return _rebuild(description)
     raise CheckpointError(f"cannot rebuild a {description['class']} by itself; pass `commitment` to load into")

@@ -16,7 +16,7 @@ from stackelberg_games.errors import InformationError, InvalidArgumentError
 from stackelberg_games.game import LeaderView
 from stackelberg_games.information import Evidence, Information
 from stackelberg_games.linear.gaussian import first_policy
-from stackelberg_games.neural_policy import first_network
+from stackelberg_games.neural.policy import first_network
 
 
 class Leader(ABC):

@@ -13,7 +13,7 @@ from stackelberg_games import exact
 from stackelberg_games.commitment import Commitment, DiscretePolicy
 from stackelberg_games.follower import Answer, Follower
 from stackelberg_games.game import FloatArray, Game, IntArray, Step
-from stackelberg_games.neural_policy import MLPCategoricalPolicy
+from stackelberg_games.neural.policy import MLPCategoricalPolicy
 from stackelberg_games.play import TabularResponse
 from stackelberg_games.randomness import Streams
 from stackelberg_games.tabular import TabularGame

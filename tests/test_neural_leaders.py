@@ -20,8 +20,8 @@ from stackelberg_games.errors import InformationError, InvalidArgumentError, Uns
 from stackelberg_games.follower import Answer, Follower
 from stackelberg_games.game import FloatArray
 from stackelberg_games.hypergradient import StageCritics, Terms, coefficients, covariance
-from stackelberg_games.neural_estimation import Estimation, NeuralEstimator
-from stackelberg_games.neural_policy import MLPCategoricalPolicy
+from stackelberg_games.neural.estimation import Estimation, NeuralEstimator
+from stackelberg_games.neural.policy import MLPCategoricalPolicy
 from stackelberg_games.objective import differentiable_values
 from stackelberg_games.play import TabularResponse
 from stackelberg_games.randomness import Lane, Streams

@@ -14,8 +14,8 @@ from scipy.integrate import trapezoid
 import stackelberg_games as sg
 from stackelberg_games.commitment import Commitment, assign, flatten, restore
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.features import Features
-from stackelberg_games.neural_policy import MLPCategoricalPolicy, MLPGaussianPolicy, log_prob
+from stackelberg_games.neural.features import Features
+from stackelberg_games.neural.policy import MLPCategoricalPolicy, MLPGaussianPolicy, log_prob
 from stackelberg_games.randomness import Streams
 from tests.checks import FALSE_ALARM, counts_p_value
 

@@ -19,10 +19,10 @@ from stackelberg_games.agents.leaders.neural import NeuralDirect
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.game import FloatArray, LeaderView
 from stackelberg_games.information import Evidence
-from stackelberg_games.neural_estimation import Estimation, NeuralEstimator, Observed
-from stackelberg_games.neural_response import ResponseNetwork
+from stackelberg_games.neural.estimation import Estimation, NeuralEstimator, Observed
+from stackelberg_games.neural.regression import Regressor
+from stackelberg_games.neural.response import ResponseNetwork
 from stackelberg_games.randomness import Streams, generator
-from stackelberg_games.regression import Regressor
 
 TRIED = 8  # leader actions among which the maximum is taken where they are real, and drawn for a baseline
 

@@ -1,6 +1,6 @@
 """What the gradient leaders do in games of vectors that are not linear-quadratic.
 
-The commitment is a network and the critics are (``neural_estimation``); the estimator is that of
+The commitment is a network and the critics are (``stackelberg_games.neural.estimation``); the estimator is that of
 finite games in its score form,
 
     direct    sum_t gL^t AL_t d log f_t
@@ -28,8 +28,8 @@ from stackelberg_games.game import FloatArray, LeaderView
 from stackelberg_games.hypergradient import coefficients
 from stackelberg_games.information import Evidence, Information
 from stackelberg_games.leader import GradientLeader
-from stackelberg_games.neural_estimation import Estimation, NeuralEstimator
-from stackelberg_games.neural_policy import first_network, log_prob
+from stackelberg_games.neural.estimation import Estimation, NeuralEstimator
+from stackelberg_games.neural.policy import first_network, log_prob
 
 
 def needs_networks(view: LeaderView, hidden: tuple[int, ...] = ()) -> bool:

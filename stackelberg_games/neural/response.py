@@ -11,10 +11,10 @@ import torch
 from scipy.special import log_softmax, ndtri
 from torch import Tensor
 
-from stackelberg_games.features import Features
 from stackelberg_games.game import FloatArray, IntArray
+from stackelberg_games.neural.features import Features
+from stackelberg_games.neural.regression import Network
 from stackelberg_games.randomness import generator
-from stackelberg_games.regression import Network
 
 NODES = 16  # antithetic points of a Gaussian response
 _LEAST, _MOST = -4.0, 2.0  # logarithms of the deviation, in units of the scale of the actions

@@ -27,12 +27,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stackelberg_games.errors import InformationError, InvalidArgumentError
-from stackelberg_games.features import Features
 from stackelberg_games.game import FloatArray, IntArray, LeaderView
 from stackelberg_games.hypergradient import StageCritics
-from stackelberg_games.neural_response import ResponseNetwork
+from stackelberg_games.neural.features import Features
+from stackelberg_games.neural.regression import Regressor
+from stackelberg_games.neural.response import ResponseNetwork
 from stackelberg_games.randomness import compiled, generator
-from stackelberg_games.regression import Regressor
 from stackelberg_games.trajectories import Trajectories
 
 ROWS = 256  # in a minibatch

@@ -1,0 +1,1 @@
+"""Commitments, critics and responses of networks, for games whose states are vectors."""
