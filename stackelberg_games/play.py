@@ -141,8 +141,6 @@ def rollout(
     for name, value, least in (("episodes", episodes, 1), ("stages", stages, 1), ("first_episode", first_episode, 0)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
             raise InvalidArgumentError(f"{name}={value!r}: expected an integer >= {least}")
-    if game.horizon is not None and stages > game.horizon:
-        raise InvalidArgumentError(f"stages={stages!r}: episodes of {game.name} have {game.horizon} stages")
     streams = Streams.of(seed, episodes, first_episode)
     if isinstance(game, TabularGame) and isinstance(follower_policy, TabularResponse):
         return _rollout_tables(game, commitment, follower_policy, streams, stages)

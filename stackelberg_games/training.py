@@ -83,7 +83,7 @@ def train(
         follower: an id, or a follower object.
         iterations: number of updates, >= 1.
         episodes: played in each iteration, >= 1.
-        stages: cut episodes here; see ``rollout``.
+        stages: cut episodes here, at the horizon or before; see ``rollout``.
         budget: transitions the leader may play; it stops before a batch could exceed them.
         seed: of the whole match; integer in [0, 2**63).
         commitment: to start from; the leader's default if not given.
@@ -113,6 +113,9 @@ def train(
         stages,
         evaluate_every,
     )
+    horizon = match.game.horizon
+    if stages is not None and horizon is not None and stages > horizon:
+        raise InvalidArgumentError(f"stages={stages!r}: episodes of {match.game.name} have {horizon} stages")
     if not match.affords(budget):
         raise InvalidArgumentError(f"budget={budget!r}: less than one batch of {episodes} episodes can take")
     match.begin(commitment, temperature)

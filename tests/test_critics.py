@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import fields
 
 import numpy as np
@@ -129,9 +128,7 @@ def test_episodes_shorter_than_the_horizon_keep_the_stages_to_go() -> None:
 def test_episodes_longer_than_the_horizon_are_refused() -> None:
     which = case(1)
     tables = tables_of(which)
-    endless = copy.copy(which.game)
-    endless.horizon = None
-    batch = rollout(endless, which.commitment, TabularResponse(tables.response), episodes=5, stages=20)
+    batch = rollout(which.game, which.commitment, TabularResponse(tables.response), episodes=5, stages=20)
     with pytest.raises(InvalidArgumentError, match=r"20 stages.*horizon of 13"):
         tables.at(batch)
 
