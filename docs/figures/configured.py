@@ -96,7 +96,7 @@ def warehouse() -> None:
         (LEADER, "shade: charges, relative to the largest"),
         (LEADER, "bars: steps that are hindered"),
         (FOLLOWER, f"discs: where a robot at\ntemperature {temperature:g} spends its time"),
-        (TARGET, "frame: the crossing, where\nthe leader pays for the robot"),
+        (TARGET, "frame: where the leader\nis paid (D) or pays (C)"),
     )
     explain(panels["D"], legend)
     save(made, "warehouse")

@@ -41,7 +41,7 @@ def draw(reproduction: Reproduction, paths: Sequence[Path]) -> None:
         axes.set_axis_off()
     seeds = max((len(row.values) for row in rows), default=0)
     length = "" if reproduction.fraction == 1 else f" at {reproduction.fraction:g} of the published length"
-    figure.suptitle(f"{study.title}: {seeds} seeds{length}", x=0.01, ha="left", fontsize=11)
+    figure.suptitle(f"{study.title}: {seeds} seed{'s' * (seeds != 1)}{length}", x=0.01, ha="left", fontsize=11)
     figure.supylabel(study.vertical, fontsize=9)
     _legend(figure, panels)
     for path in paths:
