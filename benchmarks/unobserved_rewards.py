@@ -4,7 +4,7 @@
 believe a wrong temperature, on discrete_toy-v0 and on lqr-v0. The costs of lqr-v0 are not the defaults
 here, because those are what the inference of costs starts from. Values are exact, against the
 follower's true response, at the end of training.
-Run with ``python benchmarks/unobserved_rewards.py``.
+Run with ``python benchmarks/unobserved_rewards.py --data docs/data/unobserved_rewards.json``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
 
 import stackelberg_games as sg
 
@@ -55,13 +54,20 @@ def final(game_id: str, leader: str, rewards: str, factor: float, seed: int) -> 
     return run.value
 
 
-def study(seeds: int, workers: int) -> dict[str, list[float]]:
-    """Final values by game, leader, what is granted and the belief."""
-    tasks = [(*pair, *case, seed) for pair, (_, _, cases) in LEADERS.items() for case in cases for seed in range(seeds)]
-    found = Parallel(n_jobs=workers, verbose=5)(delayed(final)(*task) for task in tasks)
+def study(seeds: int, stored: Path | None) -> dict[str, list[float]]:
+    """Final values by game, leader, what is granted and the belief; seed by seed, so that it can be cut short."""
     results: dict[str, list[float]] = {}
-    for (game_id, leader, rewards, factor, _), value in zip(tasks, found, strict=True):
-        results.setdefault(f"{game_id} {leader} {rewards} {factor:g}", []).append(value)
+    if stored is not None and stored.exists():
+        results = json.loads(stored.read_text())
+    for seed in range(seeds):
+        for (game_id, leader), (_, _, cases) in LEADERS.items():
+            for rewards, factor in cases:
+                found = results.setdefault(f"{game_id} {leader} {rewards} {factor:g}", [])
+                if len(found) > seed:
+                    continue
+                found.append(round(final(game_id, leader, rewards, factor, seed), 4))
+                if stored is not None:
+                    stored.write_text(json.dumps(results))
     return results
 
 
@@ -69,20 +75,14 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--data", help="JSON file: written after the runs, read instead of them if it exists")
+    parser.add_argument(
+        "--data", type=Path, help="JSON file: runs that it holds are not played again, others are added"
+    )
     options = parser.parse_args()
-    stored = None if options.data is None else Path(options.data)
-    if stored is not None and stored.exists():
-        results = json.loads(stored.read_text())
-    else:
-        results = study(options.seeds, options.workers)
-        if stored is not None:
-            stored.write_text(json.dumps(results))
-    print(f"{'game, leader, rewards, believed / true temperature':<52}{'mean':>9}{'error':>8}{'worst':>9}")
-    for name, values in results.items():
+    print(f"{'game, leader, rewards, believed / true temperature':<52}{'seeds':>6}{'mean':>9}{'error':>8}{'worst':>9}")
+    for name, values in study(options.seeds, options.data).items():
         error = np.std(values, ddof=1) / len(values) ** 0.5
-        print(f"{name:<52}{np.mean(values):>9.3f}{error:>8.3f}{min(values):>9.3f}")
+        print(f"{name:<52}{len(values):>6}{np.mean(values):>9.3f}{error:>8.3f}{min(values):>9.3f}")
 
 
 if __name__ == "__main__":
