@@ -78,7 +78,10 @@ def refusal(game: sg.Game, leader: str | sg.Leader, follower: str | sg.Follower)
 def leader_refusal(kind: str, leader: str) -> StackelbergError | None:
     """Why a leader does not play a kind of game."""
     game = KINDS[kind]()
-    return refusal(game, leader, partner(game))
+    made = sg.make_leader(leader)
+    if hasattr(made, "critic_steps"):
+        made = sg.make_leader(leader, critic_steps=1)
+    return refusal(game, made, partner(game))
 
 
 @cache
