@@ -28,7 +28,7 @@ LEFT_OUT = {
     "model_based, no exploration": "exploration before the first plan",
     "model_based, one start a plan": "starts: one a plan instead of six",
     "model_based, no annealing": "annealing of its own cost and of the temperature",
-    "model_based, one plan": "all plans but the first",
+    "model_based, one plan": "all plans but the first, whose best end is played",
     "model_based, belief as played": "estimate of what the follower believes",
     "bchg": "`bchg` instead",
     "bchg, ramp and spread": "`bchg` instead, cost phased in over 700 updates, first spread 3",
