@@ -136,7 +136,9 @@ def ascents() -> None:
     rows = json.loads((DATA / "four_rooms_ascents.json").read_text())["rows"]
     for form in dict.fromkeys(row["form"] for row in rows):
         ends = [np.array(row["ends"]) for row in rows if row["form"] == form]
-        print(f"| {form} | " + " | ".join(f"{max(e.max(), 0.0):.3f}, {(e > 0.05).sum()} of {len(e)}" for e in ends) + " |")
+        print(
+            f"| {form} | " + " | ".join(f"{max(e.max(), 0.0):.3f}, {(e > 0.05).sum()} of {len(e)}" for e in ends) + " |"
+        )
 
 
 def effort() -> None:
