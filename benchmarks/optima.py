@@ -151,7 +151,7 @@ def best_of(case: Case, game: Game, starts: int) -> tuple[list[float], Commitmen
     easier = None if case.easier is None else sg.make(case.game, **case.easier)
     best, ends, temperature = None, [], case.temperature
     for index in range(starts):
-        commitment = first(game, index, None if index == 0 else (0.01, 1.0, 3.0)[index % 3])
+        commitment = first(game, index, None if index == 0 else (0.01, 3.0, 3.0)[index % 3])
         walks = isinstance(game, TabularGame) and len(flatten(commitment)) > FEW
         if walks and index % 2:
             highest = max(0.02, 8 * temperature)

@@ -82,7 +82,7 @@ def test_a_leader_trains_against_them_and_a_resumed_follower_goes_on_alike(key: 
         planner(name, temperature, sweeps=2, start=start),
         iterations=1,
         episodes=4,
-        stages=20,
+        stages=min(20, game.stages()),
     )
     assert run.commitment.configuration() is not None
     first = planner(name, temperature, sweeps=2, start=start)

@@ -21,7 +21,7 @@ All values are of the current policies, which move: data that are k updates old 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -286,7 +286,7 @@ class NeuralEstimator:
 
 def vars_of(seen: Observed) -> dict[str, Any]:
     """A batch and its vectors as nested dicts of arrays."""
-    return {**seen._asdict(), "batch": dict(vars(seen.batch))}
+    return {**seen._asdict(), "batch": {part.name: getattr(seen.batch, part.name) for part in fields(seen.batch)}}
 
 
 def _repeated(actions: Any, batch: Trajectories) -> Any:
