@@ -1,9 +1,14 @@
-"""``bchg`` against ``policy_gradient`` where the follower is PPO of Stable-Baselines3.
+"""``bchg`` against ``policy_gradient`` where the follower is a learner of Stable-Baselines3.
 
 The follower goes on from its last networks and trains for the same budget after every update of either
-leader. Each leader gets the same number of candidate settings; the best of them on the tuning seeds
-(mean return of the last fifth of the updates) plays the reported seeds, which are others. PPO is not a
-maximum-entropy follower: the temperature is what ``bchg`` is told to believe, one of its settings.
+leader. Each leader gets the same number of candidate settings; where there are several, the best of them
+on the tuning seeds (mean return of the last fifth of the updates) plays the reported seeds, which are
+others.
+
+PPO is no maximum-entropy follower: the temperature is what ``bchg`` is told to believe, one of its
+settings. The follower that is SAC has the temperature that it declares. It has played 32,000 transitions
+against the first commitment before a match begins, the same for every seed, and both leaders have one and
+the same setting.
 
 Run with ``OMP_NUM_THREADS=1 python benchmarks/foreign_follower.py --data docs/data/foreign_follower.json
 --plot docs/images/foreign_follower.png``. It is resumable: finished runs are read from the file.
@@ -12,6 +17,8 @@ Run with ``OMP_NUM_THREADS=1 python benchmarks/foreign_follower.py --data docs/d
 from __future__ import annotations
 
 import argparse
+import functools
+import itertools
 import json
 import time
 from pathlib import Path
@@ -23,41 +30,57 @@ from measuring import COLOURS
 from scipy import stats
 
 import stackelberg_games as sg
+from stackelberg_games.agents.followers.sb3 import StableBaselines3
+from stackelberg_games.neural.policy import MLPGaussianPolicy
 
 TUNING, REPORTED = (1000, 1001), tuple(range(10))
 
 
 class Study(NamedTuple):
-    """One game: how it is played, and the candidates of each leader (belief, settings)."""
+    """One game: how it is played, and the candidates of each leader (belief, settings).
 
-    game: dict[str, Any]
+    ``practice`` counts the follower's transitions before a match.
+    """
+
+    game: tuple[str, dict[str, Any]]
     iterations: int
     episodes: int
-    budget: int
-    options: dict[str, Any]
+    follower: dict[str, Any]
     candidates: dict[str, list[tuple[float, dict[str, Any]]]]
+    practice: int = 0
 
 
 PPO = {"batch_size": 256, "n_epochs": 10, "learning_rate": 1e-3}
+SAC = {
+    "batch_size": 64,
+    "gradient_steps": 8,
+    "learning_rate": 3e-3,
+    "learning_starts": 0,
+    "buffer_size": 4096,  # about eight responses: older transitions are of other commitments
+    "tau": 0.02,
+    "policy_kwargs": {"net_arch": [64, 64]},
+}
 CHEAP = {"critic_steps": 15}
+NOISY = {"learning_rate": 0.1, "critic_steps": 40, "smoothing": 0.7}
 STUDIES = {
     "discrete_toy-v0": Study(
-        {},
+        ("discrete_toy-v0", {}),
         60,
         3,
-        1024,
-        {**PPO, "ent_coef": 0.05},
+        {"algorithm": "PPO", "budget": 1024, "options": {**PPO, "ent_coef": 0.05}},
         {
             "policy_gradient": [(0.05, {"learning_rate": rate}) for rate in (0.01, 0.02, 0.05, 0.1)],
             "bchg": [(belief, {"learning_rate": rate}) for belief in (0.05, 0.2) for rate in (0.02, 0.05)],
         },
     ),
     "guided_pendulum-v0": Study(
-        {"follower_discount": 0.9},  # with 0.99 PPO does not learn to swing up within the budget
+        (
+            "guided_pendulum-v0",
+            {"follower_discount": 0.9},
+        ),  # with 0.99 PPO does not learn to swing up within the budget
         40,
         8,
-        2048,
-        {**PPO, "n_epochs": 4, "learning_rate": 3e-3},
+        {"algorithm": "PPO", "budget": 2048, "options": {**PPO, "n_epochs": 4, "learning_rate": 3e-3, "ent_coef": 0.0}},
         {
             "policy_gradient": [(1.0, {"learning_rate": rate, **CHEAP}) for rate in (0.01, 0.03, 0.1)],
             "bchg": [
@@ -65,18 +88,53 @@ STUDIES = {
             ],
         },
     ),
+    "guided_pendulum-v0, strong pushes": Study(
+        ("guided_pendulum-v0", {"max_push": 3.0}),
+        40,
+        32,
+        {"algorithm": "SAC", "budget": 512, "options": SAC},
+        {"policy_gradient": [(2.0, NOISY)], "bchg": [(2.0, NOISY)]},
+        practice=32_000,
+    ),
 }
+
+
+class Practised(StableBaselines3):
+    """Begins a match with what it has learned before."""
+
+    learned: Any = None
+
+    def begin(self, game: sg.Game, *, seed: int = 0) -> None:
+        """Forget the last match only."""
+        super().begin(game, seed=seed)
+        if self.learned is not None:
+            self.load_state_dict({"model": self.learned, "count": 0})
+
+
+@functools.cache
+def practised(name: str) -> Any:
+    """The follower's networks and replay buffer after its practice against the first commitment."""
+    study, parts = STUDIES[name], 8
+    game = sg.make(study.game[0], **study.game[1])
+    temperature = study.candidates["bchg"][0][0]
+    settings = {**study.follower, "budget": study.practice // parts}
+    follower = Practised(copies=16, temperature=temperature, **settings)
+    first = MLPGaussianPolicy(game, ())
+    loop: dict[str, Any] = {"iterations": parts, "episodes": 8, "seed": 12345, "evaluate_every": 0, "progress": False}
+    sg.train(game, "fixed", follower, commitment=first, **loop)
+    return follower.state_dict()["model"]
 
 
 def play(name: str, leader: str, candidate: int, seed: int) -> dict[str, Any]:
     """One match; the leader's return at every update."""
     study = STUDIES[name]
     belief, settings = study.candidates[leader][candidate]
-    options = {"ent_coef": 0.0, **study.options}  # what the follower does, whatever the leader believes of it
-    follower = sg.make_follower("sb3", budget=study.budget, copies=16, temperature=belief, options=options)
+    follower = Practised(copies=16, temperature=belief, **study.follower)
+    if study.practice:
+        follower.learned = practised(name)
     started = time.process_time()
     run = sg.train(
-        sg.make(name, **study.game),
+        sg.make(study.game[0], **study.game[1]),
         sg.make_leader(leader, **settings),
         follower,
         iterations=study.iterations,
@@ -112,7 +170,9 @@ class Runs:
         return self.found[key]
 
     def chosen(self, name: str, leader: str) -> int:
-        """The candidate that did best on the tuning seeds."""
+        """The candidate that did best on the tuning seeds, if there is a choice."""
+        if len(STUDIES[name].candidates[leader]) == 1:
+            return 0
         scores = [
             np.mean([final(self.get(name, leader, number, seed)) for seed in TUNING])
             for number in range(len(STUDIES[name].candidates[leader]))
@@ -157,7 +217,7 @@ def draw(results: dict[str, dict[str, Any]], path: str) -> None:
             axes.plot(updates, smooth.T, color=colour, alpha=0.2, linewidth=0.8)
             axes.plot(updates, smooth.mean(axis=0), color=colour, linewidth=2, label=leader)
         axes.set(xlabel="updates of the leader", ylabel="leader's discounted return")
-        axes.set_title(f"{name}, PPO as the follower", loc="left", fontsize=10)
+        axes.set_title(f"{name}: {STUDIES[name].follower['algorithm']} follows", loc="left", fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=9)
     figure.savefig(path)
@@ -168,10 +228,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="JSON file of finished runs: read if it exists, and added to")
     parser.add_argument("--game", choices=STUDIES, action="append", help="one game; may be repeated")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", help="play these of the reported seeds alone, and report nothing"
+    )
     parser.add_argument("--plot", help="picture")
     options = parser.parse_args()
     torch.set_num_threads(1)
     runs, results = Runs(options.data), {}
+    if options.seeds is not None:
+        for name in options.game or STUDIES:
+            for seed, leader in itertools.product(options.seeds, STUDIES[name].candidates):
+                runs.get(name, leader, runs.chosen(name, leader), seed)
+        return
     for name in options.game or STUDIES:
         results[name] = {leader: runs.curves(name, leader) for leader in STUDIES[name].candidates}
         report(name, results[name])
