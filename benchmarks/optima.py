@@ -38,6 +38,9 @@ TOYS = ("1_1a", "1_1b", "1_2a", "1_2b", "1_2c", "1_2d", "1_2e", "1_2f", "1_2g", 
 
 
 STEPS = 300
+VARIED = 32
+"""Starts whose spread differs; those beyond are all widely spread."""
+
 FEW = 10
 """Parameters up to which random starts alone cover the space."""
 
@@ -151,7 +154,8 @@ def best_of(case: Case, game: Game, starts: int) -> tuple[list[float], Commitmen
     easier = None if case.easier is None else sg.make(case.game, **case.easier)
     best, ends, temperature = None, [], case.temperature
     for index in range(starts):
-        commitment = first(game, index, None if index == 0 else (0.01, 3.0, 3.0)[index % 3])
+        spread = None if index == 0 else (0.01, 1.0, 3.0)[index % 3] if index < VARIED else 3.0
+        commitment = first(game, index, spread)
         walks = isinstance(game, TabularGame) and len(flatten(commitment)) > FEW
         if walks and index % 2:
             highest = max(0.02, 8 * temperature)
