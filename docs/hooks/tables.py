@@ -43,7 +43,8 @@ def optima(game: str) -> str:
         reached = "linear programs" if row["reached"] is None else "{} of {}".format(*row["reached"])
         numbers = f"{row['temperature']:g} | {row['value']:.4f} | {_small(row['uniform'])}"
         lines.append(f"| {given} | {numbers} | {reached} |")
-    lines += ["", OPTIMA_LEGEND, f"Computed by `{rows[0]['command']}`."]
+    commands = " and ".join(f"`{command}`" for command in dict.fromkeys(row["command"] for row in rows))
+    lines += ["", OPTIMA_LEGEND, f"Computed by {commands}."]
     return "\n".join(lines)
 
 
