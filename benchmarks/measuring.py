@@ -1,4 +1,4 @@
-"""CPU time and peak memory of a function, and the look of the plots."""
+"""CPU time and peak memory of a function, the exact value at the end of training, and the look of the plots."""
 
 from __future__ import annotations
 
@@ -10,10 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import torch
 from rich.console import Console
 from rich.table import Table
 
+import stackelberg_games as sg
+
 COLOURS = ("#1b6ca8", "#d1495b", "#6a994e", "#8d6a9f")
+
+
+def final_value(game: str, settings: dict[str, Any], leader: sg.Leader, follower: sg.Follower, **loop: Any) -> float:
+    """Exact value of what a leader recommends in the end, against the follower's true response."""
+    torch.set_num_threads(1)
+    run = sg.train(sg.make(game, **settings), leader, follower, **loop, evaluate_every=0, progress=False)
+    assert run.value is not None
+    return run.value
 
 
 def cpu_seconds(work: Callable[[], Any], repeats: int, least: float = 0.02) -> float:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from joblib import Parallel, delayed
+from measuring import final_value
 
 import stackelberg_games as sg
 
@@ -28,21 +28,17 @@ STUDIES: dict[str, tuple[str, float, dict[str, Any], int, int]] = {
 
 def final(name: str, factor: float, seed: int) -> float:
     """Exact value of what a leader with this belief recommends in the end."""
-    torch.set_num_threads(1)
     follower, truth, settings, iterations, episodes = STUDIES[name]
-    run = sg.train(
-        sg.make(name),
+    return final_value(
+        name,
+        {},
         sg.make_leader("bchg", **settings),
         sg.make_follower(follower, temperature=truth),
         iterations=iterations,
         episodes=episodes,
         temperature=factor * truth,
         seed=seed,
-        evaluate_every=0,
-        progress=False,
     )
-    assert run.value is not None
-    return run.value
 
 
 def study(seeds: int, workers: int) -> dict[str, dict[str, list[float]]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from measuring import final_value
 
 import stackelberg_games as sg
 
@@ -36,22 +36,18 @@ LEADERS: dict[tuple[str, str], tuple[dict[str, Any], int, Any]] = {  # settings,
 
 def final(game_id: str, leader: str, rewards: str, factor: float, seed: int) -> float:
     """Exact value of what a leader recommends in the end."""
-    torch.set_num_threads(1)
     given, follower, truth, episodes = GAMES[game_id]
     settings, iterations, _ = LEADERS[game_id, leader]
-    run = sg.train(
-        sg.make(game_id, **given),
+    return final_value(
+        game_id,
+        given,
         sg.make_leader(leader, follower_rewards=rewards, **settings),
         sg.make_follower(follower, temperature=truth),
         iterations=iterations,
         episodes=episodes,
         temperature=factor * truth,
         seed=seed,
-        evaluate_every=0,
-        progress=False,
     )
-    assert run.value is not None
-    return run.value
 
 
 def study(seeds: int, stored: Path | None) -> dict[str, list[float]]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import gymnasium
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -131,8 +132,7 @@ class NeuralDirect(GradientLeader):
         """Weights of log f, ``[N, T]``; zero in the padding."""
         batch = evidence.require_trajectories()
         advantage = self.estimator.critics().leader_advantage
-        discounts = self.view.leader_discount ** torch.arange(batch.stages, dtype=torch.float64).numpy()
-        return discounts * advantage * batch.mask
+        return self.view.leader_discount ** np.arange(batch.stages) * advantage * batch.mask
 
     def surrogate(self, evidence: Evidence) -> Tensor:
         """See ``GradientLeader``."""

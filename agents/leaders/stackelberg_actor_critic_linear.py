@@ -11,21 +11,16 @@ is fitted to trajectories that hold the follower's rewards (``linear.estimation`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from stackelberg_games.agents.leaders.policy_gradient_linear import FittedResponse
-from stackelberg_games.commitment import Commitment
+from stackelberg_games.agents.leaders.policy_gradient_linear import LinearDirect
 from stackelberg_games.errors import InformationError, InvalidGameError, SolverError, UnsupportedGameError
-from stackelberg_games.game import LeaderView
 from stackelberg_games.information import Evidence, Information
-from stackelberg_games.leader import GradientLeader
-from stackelberg_games.linear.estimation import LinearEstimator
 from stackelberg_games.linear.gaussian import LinearGaussianPolicy, LinearGaussianResponse
 from stackelberg_games.linear.lqr import LinearGaussianGame, linear
 from stackelberg_games.linear.riccati import SoftRiccati, closed_loop, discounted_reward
@@ -33,17 +28,15 @@ from stackelberg_games.total_derivative import total_surrogate
 
 
 @dataclass
-class LinearTotal(GradientLeader):
+class LinearTotal(LinearDirect):
     """Ascent on the total derivative in the fitted game.
 
     Args:
-        learning_rate, actor_steps, hidden: see ``GradientLeader``.
-        memory: factor by which the fit of the follower's response fades, where it is fitted.
+        learning_rate, actor_steps, hidden, memory: see ``LinearDirect``.
         regularisation: d >= 0 added to the follower's negative Hessian.
         reads: whether it reads the follower's policy; fitted otherwise.
     """
 
-    memory: float = 0.8
     regularisation: float = 0.0
     reads: bool = True
 
@@ -54,17 +47,6 @@ class LinearTotal(GradientLeader):
     def information(self) -> Information:
         """FOLLOWER_POLICY, or TRAJECTORIES where nothing is read; both with the follower's rewards."""
         return Information.FOLLOWER_POLICY if self.reads else Information.TRAJECTORIES
-
-    def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
-        """See ``Leader.begin``.
-
-        Raises:
-            UnsupportedGameError: the spaces are not flat unbounded Boxes, or the commitment is not linear.
-        """
-        self.estimator = LinearEstimator(view)
-        super().begin(view, seed=seed, commitment=commitment)
-        linear(self.commitment)
-        self.fit = FittedResponse(self.estimator.n, self.estimator.m, self.memory)
 
     def observe(self, evidence: Evidence) -> None:
         """Fit the game, and read or fit the follower's policy."""
@@ -77,9 +59,9 @@ class LinearTotal(GradientLeader):
             game = self.estimator.game()
         except InvalidGameError:  # too little was seen to determine R
             return
-        self.fit.observe(game, batch)
+        self.response.observe(game, batch)
         if not self.reads:
-            fitted = self.fit.solve()
+            fitted = self.response.solve()
             self.read = fitted.gain, torch.linalg.cholesky(fitted.covariance)
             return
         response = evidence.follower_policy
@@ -102,16 +84,6 @@ class LinearTotal(GradientLeader):
         except SolverError:
             return 0.0 * policy.gain.sum()
         return total_surrogate(leader, follower, response, regularisation=self.regularisation)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Commitment, optimiser and fits."""
-        return {**super().state_dict(), "linear": self.estimator.state_dict(), "response": self.fit.moments}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """See ``Leader.load_state_dict``."""
-        super().load_state_dict(state)
-        self.estimator.load_state_dict(state["linear"])
-        self.fit.moments = np.array(state["response"])
 
 
 def linear_objectives(
