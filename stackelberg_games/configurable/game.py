@@ -72,7 +72,6 @@ class ConfigurableGame(TabularGame):
         self.size, self.spread, self.constant_base = int(size), float(spread), constant_base
         self.parametrisation = Plain() if parametrisation is None else parametrisation
         self.configuration_space = self.parametrisation.space(self.size)
-        self._last: tuple[Tensor, Tables] | None = None
 
     @property
     def base(self) -> Tables:
@@ -98,17 +97,6 @@ class ConfigurableGame(TabularGame):
             return view
         lever = TabularLever(self.configure, self.base, self.commitment, constant_base=self.constant_base)
         return dataclasses.replace(view, lever=lever)
-
-    def tables(self, configuration: Tensor | None = None) -> Tables:
-        """See ``TabularGame.tables``.
-
-        Without gradients the last tables are kept: a follower and the play after it ask for the same ones.
-        """
-        if configuration is None or self.configure is None or torch.is_grad_enabled():
-            return super().tables(configuration)
-        if self._last is None or not _same(self._last[0], configuration):
-            self._last = configuration.clone(), super().tables(configuration)
-        return self._last[1]
 
     def _check(self, tables: Tables) -> None:
         """A transition that is the game's own is not checked again."""
@@ -160,7 +148,3 @@ class ConfigurableGame(TabularGame):
     def single(self, tables: Tables) -> Model:
         """The model in which the leader plays its only action."""
         return Model(torch.ones(self.states, 1, dtype=torch.float64), *tables)
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    return one.dtype == other.dtype and torch.equal(one, other)
