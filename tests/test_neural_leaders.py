@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def played(game: Embedded, policy: MLPCategoricalPolicy, episodes: int) -> tuple
 
 def in_codes(game: Embedded, batch: Trajectories) -> Trajectories:
     """The episodes with the finite game's states."""
-    return Trajectories(**{**vars(batch), "states": game.codes(batch.states)})
+    return replace(batch, states=game.codes(batch.states))
 
 
 @pytest.mark.parametrize("sees", [True, False])
