@@ -64,14 +64,14 @@ def reward_weights(
         believed: the game that the follower plans with, where it is not the one that is played.
     """
     planned = arrays if believed is None else believed
-    joint = arrays.policy[:, :, None] * response * arrays.alive[:, None, None]
+    joint = arrays.joint(response)
     system = Factorised(arrays.chain(response), arrays.leader_discount)
     values = system.solve(arrays.average(arrays.leader_reward, response))
-    q = arrays.leader_reward + arrays.leader_discount * (arrays.transition @ values)
+    q = arrays.leader_q(values)
     benefit = q - (response * q).sum(axis=2, keepdims=True)
     leader = system.solve_transposed(start)[:, None, None] * joint
     answer = leader * benefit / temperature
-    entering = answer.ravel() @ planned.transition.reshape(-1, len(start)) * arrays.follower_discount
+    entering = arrays.follower_discount * planned.kernel.inflow(answer)
     if believed is not None or arrays.follower_discount != arrays.leader_discount:
         system = Factorised(planned.chain(response), arrays.follower_discount)
     follower = answer + system.solve_transposed(entering)[:, None, None] * joint

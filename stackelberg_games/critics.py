@@ -85,9 +85,12 @@ class CriticTables:
         return (len(self.leader_q) - 1 - np.arange(batch.stages)[None, :],)
 
     def benefit_at(self, batch: Trajectories) -> FloatArray:
-        """B at the visited stages, ``[N, T]``."""
-        cell = (batch.states[:, :-1], batch.leader_actions, batch.follower_actions)
-        return np.asarray(self.benefit[(*self._stages_left(batch), *cell)])
+        """B at the visited stages, ``[N, T]``; zero in padding."""
+        benefit, out = self.benefit, np.zeros((batch.episodes, batch.stages))
+        played = (batch.states, batch.leader_actions, batch.follower_actions, batch.lengths)
+        self._stages_left(batch)  # refuses episodes that are too long
+        _read(benefit.reshape(-1, *benefit.shape[-3:]), played, out)
+        return out
 
     def at(self, batch: Trajectories, *, transitions: bool = False) -> StageCritics:
         """The values at the visited stages; next values too if ``transitions``."""
@@ -135,12 +138,22 @@ class CriticTables:
         return np.asarray(self.policy * (owed * self.follower_advantage).sum(axis=2))
 
 
+@compiled
+def _read(tables: Any, played: Any, out: Any) -> None:
+    """Entries of one table, or of the one for as many stages as are left, at the stages played."""
+    states, leader, follower, lengths = played
+    last = tables.shape[0] - 1
+    for i in range(lengths.shape[0]):
+        for t in range(lengths[i]):
+            out[i, t] = tables[max(last - t, 0), states[i, t], leader[i, t], follower[i, t]]
+
+
 def leader_q(arrays: Arrays, response: FloatArray, horizon: int | None) -> FloatArray:
     """QL when both players follow their policies: ``[S, A, B]``, or ``[H, S, A, B]`` (entry h: h + 1 stages left)."""
     if horizon is None:
         system = Factorised(arrays.chain(response), arrays.leader_discount)
         values = system.solve(arrays.average(arrays.leader_reward, response))
-        return np.asarray(arrays.leader_reward + arrays.leader_discount * (arrays.transition @ values))
+        return arrays.leader_q(values)
     tables = np.empty((horizon, *response.shape))
     joint = arrays.policy[:, :, None] * response * arrays.alive[:, None, None]
     _backward(arrays.transition, arrays.leader_reward, joint, arrays.leader_discount, tables)

@@ -16,20 +16,22 @@ import numpy as np
 from stackelberg_games.critics import CriticTables, leader_q
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.game import FloatArray, LeaderView
+from stackelberg_games.kernel import DenseKernel, Kernel
 from stackelberg_games.randomness import compiled
 from stackelberg_games.response import Arrays, Factorised
-from stackelberg_games.trajectories import Trajectories
+from stackelberg_games.trajectories import Trajectories, mark
 
 
 @compiled
 def _count(batch: Any, lengths: Any, known: Any, out: Any) -> None:
     states, leader, follower, leader_rewards, follower_rewards = batch
     known_leader, known_follower = known
-    visits, recent, leader_reward, follower_reward = out
+    visits, totals, recent, leader_reward, follower_reward = out
     for i in range(lengths.shape[0]):
         for t in range(lengths[i]):
             s, a, b = states[i, t], leader[i, t], follower[i, t]
             visits[s, a, b, states[i, t + 1]] += 1.0
+            totals[s, a, b] += 1.0
             recent[s, a, b] += 1.0
             leader_reward[s, a, b] += leader_rewards[i, t] - known_leader[s, a, b]
             follower_reward[s, a, b] += follower_rewards[i, t] - known_follower[s, a, b]
@@ -45,6 +47,11 @@ class TabularEstimator:
     Raises:
         InvalidArgumentError: ``memory`` is outside [0, 1].
         UnsupportedGameError: a space is not discrete.
+
+    Attributes:
+        visits: how often every stage was observed, ``[S, A, B, S]``.
+        totals: the same without regard to the next state, ``[S, A, B]``.
+        recent: faded counts of the follower's actions, ``[S, A, B]``.
     """
 
     def __init__(self, view: LeaderView, memory: float = 0.8) -> None:
@@ -53,20 +60,31 @@ class TabularEstimator:
         states, leader, follower = view.sizes()
         self.view, self.memory = view, memory
         self.visits = np.zeros((states, leader, follower, states))
-        self.recent = np.zeros((states, leader, follower))
+        self.totals = np.zeros((states, leader, follower))
+        self.recent = np.zeros_like(self.totals)
         self.leader_rewards = np.zeros_like(self.recent)
         self.follower_rewards = np.zeros_like(self.recent)
         self.alive = np.ones(states, dtype=np.bool_)
+        self._seen = np.zeros(self.visits.shape, dtype=np.bool_)
         self._nothing = np.zeros_like(self.recent)
 
-    def observe(self, batch: Trajectories, known: tuple[FloatArray | None, FloatArray | None] = (None, None)) -> None:
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Numbers of states, leader actions and follower actions."""
+        states, actions, replies, _ = self.visits.shape
+        return states, actions, replies
+
+    def observe(self, batch: Trajectories) -> None:
         """Add a batch; without follower rewards theirs count as zero.
 
-        Args:
-            batch: what was played.
-            known: parts of the leader's and the follower's rewards ``[S, A, B]`` that the leader
-                knows and that are not to be counted; None for nothing.
+        Raises:
+            InvalidArgumentError: a state or an action does not exist.
         """
+        mark(batch, self._seen)
+        self._add(batch, (None, None))
+
+    def _add(self, batch: Trajectories, known: tuple[FloatArray | None, FloatArray | None]) -> None:
+        """Count a batch, but for the parts of both players' rewards ``[S, A, B]`` that the leader knows."""
         self.recent *= self.memory
         follower_rewards, follower_known = batch.follower_rewards, known[1]
         if follower_rewards is None:
@@ -76,14 +94,14 @@ class TabularEstimator:
             (batch.states, batch.leader_actions, batch.follower_actions, batch.leader_rewards, follower_rewards),
             batch.lengths,
             (nothing if known[0] is None else known[0], nothing if follower_known is None else follower_known),
-            (self.visits, self.recent, self.leader_rewards, self.follower_rewards),
+            (self.visits, self.totals, self.recent, self.leader_rewards, self.follower_rewards),
         )
         ends = batch.states[np.arange(batch.episodes), batch.lengths]
         self.alive[ends[batch.terminated]] = False
 
     def follower_policy(self) -> FloatArray:
         """Estimated response ``[S, A, B]``; uniform over the actions ever seen, or over all, without recent data."""
-        seen = self.visits.sum(axis=3) > 0
+        seen = self.totals > 0
         weights = self.recent if self.view.follower_sees_action else self._pooled(self.recent)
         seen = seen if self.view.follower_sees_action else self._pooled(seen) > 0
         fallback = np.where(seen.any(axis=2, keepdims=True), seen, 1.0)
@@ -97,13 +115,10 @@ class TabularEstimator:
 
     def arrays(self, policy: FloatArray) -> Arrays:
         """The estimated game under the leader's policy ``[S, A]``; unvisited stages lead nowhere and pay nothing."""
-        visits = self.visits.sum(axis=3)
-        scale = 1.0 / np.maximum(visits, 1.0)
-        transition = self.visits * scale[..., None]
-        transition[..., ~self.alive] = 0.0
+        scale = 1.0 / np.maximum(self.totals, 1.0)
         return Arrays(
             policy,
-            transition,
+            self.kernel(),
             self.leader_rewards * scale,
             self.follower_rewards * scale,
             self.alive,
@@ -111,6 +126,11 @@ class TabularEstimator:
             self.view.follower_discount,
             self.view.follower_sees_action,
         )
+
+    def kernel(self) -> Kernel:
+        """The estimated transitions; columns of terminal states are zero."""
+        scale = self.alive / np.maximum(self.totals, 1.0)[..., None]
+        return DenseKernel(self.visits * scale)
 
     def tables(
         self,
@@ -136,7 +156,7 @@ class TabularEstimator:
             system = Factorised(arrays.chain(response), arrays.follower_discount)
             follower_q = arrays.follower_q(system.solve(reward))
         action_values = (response * (follower_q + surprise)).sum(axis=2)
-        never = self.visits.sum(axis=(2, 3)) == 0
+        never = self.totals.sum(axis=2) == 0
         action_values = _neutral(action_values, policy, never)
         values = (policy * action_values).sum(axis=1) * self.alive
         return CriticTables(
@@ -152,7 +172,7 @@ class TabularEstimator:
 
     def state_dict(self) -> dict[str, Any]:
         """The counts."""
-        names = ("visits", "recent", "leader_rewards", "follower_rewards", "alive")
+        names = ("visits", "totals", "recent", "leader_rewards", "follower_rewards", "alive")
         return {name: getattr(self, name) for name in names}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

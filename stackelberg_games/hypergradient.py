@@ -92,10 +92,10 @@ class Tails(NamedTuple):
 
 
 @compiled
-def _traces(benefit: Any, lengths: Any, leader_discount: float, follower_discount: float, out: Any) -> None:
-    before, after, carry = out
+def _traces(benefit: Any, lengths: Any, discounts: Any, scale: float, out: Any) -> None:
+    (leader_discount, follower_discount), (before, after, carry) = discounts, out
     for i in range(benefit.shape[0]):
-        u, weight = 0.0, 1.0
+        u, weight = 0.0, scale
         for t in range(lengths[i]):
             before[i, t] = u
             w = u + weight * benefit[i, t]
@@ -106,11 +106,11 @@ def _traces(benefit: Any, lengths: Any, leader_discount: float, follower_discoun
 
 
 def traces(
-    benefit: FloatArray, lengths: Any, leader_discount: float, follower_discount: float
+    benefit: FloatArray, lengths: Any, leader_discount: float, follower_discount: float, scale: float = 1.0
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """The traces u ``[N, T]``, w ``[N, T]`` and the final u ``[N]``; one pass over the stages."""
+    """``scale`` times the traces u ``[N, T]``, w ``[N, T]`` and the final u ``[N]``; one pass over the stages."""
     out = (np.zeros_like(benefit), np.zeros_like(benefit), np.zeros(benefit.shape[0]))
-    _traces(benefit, lengths, leader_discount, follower_discount, out)
+    _traces(benefit, lengths, (leader_discount, follower_discount), scale, out)
     return out
 
 
@@ -163,20 +163,30 @@ def influence(
     if centre and batch.episodes < 2:
         raise InvalidArgumentError("centre=True needs at least 2 episodes in a batch")
     decay = trace_decay * follower_discount
-    before, after, carry = traces(benefit, batch.lengths, leader_discount, decay)
+    before, after, carry = traces(benefit, batch.lengths, leader_discount, decay, 1.0 / temperature)
     if centre:
         # Beyond the end of an episode the terms are zero but the traces go on fading; leaving that
         # part out would correlate their mean with when the episode ends.
         missing = batch.stages - batch.lengths
         rest = carry * (missing if decay == 1 else (1 - decay**missing) / (1 - decay))
-        before, after = (_centred(trace, rest, batch) for trace in (before, after))
-    return Influence(before / temperature, after / temperature, carry / temperature)
+        for trace in (before, after):
+            _centre(trace, rest, batch.lengths)
+    return Influence(before, after, carry)
 
 
-def _centred(trace: FloatArray, rest: FloatArray, batch: Trajectories) -> FloatArray:
-    sums = trace.sum(axis=1) + rest
-    others = (sums.sum() - sums) / ((batch.episodes - 1) * batch.stages)
-    return np.asarray((trace - others[:, None]) * batch.mask)
+@compiled
+def _centre(trace: Any, rest: Any, lengths: Any) -> None:
+    """Subtract from each episode's trace the mean of the others', whose parts beyond the end sum to ``rest``."""
+    episodes, stages = trace.shape
+    sums = rest.copy()
+    for i in range(episodes):
+        for t in range(lengths[i]):
+            sums[i] += trace[i, t]
+    total = sums.sum()
+    for i in range(episodes):
+        others = (total - sums[i]) / ((episodes - 1) * stages)
+        for t in range(lengths[i]):
+            trace[i, t] -= others
 
 
 def coefficients(

@@ -121,9 +121,8 @@ def _likelihood(
         pooled = counts.sum(axis=1, keepdims=True)
         surprise = arrays.policy[:, :, None] * (pooled - pooled.sum(axis=2, keepdims=True) * response)
     pull = surprise / temperature
-    states = len(arrays.policy)
-    inflow = arrays.follower_discount * (pull.reshape(-1) @ arrays.transition.reshape(-1, states))
-    system = np.eye(states) - arrays.follower_discount * arrays.chain(response)
+    inflow = arrays.follower_discount * arrays.kernel.inflow(pull)
+    system = np.eye(len(inflow)) - arrays.follower_discount * arrays.chain(response)
     adjoint = np.linalg.solve(system.T, inflow) * arrays.alive
     value = float((counts * np.log(np.where(counts > 0, response, 1.0))).sum())
     return value, np.asarray(pull + adjoint[:, None, None] * joint)

@@ -134,7 +134,7 @@ def _strong(game: TabularGame) -> Solution:
     discount = 0.0 if game.horizon == 1 else game.leader_discount
     values = np.zeros(game.states)
     for _ in range(1000):
-        q = arrays.leader_reward + discount * (arrays.transition @ values)
+        q = arrays.leader_reward + discount * arrays.kernel.expected(values)
         stages = [_stage(q[s], arrays.follower_reward[s], game.follower_sees_action) for s in range(game.states)]
         policy = np.stack([stage[0] for stage in stages])
         response = np.stack([stage[1] for stage in stages])

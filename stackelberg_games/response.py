@@ -7,18 +7,22 @@ not see the leader's action has the same response row for every a.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy.linalg import lapack
 
 from stackelberg_games.errors import InvalidArgumentError, SolverError
 from stackelberg_games.game import BoolArray, FloatArray, IntArray
+from stackelberg_games.kernel import Kernel
+from stackelberg_games.randomness import compiled
 from stackelberg_games.tabular import Model, TabularGame
 
 Ties = Literal["leader", "first", "against"]
 TIE_TOLERANCE = 1e-9
 MAX_POLICY_ITERATIONS = 1000
+SIMPLIFIED = 0.01
+"""Share of the tolerance that must be reached by Newton steps with the matrix of an earlier step."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Response:
             a, and the response maximises its average over the leader's policy.
         values: VF(s), averages over the leader's policy, ``[S]``; zero at terminal states.
         temperature: tau; 0 for a hard response.
-        newton_steps: linear solves spent.
+        newton_steps: matrices factorised.
     """
 
     policy: FloatArray
@@ -52,13 +56,10 @@ class Response:
 
 @dataclass(frozen=True)
 class Arrays:
-    """A finite game under one commitment, as plain arrays (see ``TabularGame.model``).
-
-    ``transition`` has its terminal columns set to zero, so that values beyond the end vanish.
-    """
+    """A finite game under one commitment, as plain arrays (see ``TabularGame.model``)."""
 
     policy: FloatArray
-    transition: FloatArray
+    kernel: Kernel
     leader_reward: FloatArray
     follower_reward: FloatArray
     alive: BoolArray
@@ -70,26 +71,34 @@ class Arrays:
     def of(cls, game: TabularGame, model: Model) -> Arrays:
         """Detach a differentiable model."""
         policy, leader, follower = (model[index].detach().numpy() for index in (0, 2, 3))
-        transition, alive = game.continuing(model.transition), ~game.terminal
+        kernel, alive = game.continuing(model.transition), ~game.terminal
         discounts = (game.leader_discount, game.follower_discount)
-        return cls(policy, transition, leader, follower, alive, *discounts, game.follower_sees_action)
+        return cls(policy, kernel, leader, follower, alive, *discounts, game.follower_sees_action)
+
+    @property
+    def transition(self) -> FloatArray:
+        """The kernel in full, ``[S, A, B, S]``; its terminal columns are zero."""
+        return self.kernel.dense
+
+    def leader_q(self, values: FloatArray) -> FloatArray:
+        """QL = rL + gL P VL, ``[S, A, B]``."""
+        return self.leader_reward + self.leader_discount * self.kernel.expected(values)
 
     def follower_q(self, values: FloatArray) -> FloatArray:
         """QF = rF + gF P VF, ``[S, A, B]``."""
-        return self.follower_reward + self.follower_discount * (self.transition @ values)
+        return self.follower_reward + self.follower_discount * self.kernel.expected(values)
 
     def chain(self, response: FloatArray) -> FloatArray:
         """State transitions when both players follow their policies, ``[S, S]``."""
-        joint = self.policy[:, :, None] * response
-        states = self.policy.shape[0]
-        flat = self.transition.reshape(states, -1, states)
-        matrix = (joint.reshape(states, 1, -1) @ flat)[:, 0]
-        return np.asarray(matrix * self.alive[:, None])
+        return self.kernel.chain(self.joint(response))
+
+    def joint(self, response: FloatArray) -> FloatArray:
+        """Probability of both actions, ``[S, A, B]``; zero where terminal."""
+        return np.asarray((self.policy * self.alive[:, None])[:, :, None] * response)
 
     def average(self, table: FloatArray, response: FloatArray) -> FloatArray:
         """Expectation of a table ``[S, A, B]`` over both policies, ``[S]``; zero where terminal."""
-        joint = self.policy[:, :, None] * response
-        return np.asarray((joint * table).sum(axis=(1, 2)) * self.alive)
+        return np.asarray((self.joint(response) * table).sum(axis=(1, 2)))
 
 
 class Factorised:
@@ -130,7 +139,7 @@ def soft_response(
 ) -> Response:
     """Soft-optimal response by soft policy iteration, which is Newton's method on V = T V.
 
-    V <- V + (I - gF P_g)^-1 (T V - V), with T the soft Bellman operator of design and
+    V <- V + (I - gF P_g)^-1 (T V - V), with T the soft Bellman operator,
     T V(s) = sum_a f(a|s) tau log sum_b exp(QF(s,a,b)/tau) for a follower that sees a, or
     T V(s) = tau log sum_b exp(sum_a f(a|s) QF(s,a,b)/tau) for one that does not.
 
@@ -139,7 +148,7 @@ def soft_response(
         temperature: tau > 0.
         start: values to start from, ``[S]``; zeros if not given.
         tolerance: on the Bellman residual, relative to the largest value.
-        max_steps: bound on the linear solves.
+        max_steps: bound on the linear solves; several may share a matrix.
 
     Raises:
         InvalidArgumentError: tau is not positive.
@@ -149,19 +158,27 @@ def soft_response(
         raise InvalidArgumentError(f"temperature={temperature!r}: a soft response needs a number > 0")
     states = arrays.policy.shape[0]
     values: FloatArray = np.zeros(states) if start is None else np.array(start, dtype=np.float64)
-    previous = np.inf
-    for steps in range(max_steps + 1):
+    previous, steps, simplified = np.inf, 0, False
+    factors: Factorised | None = None
+    for _ in range(max_steps + 1):
         q = arrays.follower_q(values)
         updated, policy = soft_backup(arrays, q, temperature)
         residual = updated - values
         error = float(np.abs(residual).max())
         scale = max(1.0, float(np.abs(values).max()))
-        converged = error <= tolerance * scale
+        # Where a full step has come below the tolerance it is far below; a simplified one is not.
+        converged = error <= tolerance * scale * (SIMPLIFIED if simplified else 1.0)
         stalled = error >= 0.5 * previous and error <= 1e4 * np.finfo(float).eps * scale / temperature
         if converged or stalled:
             return Response(policy, q, values, temperature, steps)
+        # The last matrix once more costs a fraction of a new one; it is taken where two such steps,
+        # each gaining at least what the last one gained, would end it.
+        simplified = factors is not None and error * min(1.0, error / previous) ** 2 <= tolerance * scale * SIMPLIFIED
+        if not simplified or factors is None:
+            factors = Factorised(arrays.chain(policy), arrays.follower_discount)
+            steps += 1
         previous = error
-        values = values + Factorised(arrays.chain(policy), arrays.follower_discount).solve(residual)
+        values = values + factors.solve(residual)
     raise SolverError(f"soft response: residual {error:.3g} after {max_steps} Newton steps")
 
 
@@ -176,15 +193,28 @@ def soft_sweeps(arrays: Arrays, temperature: float, start: FloatArray, sweeps: i
 
 def soft_backup(arrays: Arrays, q: FloatArray, temperature: float) -> tuple[FloatArray, FloatArray]:
     """Soft values of a table QF ``[S, A, B]``: T V ``[S]`` and the response ``[S, A, B]``."""
-    scaled = q / temperature
+    policy, compared = arrays.policy, q
     if not arrays.sees:
-        scaled = (arrays.policy[:, :, None] * scaled).sum(axis=1, keepdims=True)
-    peak = scaled.max(axis=2, keepdims=True)
-    weights = np.exp(scaled - peak)
-    sums = weights.sum(axis=2, keepdims=True)
-    soft = temperature * (np.log(sums) + peak)[:, :, 0]
-    values = (arrays.policy * soft).sum(axis=1) if arrays.sees else soft[:, 0]
-    return values * arrays.alive, np.broadcast_to(weights / sums, q.shape)
+        compared = (policy[:, :, None] * q).sum(axis=1, keepdims=True)
+        policy = np.ones((len(policy), 1))
+    values, response = np.zeros(len(policy)), np.empty(compared.shape)
+    _soft_backup(policy, arrays.alive, compared, temperature, values, response)
+    return values, response if arrays.sees else np.broadcast_to(response, q.shape)
+
+
+@compiled
+def _soft_backup(policy: Any, alive: Any, q: Any, temperature: float, values: Any, response: Any) -> None:
+    states, actions, replies = q.shape
+    for s in range(states):
+        for a in range(actions):
+            peak, total = q[s, a].max(), 0.0
+            for b in range(replies):
+                response[s, a, b] = np.exp((q[s, a, b] - peak) / temperature)
+                total += response[s, a, b]
+            for b in range(replies):
+                response[s, a, b] /= total
+            if alive[s]:
+                values[s] += policy[s, a] * (peak + temperature * np.log(total))
 
 
 def hard_response(arrays: Arrays, ties: Ties = "leader") -> Response:
@@ -229,7 +259,7 @@ def _improve(
     policy = np.zeros_like(reward)
     identity = np.eye(len(values))
     for steps in range(MAX_POLICY_ITERATIONS):
-        q = _seen(arrays, reward + discount * (arrays.transition @ values))
+        q = _seen(arrays, reward + discount * arrays.kernel.expected(values))
         q = np.where(allowed, q, -np.inf)
         greedy = np.argmax(q, axis=2)
         if choice is not None:

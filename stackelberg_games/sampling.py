@@ -76,15 +76,43 @@ def step(states: Any, leader: Any, follower: Any, u: Any, sampler: Any, out: Any
 
 def cumulative(probabilities: FloatArray) -> FloatArray:
     """Cumulative sums along the last axis that never pick an entry of probability zero."""
-    sums = np.cumsum(probabilities, axis=-1)
-    sums /= sums[..., -1:]
-    last = probabilities.shape[-1] - 1 - np.argmax(probabilities[..., ::-1] > 0, axis=-1)
-    sums[np.arange(probabilities.shape[-1]) >= last[..., None]] = 1.0
+    sums = np.empty(probabilities.shape)
+    width = probabilities.shape[-1]
+    _accumulate(np.ascontiguousarray(probabilities).reshape(-1, width), sums.reshape(-1, width))
     return sums
+
+
+@compiled
+def _accumulate(rows: Any, sums: Any) -> None:
+    width = rows.shape[1]
+    for i in range(rows.shape[0]):
+        total, last = 0.0, width - 1
+        for k in range(width):
+            total += rows[i, k]
+            sums[i, k] = total
+            if rows[i, k] > 0:
+                last = k
+        for k in range(width):
+            sums[i, k] = 1.0 if k >= last else sums[i, k] / total
+
+
+@compiled
+def _distributions(rows: Any) -> bool:
+    for i in range(rows.shape[0]):
+        total = 0.0
+        for k in range(rows.shape[1]):
+            if not rows[i, k] >= 0:
+                return False
+            total += rows[i, k]
+        if not abs(total - 1.0) <= ROW_SUM_TOLERANCE:
+            return False
+    return True
 
 
 def check_probabilities(name: str, values: FloatArray) -> None:
     """Raise ``InvalidGameError`` unless every row along the last axis is a distribution."""
+    if values.size and _distributions(np.ascontiguousarray(values).reshape(-1, values.shape[-1])):
+        return
     if not np.isfinite(values).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
         raise InvalidGameError(f"{name}{list(where)} is {values[where]}: expected a probability")

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, InvalidGameError
 from stackelberg_games.game import BoolArray, FloatArray, Game, IntArray, Step, check_discount, check_horizon
+from stackelberg_games.kernel import DenseKernel, Kernel, kernel
 from stackelberg_games.randomness import Lane, Streams
 from stackelberg_games.sampling import Sampler, check_probabilities, cumulative
 from stackelberg_games.sampling import step as sample_step
@@ -105,7 +106,7 @@ class TabularGame(Game):
         self.follower_action_space = gymnasium.spaces.Discrete(self.follower_actions)
         self._observation_space = gymnasium.spaces.Box(0.0, 1.0, (self.states,), np.float32)
         self._sampler: Sampler | None = None
-        self._continuing: FloatArray | None = None
+        self._own_kernel: Kernel | None = None
         self._tables = Tables(*map(torch.tensor, (self.transition, self.leader_reward, self.follower_reward)))
         self.alive_tensor = torch.tensor(~self.terminal, dtype=torch.float64)
         self.initial_tensor = torch.tensor(self.initial_distribution)
@@ -198,13 +199,13 @@ class TabularGame(Game):
                 raise InvalidGameError(f"configure: {name} is not a finite table of shape {expected}")
         check_probabilities("configured transition", tables.transition.detach().numpy())
 
-    def continuing(self, transition: Tensor) -> FloatArray:
-        """A transition as an array, columns of terminal states set to zero; the game's own is cut only once."""
+    def continuing(self, transition: Tensor) -> Kernel:
+        """A transition as a kernel, columns of terminal states set to zero; the game's own is prepared only once."""
         if transition is not self._tables.transition:
-            return np.asarray(transition.detach().numpy() * ~self.terminal)
-        if self._continuing is None:
-            self._continuing = np.asarray(self.transition * ~self.terminal)
-        return self._continuing
+            return DenseKernel(transition.detach().numpy() * ~self.terminal)
+        if self._own_kernel is None:
+            self._own_kernel = kernel(self.transition * ~self.terminal)
+        return self._own_kernel
 
     def configured(self, configuration: Tensor) -> TabularGame:
         """The game with its tables fixed under a configuration; it cannot be configured again.
@@ -217,7 +218,7 @@ class TabularGame(Game):
         fixed.transition, fixed.leader_reward, fixed.follower_reward = (
             _frozen(name, table.numpy(), table.dim()) for name, table in zip(Tables._fields, tables, strict=True)
         )
-        fixed.configure, fixed._tables, fixed._sampler, fixed._continuing = None, tables, None, None
+        fixed.configure, fixed._tables, fixed._sampler, fixed._own_kernel = None, tables, None, None
         fixed.configuration_space = fixed.idle_action = None
         return fixed
 

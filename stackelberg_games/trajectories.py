@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.game import BoolArray, FloatArray, IntArray
+from stackelberg_games.randomness import compiled
 
 
 @dataclass(frozen=True)
@@ -62,22 +63,17 @@ class Trajectories:
                 continue
             if array.shape[: len(shape)] != shape:
                 raise InvalidArgumentError(f"{name} has shape {array.shape}: expected {shape}")
-            if name.endswith("rewards") and not np.isfinite(array).all():
-                raise InvalidArgumentError(f"{name} holds a value that is not finite")
             frozen = array.view()  # the caller's own array stays as it is
             frozen.setflags(write=False)
             object.__setattr__(self, name, frozen)
         wrong = np.flatnonzero((self.lengths < 1) | (self.lengths > stages))
         if wrong.size:
             raise InvalidArgumentError(f"lengths[{wrong[0]}] is {self.lengths[wrong[0]]}: expected 1 to {stages}")
-        if self.transitions < episodes * stages:
-            self._check_padding()
-
-    def _check_padding(self) -> None:
-        padding = ~self.mask
         for name in ("leader_rewards", "follower_rewards"):
             rewards = getattr(self, name)
-            if rewards is not None and rewards[padding].any():
+            if rewards is not None and not _sound(rewards, self.lengths):
+                if not np.isfinite(rewards).all():
+                    raise InvalidArgumentError(f"{name} holds a value that is not finite")
                 raise InvalidArgumentError(f"{name} holds a reward beyond the length of its episode: expected zeros")
 
     @property
@@ -125,6 +121,61 @@ class Trajectories:
         parts: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         chosen: dict[str, Any] = {k: None if v is None else v[episodes] for k, v in parts.items()}
         return Trajectories(**chosen)
+
+
+@compiled
+def _sound(rewards: Any, lengths: Any) -> bool:
+    """Whether rewards are finite, and zero beyond the end of their episodes."""
+    for i in range(rewards.shape[0]):
+        for t in range(rewards.shape[1]):
+            if not (np.isfinite(rewards[i, t]) if t < lengths[i] else rewards[i, t] == 0):
+                return False
+    return True
+
+
+def mark(batch: Trajectories, flags: BoolArray) -> bool:
+    """Set flags ``[S, A, B, S]`` of the stages played in a finite game; whether one of them is new.
+
+    Raises:
+        InvalidArgumentError: a state or an action lies outside the table.
+    """
+    played = {name: getattr(batch, name) for name in ("states", "leader_actions", "follower_actions")}
+    new, inside = _mark(tuple(played.values()), batch.lengths, flags)
+    if not inside:
+        for (name, part), count in zip(played.items(), flags.shape, strict=False):
+            if part.min() < 0 or part.max() >= count:
+                raise InvalidArgumentError(f"{name} from {part.min()} to {part.max()}: expected 0 to {count - 1}")
+    return bool(new)
+
+
+def table_of(batch: Trajectories, weights: FloatArray, shape: tuple[int, int, int]) -> FloatArray:
+    """Weights of the stages played in a finite game, ``[N, T]``, added up over equal (s, a, b), ``[S, A, B]``."""
+    table = np.zeros(shape)
+    _add_up((batch.states, batch.leader_actions, batch.follower_actions), batch.lengths, weights, table)
+    return table
+
+
+@compiled
+def _add_up(played: Any, lengths: Any, weights: Any, table: Any) -> None:
+    states, leader, follower = played
+    for i in range(lengths.shape[0]):
+        for t in range(lengths[i]):
+            table[states[i, t], leader[i, t], follower[i, t]] += weights[i, t]
+
+
+@compiled
+def _mark(played: Any, lengths: Any, flags: Any) -> tuple[bool, bool]:
+    states, leader, follower = played
+    last, leader_count, follower_count, _ = flags.shape
+    new = False
+    for i in range(lengths.shape[0]):
+        for t in range(lengths[i]):
+            s, a, b, following = states[i, t], leader[i, t], follower[i, t], states[i, t + 1]
+            if not (0 <= s < last and 0 <= following < last and 0 <= a < leader_count and 0 <= b < follower_count):
+                return new, False
+            if not flags[s, a, b, following]:
+                flags[s, a, b, following] = new = True
+    return new, True
 
 
 def concatenate(batches: Sequence[Trajectories]) -> Trajectories:

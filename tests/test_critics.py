@@ -97,7 +97,8 @@ def test_values_are_read_off_stage_by_stage(index: int) -> None:
         for t in range(batch.stages):
             s, a, b = batch.states[i, t], batch.leader_actions[i, t], batch.follower_actions[i, t]
             following, left = batch.states[i, t + 1], which.stages - t
-            assert found.benefit[i, t] == (tables.benefit[left - 1] if timed else tables.benefit)[s, a, b]
+            benefit = (tables.benefit[left - 1] if timed else tables.benefit)[s, a, b]
+            assert found.benefit[i, t] == (benefit if batch.mask[i, t] else 0.0)
             advantage = tables.leader_advantage[left - 1] if timed else tables.leader_advantage
             assert found.leader_advantage[i, t] == advantage[s, a]
             assert found.follower_advantage[i, t] == tables.follower_advantage[s, a, b]

@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 import stackelberg_games as sg
+from stackelberg_games.agents.leaders.bchg import BCHG
+from stackelberg_games.commitment import Configuration
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.estimation import TabularEstimator
+from stackelberg_games.information import Evidence
 from stackelberg_games.objective import best_response
 from stackelberg_games.objective import critics as exact_critics
 from stackelberg_games.tabular import TabularGame
@@ -103,3 +107,32 @@ def test_state_is_restored() -> None:
 def test_memory_is_a_fraction(memory: float) -> None:
     with pytest.raises(InvalidArgumentError, match="memory="):
         TabularEstimator(sg.make("discrete_toy-v0").view(), memory)
+
+
+@pytest.mark.parametrize(("game_id", "settings"), [("four_rooms-v0", {}), ("tax_design-v0", {})])
+def test_the_levers_terms_at_hand_serve_one_ascent_step_only(game_id: str, settings: dict[str, Any]) -> None:
+    """The first surrogate after a batch reuses what observing it computed; later ones ask anew."""
+    game, leader = sg.make(game_id, **settings), BCHG()
+    assert isinstance(game, TabularGame)
+    leader.begin(game.view(0.01), seed=1)
+    lever, commitment = leader.view.lever, leader.commitment
+    assert lever is not None
+    assert isinstance(commitment, Configuration)
+    batch = sg.rollout(game, commitment, sg.TabularResponse.uniform(game), episodes=6, stages=30)
+    lever.reveal(batch)
+    evidence = Evidence(batch.leader_returns(), batch)
+    leader.observe(evidence)
+
+    def expected() -> Tensor:
+        total = torch.zeros((), dtype=torch.float64)
+        for pull in leader.pulls:
+            total = total + pull.surrogate(lever.terms(commitment.configuration(), pull.stages))
+        return torch.autograd.grad(total, commitment.weights)[0]
+
+    gradients = []
+    for _ in range(3):
+        gradients.append(torch.autograd.grad(leader.surrogate(evidence), commitment.weights)[0])
+        torch.testing.assert_close(gradients[-1], expected())
+        with torch.no_grad():
+            commitment.weights.add_(torch.linspace(-1, 1, commitment.weights.numel(), dtype=torch.float64))
+    assert not torch.allclose(gradients[0], gradients[1])

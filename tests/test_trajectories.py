@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+import stackelberg_games as sg
 from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.estimation import TabularEstimator
+from stackelberg_games.tabular import TabularGame
 from stackelberg_games.trajectories import Trajectories, concatenate
 
 
@@ -108,3 +111,18 @@ def test_concatenation_refuses_nothing_and_unequal_lengths() -> None:
     for batches in ([], [batch, longer]):
         with pytest.raises(InvalidArgumentError, match="same number of stages"):
             concatenate(batches)
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"), [("states", 9), ("states", -1), ("leader_actions", 2), ("follower_actions", -1)]
+)
+def test_an_estimate_refuses_states_and_actions_that_do_not_exist(field: str, wrong: int) -> None:
+    game = sg.make("random_game-v0", states=4, leader_actions=2, follower_actions=2)
+    assert isinstance(game, TabularGame)
+    batch = sg.rollout(game, sg.TabularPolicy(game), sg.TabularResponse.uniform(game), episodes=3, stages=4)
+    spoiled = np.array(getattr(batch, field))
+    spoiled[1, 2] = wrong
+    estimator = TabularEstimator(game.view(0.1))
+    with pytest.raises(InvalidArgumentError, match=rf"^{field} from .*{wrong}.*: expected 0 to"):
+        estimator.observe(replace(batch, **{field: spoiled}))
+    assert estimator.totals.sum() == 0

@@ -38,7 +38,7 @@ class FiniteBilevel(PolicyGradient):
         """The estimated critics with the leader's table replaced by the Stackelberg values."""
         tables = super().critics(evidence)
         arrays = self.estimator.arrays(tables.policy)
-        tried = self.estimator.visits.sum(axis=(2, 3)) > 0
+        tried = self.estimator.totals.sum(axis=2) > 0
         return replace(tables, leader_q=stackelberg_q(arrays, tables.response, tried))
 
 
@@ -81,7 +81,7 @@ def stackelberg_q(arrays: Arrays, response: FloatArray, tried: FloatArray) -> Fl
     values = np.zeros(len(states))
     choice = np.full(len(states), -1)
     for _ in range(MAX_ROUNDS):
-        q = arrays.leader_reward + arrays.leader_discount * (arrays.transition @ values)
+        q = arrays.leader_q(values)
         staged = np.take_along_axis(q, replies[:, :, None], axis=2)[:, :, 0]
         greedy = np.where(allowed, staged, -np.inf).argmax(axis=1)
         keep = (choice >= 0) & (staged[states, greedy] <= staged[states, choice] + 1e-12)

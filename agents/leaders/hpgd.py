@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
 from stackelberg_games.commitment import Commitment
@@ -38,7 +37,7 @@ from stackelberg_games.linear.configured_critics import ConfiguredCritics, avera
 from stackelberg_games.linear.configured_form import Response, credited_response
 from stackelberg_games.play import rollout
 from stackelberg_games.randomness import compiled, generator
-from stackelberg_games.trajectories import Trajectories
+from stackelberg_games.trajectories import Trajectories, table_of
 
 ESTIMATIONS = ("monte_carlo", "sarsa", "td", "oracle")
 
@@ -152,9 +151,9 @@ class HPGD(PolicyGradient):
             tables: critics at the commitment.
         """
         assert self.view.temperature is not None
-        shape = self.estimator.recent.shape
-        owed = credit_table(batch, credit, shape)
-        visits = credit_table(wide, wide.mask.astype(np.float64), shape)
+        shape = self.estimator.shape
+        owed = table_of(batch, credit, shape)
+        visits = table_of(wide, wide.mask.astype(np.float64), shape)
         each = owed / np.maximum(visits, 1.0)
         each -= owed.sum(axis=2, keepdims=True) / np.maximum(visits.sum(axis=2, keepdims=True), 1.0)
         cell = (wide.states[:, :-1], wide.leader_actions, wide.follower_actions)
@@ -163,13 +162,7 @@ class HPGD(PolicyGradient):
         none = np.zeros_like(carried)
         values = tables.follower_values[wide.states[:, 1:]]
         transition = carried * self.view.follower_discount * values if self.moves_transitions else none
-        return collapse(wide, Coefficients(none, none, none, carried, transition, rest), self.estimator_shape)
-
-    @property
-    def estimator_shape(self) -> tuple[int, int, int]:
-        """Numbers of states, leader actions and follower actions."""
-        states, actions, replies = self.estimator.recent.shape
-        return states, actions, replies
+        return collapse(wide, Coefficients(none, none, none, carried, transition, rest), self.estimator.shape)
 
     def _advantage(self, tables: CriticTables) -> FloatArray:
         """AL(s, b), ``[S, A, B]``."""
@@ -178,9 +171,9 @@ class HPGD(PolicyGradient):
         if self.estimation == "sarsa":
             return np.asarray(self.sarsa - (tables.response * self.sarsa).sum(axis=2, keepdims=True))
         returns = returns_to_go(self.wide, self.view.leader_discount)
-        shape = self.estimator.recent.shape
-        sums = credit_table(self.wide, returns, shape)
-        visits = credit_table(self.wide, self.wide.mask.astype(np.float64), shape)
+        shape = self.estimator.shape
+        sums = table_of(self.wide, returns, shape)
+        visits = table_of(self.wide, self.wide.mask.astype(np.float64), shape)
         mean = sums.sum(axis=2, keepdims=True) / np.maximum(visits.sum(axis=2, keepdims=True), 1.0)
         return np.asarray(sums / np.maximum(visits, 1.0) - mean)
 
@@ -244,14 +237,6 @@ def require_configuration(leader: PolicyGradient) -> None:
             f"{type(leader).__name__} is defined for configurable MDPs, where the leader does not act at every stage; "
             "bchg does both"
         )
-
-
-def credit_table(batch: Trajectories, credit: FloatArray, shape: tuple[int, ...]) -> FloatArray:
-    """Sums of stage credits over (s, a, b), ``[S, A, B]``."""
-    cell = (batch.states[:, :-1], batch.leader_actions, batch.follower_actions)
-    flat: NDArray[np.intp] = np.ravel_multi_index(cell, shape)
-    sums = np.bincount(flat.ravel(), weights=credit.ravel(), minlength=int(np.prod(shape)))
-    return np.asarray(sums.reshape(shape))
 
 
 def returns_to_go(batch: Trajectories, discount: float) -> FloatArray:

@@ -120,7 +120,7 @@ def adjoint_system(arrays: Arrays, response: FloatArray, u: FloatArray) -> tuple
     """
     states = len(u)
     matrix = np.eye(states) - arrays.follower_discount * arrays.chain(response).T
-    inflow = u.ravel() @ arrays.transition.reshape(-1, states)
+    inflow = arrays.kernel.inflow(u)
     return matrix, u.sum(axis=1) * arrays.alive - arrays.follower_discount * inflow
 
 

@@ -24,6 +24,7 @@ from stackelberg_games.configurable.planning import ByAdjoint, ByDifferentiation
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.game import FloatArray, LeaderView
 from stackelberg_games.information import Evidence
+from stackelberg_games.kernel import kernel
 from stackelberg_games.objective import leader_objective, leader_value
 from stackelberg_games.randomness import generator
 from stackelberg_games.response import Arrays
@@ -106,7 +107,7 @@ class FiniteModel(PolicyGradient):
         configuration = self.commitment.configuration()
         if isinstance(self.estimator, ConfiguredEstimator):
             assert configuration is not None
-            self.estimator.observe_under(batch, configuration)
+            self.estimator.observe_under(batch, configuration.detach())
         else:
             self.estimator.observe(batch)
         self.starts_seen += np.bincount(batch.states[:, 0], minlength=len(self.starts_seen))
@@ -191,7 +192,7 @@ class FiniteModel(PolicyGradient):
     def _estimate(self) -> TabularGame:
         """The estimated game; unseen replies keep the state and are never worth making."""
         estimator, view = self.estimator, self.view
-        visits = estimator.visits.sum(axis=3)
+        visits = estimator.totals
         scale = 1.0 / np.maximum(visits, 1.0)
         transition = estimator.visits * scale[..., None]
         unseen = np.nonzero(visits == 0)
@@ -230,7 +231,7 @@ class FiniteModel(PolicyGradient):
         assert isinstance(game, ConfigurableGame)
         assert self.incentives is not None
         arrays, start = Arrays.of(game, game.single(game.base)), game.initial_distribution
-        beliefs = [None] if self.confusion is None else [confused(arrays.transition, self.confusion), None]
+        beliefs = [None] if self.confusion is None else [kernel(confused(arrays.transition, self.confusion)), None]
         self.objectives = [ByAdjoint(arrays, start, self.incentives, believed) for believed in beliefs]
 
     def _believe(self) -> None:

@@ -151,6 +151,8 @@ class PolicyGradient(GradientLeader):
         assert isinstance(self.estimator, ConfiguredEstimator)
         weights = self.coefficients(batch, tables)
         pulls = [self.estimator.collapse(batch, weights)]
+        if batch.terminated.all():
+            return pulls
         last = batch.states[np.arange(batch.episodes), batch.lengths]
         cut = np.where(batch.terminated, 0.0, 1.0 / batch.episodes)
 
@@ -159,7 +161,7 @@ class PolicyGradient(GradientLeader):
 
         leader = None if self.view.horizon is not None else starts(self.view.leader_discount**batch.lengths)
         temperature = (self.view.temperature or 0.0) if self.responds else 0.0
-        if cut.any() and (leader is not None or temperature > 0):
+        if leader is not None or temperature > 0:
             arrays = self.estimator.arrays(tables.policy)
             pulls.append(beyond(self.estimator, arrays, tables, temperature, leader, starts(weights.carry)))
         return pulls
@@ -168,19 +170,20 @@ class PolicyGradient(GradientLeader):
         """The weights times log f and the lever's terms."""
         if self.linear_form is not None:
             return self.linear_form.surrogate(self.commitment)
-        configuration = self.commitment.configuration()
-        policy = self.acts
-        if configuration is None and policy is None:
-            raise UnsupportedGameError(f"{type(self).__name__} needs a policy over finitely many actions")
+        policy, estimator = self.acts, self.estimator
         total = torch.zeros((), dtype=torch.float64)
         if policy is not None:
             total = total + (self.weights * policy.log_probabilities()).sum()
-        for pull in self.pulls:
-            assert self.view.lever is not None
-            assert configuration is not None
-            assert isinstance(self.estimator, ConfiguredEstimator)
-            total = total + pull.surrogate(self.view.lever, configuration, self.estimator.share)
+        if isinstance(estimator, ConfiguredEstimator):
+            return total + estimator.surrogate(self.pulls, self._configuration)
+        if policy is None:
+            raise UnsupportedGameError(f"{type(self).__name__} needs a policy over finitely many actions")
         return total
+
+    def _configuration(self) -> Tensor:
+        configuration = self.commitment.configuration()
+        assert configuration is not None
+        return configuration
 
     def state_dict(self) -> dict[str, Any]:
         """Commitment, optimiser and counts."""

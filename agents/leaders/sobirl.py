@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stackelberg_games.agents.leaders.hpgd import HPGD, credit_table
+from stackelberg_games.agents.leaders.hpgd import HPGD
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
 from stackelberg_games.configurable.estimation import ConfiguredEstimator, by_successor
 from stackelberg_games.configurable.lever import Weighted
@@ -23,7 +23,7 @@ from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.game import FloatArray
 from stackelberg_games.linear.configured_critics import ConfiguredCritics
 from stackelberg_games.linear.configured_form import Response
-from stackelberg_games.trajectories import Trajectories
+from stackelberg_games.trajectories import Trajectories, table_of
 
 
 @dataclass
@@ -71,6 +71,6 @@ class SoBiRL(HPGD):
     def _truncated(self, batch: Trajectories, credit: FloatArray, tables: CriticTables) -> Weighted:
         assert isinstance(self.estimator, ConfiguredEstimator)
         assert self.view.temperature is not None
-        owed = credit_table(batch, credit, self.estimator.recent.shape)
+        owed = table_of(batch, credit, self.estimator.shape)
         weights = (owed - tables.response * owed.sum(axis=2, keepdims=True)) / self.view.temperature
         return by_successor(self.estimator, weights)

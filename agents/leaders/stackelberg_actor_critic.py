@@ -86,7 +86,7 @@ class FiniteTotal(PolicyGradient):
 
     def _seen(self, response: FloatArray) -> FloatArray:
         """The response over the replies that were ever seen, where any was: what others lead to is not known."""
-        seen = self.estimator.visits.sum(axis=3) > 0
+        seen = self.estimator.totals > 0
         if not self.view.follower_sees_action:
             seen = np.broadcast_to(seen.any(axis=1, keepdims=True), seen.shape)
         kept = np.where(seen, response, 0.0)

@@ -140,7 +140,7 @@ class Unrewarded(GradientLeader):
             ahead.load_state_dict(estimates.state_dict())
             ahead.observe(batch)
             inverse.fit(ahead.arrays(policy))
-            estimates.follower_rewards = inverse.reward * estimates.visits.sum(axis=3)
+            estimates.follower_rewards = inverse.reward * estimates.totals
         return np.asarray(inverse.reward[cells] * batch.mask)
 
     def state_dict(self) -> dict[str, Any]:

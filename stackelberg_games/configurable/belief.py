@@ -25,6 +25,7 @@ import numpy as np
 from scipy.optimize import minimize
 
 from stackelberg_games.game import FloatArray
+from stackelberg_games.kernel import kernel
 from stackelberg_games.response import Arrays, Factorised, soft_response
 
 UNEXPLAINED = 0.02
@@ -95,7 +96,7 @@ def _likelihood(
     arrays: Arrays, temperature: float, behaviours: list[Behaviour], confusion: FloatArray
 ) -> tuple[float, FloatArray]:
     """Log-likelihood of all behaviours and its derivative by C, ``[B, B]``."""
-    believed = replace(arrays, transition=confused(arrays.transition, confusion))
+    believed = replace(arrays, kernel=kernel(confused(arrays.transition, confusion)))
     total, pull = 0.0, np.zeros_like(confusion)
     for behaviour in behaviours:
         game = replace(believed, follower_reward=behaviour.follower_reward)
@@ -106,13 +107,12 @@ def _likelihood(
         scores = behaviour.counts * (1.0 - UNEXPLAINED) * solved.policy / mixed
         weights = (scores - scores.sum(axis=2, keepdims=True) * solved.policy) / temperature
         weights += _forwarded(game, weights, solved.policy)
-        pull += game.follower_discount * np.einsum("sab,sac->bc", weights, arrays.transition @ solved.values)
+        pull += game.follower_discount * np.einsum("sab,sac->bc", weights, arrays.kernel.expected(solved.values))
     return total, pull
 
 
 def _forwarded(game: Arrays, weights: FloatArray, policy: Any) -> FloatArray:
     """Weights of QF through the values of the states that follow, ``[S, A, B]``."""
-    states = len(policy)
-    entering = game.follower_discount * (weights.ravel() @ game.transition.reshape(-1, states))
+    entering = game.follower_discount * game.kernel.inflow(weights)
     visits = Factorised(game.chain(policy), game.follower_discount).solve_transposed(entering)
     return np.asarray((visits * game.alive)[:, None, None] * game.policy[:, :, None] * policy)

@@ -8,22 +8,22 @@ can then be asked for under any configuration, not only the one that was played.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from stackelberg_games.configurable.lever import Stages, Weighted, collapse
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.estimation import TabularEstimator
 from stackelberg_games.game import FloatArray, LeaderView
-from stackelberg_games.hypergradient import Coefficients
+from stackelberg_games.hypergradient import Coefficients, Terms
+from stackelberg_games.kernel import Kernel, SparseKernel
 from stackelberg_games.response import Arrays, Factorised
-from stackelberg_games.trajectories import Trajectories
+from stackelberg_games.trajectories import Trajectories, mark, table_of
 
 
 class ConfiguredEstimator(TabularEstimator):
@@ -45,52 +45,67 @@ class ConfiguredEstimator(TabularEstimator):
         self.lever = view.lever
         self.configuration = torch.zeros(0, dtype=torch.float64)
         self.share = 1.0
-        self._known = Stages(*np.nonzero(self.visits))
-        self._cells = self._known
-        self._seen = np.zeros(self.visits.size, dtype=np.bool_)
+        self._at_hand: tuple[Stages, Terms] | None = None
+        self._learn()
 
     def observe_under(self, batch: Trajectories, configuration: Tensor) -> None:
         """Add a batch that was played under a configuration, which becomes the current one."""
-        mask = batch.mask
-        cell = tuple(part[mask] for part in (batch.states[:, :-1], batch.leader_actions, batch.follower_actions))
-        self._learn(np.ravel_multi_index((*cell, batch.states[:, 1:][mask]), self.visits.shape))
+        if mark(batch, self._seen):
+            self._learn()
         self.consider(configuration)
         if not self.lever.constant_base:
-            for counts in (self.visits, self.leader_rewards, self.follower_rewards):
+            for counts in (self.visits, self.totals, self.leader_rewards, self.follower_rewards):
                 counts *= self.memory
-        self.observe(batch, self._incentives)
+        self._add(batch, self._incentives)
 
-    def _learn(self, flat: NDArray[np.intp]) -> None:
-        if not self._seen[flat].all():
-            self._seen[flat] = True
-            known = np.flatnonzero(self._seen)
-            self._known = Stages(*np.unravel_index(known, self.visits.shape))
-            first = np.unique(known // self.visits.shape[3], return_index=True)[1]
-            self._cells = Stages(*(part[first] for part in self._known))
+    def _learn(self) -> None:
+        """List the stages seen: all of them, and one for each (s, a, b)."""
+        self._flat = np.flatnonzero(self._seen)
+        self._known = Stages(*np.unravel_index(self._flat, self.visits.shape))
+        cells = self._flat // self.visits.shape[3]
+        self._first = np.searchsorted(cells, np.arange(self.recent.size + 1))
+        shown = self._first[:-1][np.diff(self._first) > 0]
+        self._cells = Stages(*(part[shown] for part in self._known))
 
     def consider(self, configuration: Tensor) -> None:
-        """Make a configuration the current one; the estimate follows."""
+        """Make a configuration the current one; the estimate follows, and ``surrogate`` after it."""
         self.configuration = configuration.detach()
         stages = self._known if self.lever.moves_transitions else self._cells
-        with torch.no_grad():
-            terms = self.lever.terms(self.configuration, stages)
+        terms = self.lever.terms(configuration, stages)
+        self._at_hand = (stages, terms) if configuration.requires_grad else None
         cell = stages[:3]
 
         def table(term: Tensor | None) -> FloatArray | None:
             if term is None:
                 return None
             values = np.zeros(self.shape)
-            values[cell] = term.numpy()
+            values[cell] = term.detach().numpy()
             return values
 
         self._incentives = (table(terms.leader_reward), table(terms.follower_reward))
-        self._probability = None if terms.log_transition is None else terms.log_transition.exp().numpy()
+        self._probability = None if terms.log_transition is None else terms.log_transition.detach().exp().numpy()
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Numbers of states, leader actions and follower actions."""
-        states, actions, replies, _ = self.visits.shape
-        return states, actions, replies
+    def surrogate(self, pulls: list[Weighted], configuration: Callable[[], Tensor]) -> Tensor:
+        """Sum of weights times the lever's terms, a scalar tensor.
+
+        Where the configuration observed was differentiable, its terms serve the first call after it; an
+        ascent step later there is another configuration, which is asked for.
+
+        Args:
+            pulls: the weights.
+            configuration: gives x as it is now.
+        """
+        at_hand, self._at_hand = self._at_hand, None
+        now: Tensor | None = None
+        total = torch.zeros((), dtype=torch.float64)
+        for pull in pulls:
+            if at_hand is not None and pull.stages is at_hand[0]:
+                terms = at_hand[1]
+            else:
+                now = configuration() if now is None else now
+                terms = self.lever.terms(now, pull.stages)
+            total = total + pull.surrogate(terms, self.share)
+        return total
 
     @property
     def known(self) -> Stages:
@@ -101,12 +116,8 @@ class ConfiguredEstimator(TabularEstimator):
         """Stage weights added up over equal stages; where rewards alone are configured, over equal (s, a, b)."""
         if self.lever.moves_transitions:
             return collapse(batch, weights, self.shape)
-        shape = self.recent.shape
-        played = (batch.states[:, :-1], batch.leader_actions, batch.follower_actions)
-        both: tuple[Any, ...] = (played, self._cells[:3])
-        flat, cells = (np.ravel_multi_index(cell, shape) for cell in both)
         leader, follower = (
-            np.bincount(flat.ravel(), weights=weight.ravel(), minlength=self.recent.size)[cells] / batch.episodes
+            table_of(batch, weight, self.shape)[self._cells[:3]] / batch.episodes
             for weight in (weights.leader_reward, weights.follower_reward)
         )
         return Weighted(self._cells, leader, follower, np.zeros(len(leader)))
@@ -120,12 +131,20 @@ class ConfiguredEstimator(TabularEstimator):
             changes["leader_reward"] = plain.leader_reward + self.share * leader
         if follower is not None:
             changes["follower_reward"] = plain.follower_reward + follower
-        if self._probability is not None:
-            transition = np.zeros_like(plain.transition)
-            transition[tuple(self._known)] = self._probability
-            total = transition.sum(axis=-1, keepdims=True)
-            changes["transition"] = transition / np.where(total > 0, total, 1.0) * plain.alive
         return replace(plain, **changes)
+
+    def kernel(self) -> Kernel:
+        """The transitions under the current configuration, where it moves them; else the estimated ones."""
+        successors = np.asarray(self._known.next_states)
+        cells = self._flat // self.visits.shape[3]
+        if self._probability is None:
+            total = np.maximum(self.totals.ravel(), 1.0)
+            weights = self.visits.ravel()[self._flat]
+        else:
+            weights = self._probability
+            total = np.bincount(cells, weights, minlength=self.recent.size)
+            total[total == 0] = 1.0
+        return SparseKernel(self.shape, self._first, successors, weights * self.alive[successors] / total[cells])
 
     def state_dict(self) -> dict[str, Any]:
         """The counts, and the current configuration."""
@@ -134,7 +153,8 @@ class ConfiguredEstimator(TabularEstimator):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the counts; the lever is told again which stages are known."""
         super().load_state_dict(state)
-        self._learn(np.flatnonzero(self.visits))
+        self._seen[:] = self.visits > 0
+        self._learn()
         self.lever.restore(self._known)
         if len(state["configuration"]):
             self.consider(torch.from_numpy(np.array(state["configuration"])))
@@ -165,7 +185,7 @@ def beyond(
             ended and only the follower's plan goes on.
         follower_start: weight of each state for the follower, already divided by tau, ``[S]``.
     """
-    joint = tables.policy[:, :, None] * tables.response * arrays.alive[:, None, None]
+    joint = arrays.joint(tables.response)
     chain = arrays.chain(tables.response)
     stages = estimator.known
     cell, following = stages[:3], stages.next_states
@@ -185,7 +205,7 @@ def beyond(
         log_transition += leader_weights * arrays.leader_discount * tables.leader_values[following]
         if temperature > 0:
             answer = direct * tables.benefit / temperature
-            entering = entering + arrays.follower_discount * np.tensordot(answer, arrays.transition, 3)
+            entering = entering + arrays.follower_discount * arrays.kernel.inflow(answer)
     if temperature > 0:
         if leader_start is None or arrays.follower_discount != arrays.leader_discount:
             system = Factorised(chain, arrays.follower_discount)
@@ -205,5 +225,4 @@ def by_successor(estimator: ConfiguredEstimator, follower_reward: FloatArray) ->
 
 def _ending(estimator: ConfiguredEstimator, stages: Stages) -> FloatArray:
     """Observed frequency of each known stage's successor."""
-    visits = estimator.visits
-    return np.asarray(visits[tuple(stages)] / visits.sum(axis=3)[stages[:3]])
+    return np.asarray(estimator.visits[tuple(stages)] / estimator.totals[stages[:3]])

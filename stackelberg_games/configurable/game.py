@@ -104,7 +104,7 @@ class ConfigurableGame(TabularGame):
             super()._check(tables)
             return
         for name, table, own in zip(Tables._fields[1:], tables[1:], self.base[1:], strict=True):
-            if table.shape != own.shape or not bool(torch.isfinite(table).all()):
+            if table.shape != own.shape or not np.isfinite(table.detach().numpy()).all():
                 raise InvalidGameError(f"configure: {name} is not a finite table of shape {tuple(own.shape)}")
 
     def follower_tables(self, configuration: Tensor) -> Tables:

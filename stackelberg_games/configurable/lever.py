@@ -28,7 +28,7 @@ from stackelberg_games.errors import InformationError, UnsupportedGameError
 from stackelberg_games.game import FloatArray, IntArray
 from stackelberg_games.hypergradient import Coefficients, Terms
 from stackelberg_games.tabular import Tables
-from stackelberg_games.trajectories import Trajectories
+from stackelberg_games.trajectories import Trajectories, mark
 
 
 class Stages(NamedTuple):
@@ -118,9 +118,7 @@ class TabularLever(Lever):
 
     def reveal(self, batch: Trajectories) -> None:
         """Allow the stages of a batch."""
-        mask = batch.mask
-        cell = (batch.states[:, :-1], batch.leader_actions, batch.follower_actions, batch.states[:, 1:])
-        self._revealed[tuple(part[mask] for part in cell)] = True
+        mark(batch, self._revealed)
 
     def restore(self, stages: Stages) -> None:
         """See ``Lever.restore``."""
@@ -220,15 +218,13 @@ class Weighted(NamedTuple):
     follower_reward: FloatArray
     log_transition: FloatArray
 
-    def surrogate(self, lever: Lever, configuration: Tensor, share: float = 1.0) -> Tensor:
+    def surrogate(self, terms: Terms, share: float = 1.0) -> Tensor:
         """Sum of weight times term, a scalar tensor; one backward pass over K distinct stages.
 
         Args:
-            lever: what gives the terms.
-            configuration: x.
+            terms: the lever's at these stages.
             share: factor on the leader's own rewards.
         """
-        terms = lever.terms(configuration, self.stages)
         pairs = (
             (share * self.leader_reward, terms.leader_reward),
             (self.follower_reward, terms.follower_reward),

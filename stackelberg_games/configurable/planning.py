@@ -18,6 +18,7 @@ from stackelberg_games.commitment import Commitment
 from stackelberg_games.configurable.lever import Lever, Stages
 from stackelberg_games.game import FloatArray
 from stackelberg_games.hypergradient import Terms
+from stackelberg_games.kernel import Kernel
 from stackelberg_games.objective import best_response, leader_objective
 from stackelberg_games.response import Arrays, soft_response
 from stackelberg_games.tabular import Tables, TabularGame
@@ -97,11 +98,11 @@ class ByAdjoint:
         arrays: the estimate before any configuration.
         start: distribution of the first state, ``[S]``.
         incentives: how the configuration enters.
-        believed: transitions that the follower plans with, ``[S, 1, B, S]``; those of ``arrays`` if None.
+        believed: transitions that the follower plans with; those of ``arrays`` if None.
     """
 
     def __init__(
-        self, arrays: Arrays, start: FloatArray, incentives: Incentives, believed: FloatArray | None = None
+        self, arrays: Arrays, start: FloatArray, incentives: Incentives, believed: Kernel | None = None
     ) -> None:
         self.arrays, self.start, self.believed = arrays, start, believed
         self.lever, self.stages = incentives.lever, incentives.cells
@@ -117,7 +118,7 @@ class ByAdjoint:
         return replace(self.arrays, leader_reward=leader, follower_reward=follower), terms
 
     def _planned(self, game: Arrays) -> Arrays:
-        return game if self.believed is None else replace(game, transition=self.believed)
+        return game if self.believed is None else replace(game, kernel=self.believed)
 
     def __call__(self, commitment: Commitment, temperature: float, share: float) -> tuple[float, Tensor]:
         """The objective with a share of the leader's cost, and a scalar with its gradient."""
