@@ -115,7 +115,7 @@ class TabularEstimator:
 
     def arrays(self, policy: FloatArray) -> Arrays:
         """The estimated game under the leader's policy ``[S, A]``; unvisited stages lead nowhere and pay nothing."""
-        scale = 1.0 / np.maximum(self.totals, 1.0)
+        scale = 1.0 / self.weights
         return Arrays(
             policy,
             self.kernel(),
@@ -129,8 +129,12 @@ class TabularEstimator:
 
     def kernel(self) -> Kernel:
         """The estimated transitions; columns of terminal states are zero."""
-        scale = self.alive / np.maximum(self.totals, 1.0)[..., None]
-        return DenseKernel(self.visits * scale)
+        return DenseKernel(self.visits * (self.alive / self.weights[..., None]))
+
+    @property
+    def weights(self) -> FloatArray:
+        """What sums over observations are divided by, ``[S, A, B]``: ``totals``, which may have faded, or 1."""
+        return np.where(self.totals > 0, self.totals, 1.0)
 
     def tables(
         self,

@@ -136,3 +136,27 @@ def test_the_levers_terms_at_hand_serve_one_ascent_step_only(game_id: str, setti
         with torch.no_grad():
             commitment.weights.add_(torch.linspace(-1, 1, commitment.weights.numel(), dtype=torch.float64))
     assert not torch.allclose(gradients[0], gradients[1])
+
+
+def test_faded_counts_still_give_distributions() -> None:
+    """Where old rewards go stale all counts fade, below one too; what was seen stays a distribution."""
+    game, leader = sg.make("random_mdp-v0"), BCHG()
+    assert isinstance(game, TabularGame)
+    leader.begin(game.view(0.01), seed=1)
+    commitment, lever = leader.commitment, leader.view.lever
+    assert lever is not None
+    for number in range(30):
+        batch = sg.rollout(game, commitment, sg.TabularResponse.uniform(game), episodes=4, first_episode=4 * number)
+        lever.reveal(batch)
+        leader.observe(Evidence(batch.leader_returns(), batch))
+    totals = leader.estimator.totals
+    assert ((totals > 0) & (totals < 0.1)).any()
+    np.testing.assert_allclose(totals, leader.estimator.visits.sum(axis=3), rtol=1e-12)
+    sums = leader.estimator.kernel().dense.sum(axis=3)
+    np.testing.assert_allclose(sums, totals > 0, atol=1e-12)
+
+
+def test_a_model_is_estimated_from_faded_counts() -> None:
+    follower = sg.make_follower("soft_value_iteration", temperature=0.01)
+    run = sg.train(sg.make("random_mdp-v0"), "model_based", follower, iterations=40, episodes=2, progress=False)
+    assert run.history[-1]["iteration"] == 39

@@ -193,7 +193,7 @@ class FiniteModel(PolicyGradient):
         """The estimated game; unseen replies keep the state and are never worth making."""
         estimator, view = self.estimator, self.view
         visits = estimator.totals
-        scale = 1.0 / np.maximum(visits, 1.0)
+        scale = 1.0 / estimator.weights
         transition = estimator.visits * scale[..., None]
         unseen = np.nonzero(visits == 0)
         transition[(*unseen, unseen[0])] = 1.0

@@ -137,14 +137,10 @@ class ConfiguredEstimator(TabularEstimator):
         """The transitions under the current configuration, where it moves them; else the estimated ones."""
         successors = np.asarray(self._known.next_states)
         cells = self._flat // self.visits.shape[3]
-        if self._probability is None:
-            total = np.maximum(self.totals.ravel(), 1.0)
-            weights = self.visits.ravel()[self._flat]
-        else:
-            weights = self._probability
-            total = np.bincount(cells, weights, minlength=self.recent.size)
-            total[total == 0] = 1.0
-        return SparseKernel(self.shape, self._first, successors, weights * self.alive[successors] / total[cells])
+        weights = self.visits.ravel()[self._flat] if self._probability is None else self._probability
+        totals = np.bincount(cells, weights, minlength=self.recent.size)[cells]
+        probability = np.divide(weights, totals, out=np.zeros(len(weights)), where=totals > 0)
+        return SparseKernel(self.shape, self._first, successors, probability * self.alive[successors])
 
     def state_dict(self) -> dict[str, Any]:
         """The counts, and the current configuration."""
@@ -225,4 +221,4 @@ def by_successor(estimator: ConfiguredEstimator, follower_reward: FloatArray) ->
 
 def _ending(estimator: ConfiguredEstimator, stages: Stages) -> FloatArray:
     """Observed frequency of each known stage's successor."""
-    return np.asarray(estimator.visits[tuple(stages)] / estimator.totals[stages[:3]])
+    return np.asarray(estimator.visits[tuple(stages)] / estimator.weights[stages[:3]])
