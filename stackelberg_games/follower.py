@@ -41,8 +41,12 @@ class Follower(ABC):
         """The temperature that leaders are told; None where the notion does not apply."""
         return getattr(self, "temperature", None)
 
-    def begin(self, game: Game, *, seed: int = 0) -> None:  # noqa: B027 (most followers keep nothing)
-        """Start a match with no memory of earlier ones."""
+    def begin(self, game: Game, *, seed: int = 0) -> None:  # noqa: B027 (some keep nothing and play everything)
+        """Start a match with no memory of earlier ones.
+
+        Raises:
+            UnsupportedGameError: the follower cannot play this game.
+        """
 
     @abstractmethod
     def respond(self, game: Game, commitment: Commitment) -> Answer:
@@ -59,6 +63,14 @@ class Follower(ABC):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027 (likewise)
         """Continue from a stored state, after ``begin``."""
+
+
+class FiniteFollower(Follower):
+    """A follower that plays games given by arrays, and no others."""
+
+    def begin(self, game: Game, *, seed: int = 0) -> None:
+        """See ``Follower.begin``."""
+        finite(game, self)
 
 
 def finite(game: Game, who: object) -> TabularGame:

@@ -262,6 +262,16 @@ def test_a_leader_that_asks_too_much_is_refused_before_anything_runs() -> None:
         small(games={"toy": TOY}, budget=80, leaders=reader)
 
 
+def test_a_follower_that_does_not_fit_is_refused_before_anything_runs() -> None:
+    refused = r"follower 'maxent_lqr' cannot play 'toy': MaxEntLQR needs a linear-quadratic game"
+    with pytest.raises(UnsupportedGameError, match=refused):
+        small(games={"toy": TOY}, budget=80, followers=["maxent_lqr", "soft_value_iteration"])
+    with pytest.raises(UnsupportedGameError, match=refused):
+        small(games={"toy": TOY}, budget=80, held_out="maxent_lqr")
+    with pytest.raises(UnsupportedGameError, match=r"follower 'random' cannot play 'lqr-v0': RandomFollower needs"):
+        small(games="lqr-v0", budget=8000, leaders="policy_gradient", followers="random")
+
+
 @pytest.fixture
 def local_leader() -> Iterator[str]:
     registry.register("leader", "only_here")(Troublesome)

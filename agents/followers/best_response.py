@@ -8,14 +8,14 @@ import torch
 
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.follower import Answer, Follower, finite
+from stackelberg_games.follower import Answer, FiniteFollower, finite
 from stackelberg_games.game import Game
 from stackelberg_games.play import TabularResponse
 from stackelberg_games.response import Arrays, Ties, hard_response
 
 
 @dataclass
-class BestResponse(Follower):
+class BestResponse(FiniteFollower):
     """Plans with the model of the game and never errs.
 
     Args:

@@ -9,13 +9,13 @@ import numpy as np
 
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.follower import Answer, Follower, finite
+from stackelberg_games.follower import Answer, FiniteFollower, finite
 from stackelberg_games.game import Game
 from stackelberg_games.play import TabularResponse
 
 
 @dataclass
-class FixedFollower(Follower):
+class FixedFollower(FiniteFollower):
     """Plays a given table.
 
     Args:

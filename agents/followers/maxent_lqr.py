@@ -51,7 +51,12 @@ class MaxEntLQR(Follower):
             raise InvalidArgumentError(f"start={self.start!r}: expected 'carry' or 'reset'")
 
     def begin(self, game: Game, *, seed: int = 0) -> None:
-        """Forget earlier responses."""
+        """Forget earlier responses.
+
+        Raises:
+            UnsupportedGameError: the game is not linear-quadratic.
+        """
+        self._linear(game)
         self.random = generator(seed, 3)
         self.memory: FloatArray | None = None
 
@@ -59,19 +64,24 @@ class MaxEntLQR(Follower):
         """The soft-optimal response.
 
         Raises:
-            UnsupportedGameError: the game or the commitment is not linear-Gaussian.
+            UnsupportedGameError: the commitment is not linear-Gaussian.
             SolverError: the follower cannot keep its cost finite under this commitment.
         """
-        if not isinstance(game, LinearGaussianGame):
-            raise UnsupportedGameError(
-                f"MaxEntLQR needs a linear-quadratic game, got {type(game).__name__}; soft_value_iteration plans in "
-                "finite games, sb3 and black_box learn by playing"
-            )
+        game = self._linear(game)
         with torch.no_grad():
             plant = game.plant_of(commitment)
             if self.sweeps is None:
                 return Answer(game.response(commitment, self.factor * self.temperature).policy(plant))
             return Answer(self._swept(game, commitment, plant, self.sweeps).policy(plant))
+
+    @staticmethod
+    def _linear(game: Game) -> LinearGaussianGame:
+        if not isinstance(game, LinearGaussianGame):
+            raise UnsupportedGameError(
+                f"MaxEntLQR needs a linear-quadratic game, got {type(game).__name__}; soft_value_iteration plans in "
+                "finite games, sb3 and black_box learn by playing"
+            )
+        return game
 
     def _swept(self, game: LinearGaussianGame, commitment: Commitment, plant: Plant, sweeps: int) -> SoftRiccati:
         size = len(plant.state)

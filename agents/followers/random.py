@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from stackelberg_games.commitment import Commitment
-from stackelberg_games.follower import Answer, Follower, finite
+from stackelberg_games.follower import Answer, FiniteFollower, finite
 from stackelberg_games.game import Game
 from stackelberg_games.play import TabularResponse
 
 
 @dataclass
-class RandomFollower(Follower):
+class RandomFollower(FiniteFollower):
     """Uniform over its actions."""
 
     def respond(self, game: Game, commitment: Commitment) -> Answer:

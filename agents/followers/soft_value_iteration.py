@@ -18,7 +18,7 @@ import torch
 
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.follower import Answer, Follower, finite
+from stackelberg_games.follower import Answer, FiniteFollower, finite
 from stackelberg_games.game import FloatArray, Game
 from stackelberg_games.play import TabularResponse
 from stackelberg_games.randomness import generator
@@ -26,7 +26,7 @@ from stackelberg_games.response import Arrays, soft_backup, soft_response, soft_
 
 
 @dataclass
-class SoftValueIteration(Follower):
+class SoftValueIteration(FiniteFollower):
     """Plans with the model of the game.
 
     Args:
@@ -54,6 +54,7 @@ class SoftValueIteration(Follower):
 
     def begin(self, game: Game, *, seed: int = 0) -> None:
         """Forget earlier responses."""
+        super().begin(game, seed=seed)
         self.random = generator(seed, 3)
         self.memory: FloatArray | None = None
 

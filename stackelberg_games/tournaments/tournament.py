@@ -57,6 +57,8 @@ class Tournament:
         UnknownIdError: an id is not registered; the closest one is suggested.
         InvalidArgumentError: a setting is unknown or out of range, or two contestants are the same.
         InformationError: a leader needs what a follower cannot give.
+        UnsupportedGameError: a leader or a follower, held-out ones included, cannot play one of the games.
+        MissingExtraError: a follower needs a library that is not installed.
     """
 
     def __init__(
@@ -197,31 +199,35 @@ class Tournament:
         return ()
 
     def _check_pairs(self) -> dict[str, Information]:
-        """Start every leader in every game with every follower, before anything is played."""
-        classes: dict[str, Information] = {}
-        problems: dict[str, StackelbergError] = {}
-        for game_data in self.games:
-            game = game_data.build()
-            rules = self.rules[game_data.label]
-            if rules.episodes < 1 or rules.budget < rules.episodes * (rules.stages or game.stages()):
-                raise InvalidArgumentError(
-                    f"budget={rules.budget!r}, episodes={rules.episodes!r}: a batch in {game_data.label} takes up to "
-                    f"{rules.episodes * (rules.stages or game.stages())} transitions; the budget must cover one"
-                )
-            for follower_data in self.followers:
-                follower = follower_data.build()
-                for leader_data in self.leaders:
-                    leader = leader_data.build()
-                    classes[leader_data.label] = leader.information
-                    try:
-                        check_pair(game, leader, follower)
-                    except StackelbergError as error:
-                        where = f"leader {leader_data.label!r} cannot play follower {follower_data.label!r} in"
-                        problems.setdefault(f"{where} {game_data.label!r}: {error}", error)
+        """Start every follower in every game, and every leader with it, before anything is played."""
+        problems = dict(problem for game in self.games for problem in self._problems(game))
         if problems:
             kind = type(next(iter(problems.values())))
             raise kind("; ".join(problems))
-        return classes
+        return {leader.label: leader.build().information for leader in self.leaders}
+
+    def _problems(self, game_data: Contestant) -> Iterator[tuple[str, StackelbergError]]:
+        """Who cannot play one of the games, and why."""
+        game, rules, label = game_data.build(), self.rules[game_data.label], game_data.label
+        if rules.episodes < 1 or rules.budget < rules.episodes * (rules.stages or game.stages()):
+            raise InvalidArgumentError(
+                f"budget={rules.budget!r}, episodes={rules.episodes!r}: a batch in {label} takes up to "
+                f"{rules.episodes * (rules.stages or game.stages())} transitions; the budget must cover one"
+            )
+        roles = [*((follower, self.leaders) for follower in self.followers), *((other, ()) for other in self.held_out)]
+        for follower_data, leaders in roles:
+            follower = follower_data.build()
+            try:
+                follower.begin(game)
+            except StackelbergError as error:
+                yield f"follower {follower_data.label!r} cannot play {label!r}: {error}", error
+                continue
+            for leader_data in leaders:
+                try:
+                    check_pair(game, leader_data.build(), follower)
+                except StackelbergError as error:
+                    where = f"leader {leader_data.label!r} cannot play follower {follower_data.label!r} in"
+                    yield f"{where} {label!r}: {error}", error
 
 
 def check_pair(game: Game, leader: Leader, follower: Follower) -> None:
