@@ -65,7 +65,7 @@ PLAYED_SLIP = 0.33
 
 
 class FourRooms(FloorGame):
-    """See the module's text.
+    """See the module's text; made by ``game``, which has the defaults.
 
     Args:
         plan: a floor plan with one start S, one or more goals G and one or more targets T.
@@ -84,14 +84,14 @@ class FourRooms(FloorGame):
 
     def __init__(
         self,
-        plan: str = ONE_GOAL,
-        slip: float = 0.44,
-        played_slip: float | None = None,
+        plan: str,
+        slip: float,
+        played_slip: float | None,
         *,
-        budget: float = 0.2,
-        cost: float = 5.0,
-        discount: float = 0.99,
-        horizon: int | None = None,
+        budget: float,
+        cost: float,
+        discount: float,
+        horizon: int | None,
     ) -> None:
         parametrisation = Budgeted(budget)
         self.plan = floor = FloorPlan.parse(plan, "SGT")

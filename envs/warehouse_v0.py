@@ -68,7 +68,7 @@ xxxxxxxxxxxxx
 
 
 class Warehouse(FloorGame):
-    """See the module's text.
+    """See the module's text; made by ``game``, which has the defaults.
 
     Args:
         plan: a floor plan with one start S, pick points P, drop points D and crossings C.
@@ -88,15 +88,15 @@ class Warehouse(FloorGame):
 
     def __init__(
         self,
-        plan: str = PLAN,
-        lever: Lever = "costs",
-        budget: float | None = None,
+        plan: str,
+        lever: Lever,
+        budget: float | None,
         *,
-        slip: float = 0.1,
-        orders: Orders = "drawn",
-        congestion: float = 0.3,
-        discount: float = 0.97,
-        horizon: int | None = None,
+        slip: float,
+        orders: Orders,
+        congestion: float,
+        discount: float,
+        horizon: int | None,
     ) -> None:
         self.lever = _one_of("lever", lever, get_args(Lever))
         parametrisation = Budgeted(BUDGETS[lever] if budget is None else budget)
