@@ -1,7 +1,7 @@
 """Four Rooms in the published settings: exact values of leaders that see trajectories alone.
 
     OMP_NUM_THREADS=1 python benchmarks/four_rooms.py                       # runs what is missing
-    OMP_NUM_THREADS=1 python benchmarks/four_rooms.py --study ablation --seeds 3
+    OMP_NUM_THREADS=1 python benchmarks/four_rooms.py --study ablation
     OMP_NUM_THREADS=1 python benchmarks/four_rooms.py --study same --seeds 1
     python docs/figures/four_rooms.py                                       # picture and tables
 
