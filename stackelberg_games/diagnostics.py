@@ -19,6 +19,7 @@ from stackelberg_games.objective import leader_objective
 from stackelberg_games.play import rollout
 from stackelberg_games.randomness import generator
 from stackelberg_games.registry import make_follower, make_leader
+from stackelberg_games.threads import single_threaded
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class GradientReport:
         )
 
 
+@single_threaded()
 def gradient_check(
     game: Game,
     leader: Leader | str,

@@ -17,6 +17,7 @@ from stackelberg_games.objective import best_response, leader_objective, leader_
 from stackelberg_games.randomness import check_seed
 from stackelberg_games.response import Arrays
 from stackelberg_games.tabular import TabularGame
+from stackelberg_games.threads import single_threaded
 
 PARAMETER_BOUND = 40.0
 
@@ -43,6 +44,7 @@ class Solution:
     start_values: tuple[float, ...]
 
 
+@single_threaded()
 def solve(
     game: TabularGame,
     temperature: float,

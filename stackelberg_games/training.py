@@ -45,6 +45,7 @@ from stackelberg_games.run import (
     write_settings,
 )
 from stackelberg_games.tabular import TabularGame
+from stackelberg_games.threads import single_threaded
 from stackelberg_games.trajectories import Trajectories
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 Callback = Callable[[Mapping[str, float], Leader], None]
 
 
+@single_threaded()
 def train(
     game: Game | AECEnv[Any, Any, Any],
     leader: Leader | str,
@@ -74,7 +76,8 @@ def train(
     """Train a leader against a follower.
 
     In every iteration the follower responds to the leader's commitment, ``episodes`` episodes are
-    played, and the leader is handed what its information class grants, nothing more.
+    played, and the leader is handed what its information class grants, nothing more. The loop computes
+    with one thread; for several seeds take several processes.
 
     Args:
         game: the rules, or a plain AEC environment with the agents leader_0 and follower_0; make an

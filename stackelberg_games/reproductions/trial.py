@@ -20,9 +20,10 @@ from stackelberg_games.follower import Follower
 from stackelberg_games.game import Game
 from stackelberg_games.leader import Leader
 from stackelberg_games.objective import leader_objective
+from stackelberg_games.threads import single_threaded
 from stackelberg_games.tournaments.contestant import canonical
 from stackelberg_games.tournaments.evaluation import true_temperature
-from stackelberg_games.tournaments.match import Outcome, deadline, single_threaded
+from stackelberg_games.tournaments.match import Outcome, deadline
 
 CURVE = "curve.json"
 CHECKPOINTS = 10

@@ -11,11 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from typing import Any, Literal
-
-import torch
-from threadpoolctl import ThreadpoolController
 
 from stackelberg_games._version import __version__
 from stackelberg_games.commitment import Commitment, TabularPolicy
@@ -23,6 +19,7 @@ from stackelberg_games.errors import MatchTimeoutError, UnsupportedGameError
 from stackelberg_games.follower import Follower
 from stackelberg_games.game import Game
 from stackelberg_games.leader import Leader
+from stackelberg_games.threads import single_threaded
 from stackelberg_games.tournaments.contestant import Contestant, canonical
 from stackelberg_games.tournaments.evaluation import (
     Evaluation,
@@ -261,23 +258,6 @@ class _Curve:
         self.played.clear()
         self.spent.append(transitions)
         self.values.append(value)
-
-
-@cache
-def _pools() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
-@contextmanager
-def single_threaded() -> Iterator[None]:
-    """One thread, as workers have it: sums are then taken in the same order everywhere."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with _pools().limit(limits=1):
-            yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @contextmanager
