@@ -25,6 +25,12 @@ def counts() -> set[int]:
     return {torch.get_num_threads(), *(int(pool["num_threads"]) for pool in threadpool_info())}
 
 
+@single_threaded()
+def failing() -> None:
+    assert torch.get_num_threads() == 1
+    raise ZeroDivisionError
+
+
 @pytest.mark.usefixtures("two_threads")
 def test_training_computes_with_one_thread() -> None:
     seen: list[set[int]] = []
@@ -36,7 +42,6 @@ def test_training_computes_with_one_thread() -> None:
 
 @pytest.mark.usefixtures("two_threads")
 def test_threads_come_back_after_an_error() -> None:
-    with pytest.raises(ZeroDivisionError), single_threaded():
-        assert torch.get_num_threads() == 1
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        failing()
     assert torch.get_num_threads() == 2
