@@ -65,14 +65,14 @@ def reward_weights(
     """
     planned = arrays if believed is None else believed
     joint = arrays.joint(response)
-    system = Factorised(arrays.chain(response), arrays.leader_discount)
-    values = system.solve(arrays.average(arrays.leader_reward, response))
+    system = Factorised(arrays.kernel.chain(joint), arrays.leader_discount)
+    values = system.solve((joint * arrays.leader_reward).sum(axis=(1, 2)))
     q = arrays.leader_q(values)
     benefit = q - (response * q).sum(axis=2, keepdims=True)
     leader = system.solve_transposed(start)[:, None, None] * joint
     answer = leader * benefit / temperature
     entering = arrays.follower_discount * planned.kernel.inflow(answer)
     if believed is not None or arrays.follower_discount != arrays.leader_discount:
-        system = Factorised(planned.chain(response), arrays.follower_discount)
+        system = Factorised(planned.kernel.chain(joint), arrays.follower_discount)
     follower = answer + system.solve_transposed(entering)[:, None, None] * joint
     return float(start @ values), leader, follower

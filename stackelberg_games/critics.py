@@ -12,7 +12,7 @@ from stackelberg_games.game import BoolArray, FloatArray, IntArray
 from stackelberg_games.hypergradient import Influence, StageCritics
 from stackelberg_games.randomness import compiled
 from stackelberg_games.response import Arrays, Factorised
-from stackelberg_games.trajectories import Trajectories
+from stackelberg_games.trajectories import Trajectories, check_played, table_of
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,7 @@ class CriticTables:
         benefit, out = self.benefit, np.zeros((batch.episodes, batch.stages))
         played = (batch.states, batch.leader_actions, batch.follower_actions, batch.lengths)
         self._stages_left(batch)  # refuses episodes that are too long
+        check_played(batch, benefit.shape[-3:])
         _read(benefit.reshape(-1, *benefit.shape[-3:]), played, out)
         return out
 
@@ -130,11 +131,9 @@ class CriticTables:
 
     def response_weights(self, batch: Trajectories, influence: Influence) -> FloatArray:
         """Table ``[S, A]`` whose product with log f is the response term, averaged over the action."""
-        states, _, replies = self.follower_q.shape
+        states, actions, replies = self.follower_q.shape
         trace = influence.before if self.sees else influence.after
-        cells = batch.states[:, :-1] * replies + batch.follower_actions
-        sums = np.bincount(cells.ravel(), weights=trace.ravel(), minlength=states * replies)
-        owed = sums.reshape(states, 1, replies) / batch.episodes
+        owed = table_of(batch, trace, (states, actions, replies)).sum(axis=1, keepdims=True) / batch.episodes
         return np.asarray(self.policy * (owed * self.follower_advantage).sum(axis=2))
 
 
@@ -150,12 +149,11 @@ def _read(tables: Any, played: Any, out: Any) -> None:
 
 def leader_q(arrays: Arrays, response: FloatArray, horizon: int | None) -> FloatArray:
     """QL when both players follow their policies: ``[S, A, B]``, or ``[H, S, A, B]`` (entry h: h + 1 stages left)."""
+    joint = arrays.joint(response)
     if horizon is None:
-        system = Factorised(arrays.chain(response), arrays.leader_discount)
-        values = system.solve(arrays.average(arrays.leader_reward, response))
-        return arrays.leader_q(values)
+        system = Factorised(arrays.kernel.chain(joint), arrays.leader_discount)
+        return arrays.leader_q(system.solve((joint * arrays.leader_reward).sum(axis=(1, 2))))
     tables = np.empty((horizon, *response.shape))
-    joint = arrays.policy[:, :, None] * response * arrays.alive[:, None, None]
     _backward(arrays.transition, arrays.leader_reward, joint, arrays.leader_discount, tables)
     return tables
 

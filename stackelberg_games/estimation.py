@@ -19,7 +19,7 @@ from stackelberg_games.game import FloatArray, LeaderView
 from stackelberg_games.kernel import DenseKernel, Kernel
 from stackelberg_games.randomness import compiled
 from stackelberg_games.response import Arrays, Factorised
-from stackelberg_games.trajectories import Trajectories, mark
+from stackelberg_games.trajectories import Trajectories, check_played
 
 
 @compiled
@@ -65,7 +65,6 @@ class TabularEstimator:
         self.leader_rewards = np.zeros_like(self.recent)
         self.follower_rewards = np.zeros_like(self.recent)
         self.alive = np.ones(states, dtype=np.bool_)
-        self._seen = np.zeros(self.visits.shape, dtype=np.bool_)
         self._nothing = np.zeros_like(self.recent)
 
     @property
@@ -80,7 +79,7 @@ class TabularEstimator:
         Raises:
             InvalidArgumentError: a state or an action does not exist.
         """
-        mark(batch, self._seen)
+        check_played(batch, self.shape)
         self._add(batch, (None, None))
 
     def _add(self, batch: Trajectories, known: tuple[FloatArray | None, FloatArray | None]) -> None:

@@ -146,7 +146,7 @@ def _strong(game: TabularGame) -> Solution:
             value = leader_value(game, TabularPolicy.from_probabilities(game, policy), response)
             return Solution(chosen, value, response, 0.0, (value,))
         joint = policy[:, :, None] * response * arrays.alive[:, None, None]
-        chain = np.einsum("sab,sabn->sn", joint, arrays.transition)
+        chain = arrays.kernel.chain(joint)
         reward = (joint * arrays.leader_reward).sum(axis=(1, 2))
         values = np.linalg.solve(np.eye(game.states) - discount * chain, reward)
     raise SolverError("strong Stackelberg policy iteration did not settle in 1,000 rounds")

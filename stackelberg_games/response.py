@@ -168,14 +168,16 @@ def soft_response(
         scale = max(1.0, float(np.abs(values).max()))
         # Where a full step has come below the tolerance it is far below; a simplified one is not.
         converged = error <= tolerance * scale * (SIMPLIFIED if simplified else 1.0)
-        stalled = error >= 0.5 * previous and error <= 1e4 * np.finfo(float).eps * scale / temperature
+        stalled = (
+            not simplified and error >= 0.5 * previous and error <= 1e4 * np.finfo(float).eps * scale / temperature
+        )
         if converged or stalled:
             return Response(policy, q, values, temperature, steps)
         # The last matrix once more costs a fraction of a new one; it is taken where two such steps,
         # each gaining at least what the last one gained, would end it.
-        simplified = factors is not None and error * min(1.0, error / previous) ** 2 <= tolerance * scale * SIMPLIFIED
-        if not simplified or factors is None:
-            factors = Factorised(arrays.chain(policy), arrays.follower_discount)
+        simplified = error * min(1.0, error / previous) ** 2 <= tolerance * scale * SIMPLIFIED
+        if factors is None or not simplified:
+            factors, simplified = Factorised(arrays.chain(policy), arrays.follower_discount), False
             steps += 1
         previous = error
         values = values + factors.solve(residual)

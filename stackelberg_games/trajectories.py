@@ -133,26 +133,68 @@ def _sound(rewards: Any, lengths: Any) -> bool:
     return True
 
 
+def check_played(batch: Trajectories, shape: tuple[int, ...]) -> None:
+    """Raise ``InvalidArgumentError`` unless the states and actions played exist in a finite game.
+
+    Compiled code does not look where it reads and writes: this comes before it.
+
+    Args:
+        batch: what was played.
+        shape: numbers of states, leader actions and follower actions.
+    """
+    played = {name: getattr(batch, name) for name in ("states", "leader_actions", "follower_actions")}
+    if _inside(tuple(played.values()), batch.lengths, shape[:3]):
+        return
+    for (name, part), count in zip(played.items(), shape, strict=False):
+        if part.min() < 0 or part.max() >= count:
+            raise InvalidArgumentError(f"{name} from {part.min()} to {part.max()}: expected 0 to {count - 1}")
+
+
 def mark(batch: Trajectories, flags: BoolArray) -> bool:
     """Set flags ``[S, A, B, S]`` of the stages played in a finite game; whether one of them is new.
 
     Raises:
-        InvalidArgumentError: a state or an action lies outside the table.
+        InvalidArgumentError: see ``check_played``.
     """
-    played = {name: getattr(batch, name) for name in ("states", "leader_actions", "follower_actions")}
-    new, inside = _mark(tuple(played.values()), batch.lengths, flags)
-    if not inside:
-        for (name, part), count in zip(played.items(), flags.shape, strict=False):
-            if part.min() < 0 or part.max() >= count:
-                raise InvalidArgumentError(f"{name} from {part.min()} to {part.max()}: expected 0 to {count - 1}")
-    return bool(new)
+    check_played(batch, flags.shape)
+    return bool(_mark((batch.states, batch.leader_actions, batch.follower_actions), batch.lengths, flags))
 
 
 def table_of(batch: Trajectories, weights: FloatArray, shape: tuple[int, int, int]) -> FloatArray:
-    """Weights of the stages played in a finite game, ``[N, T]``, added up over equal (s, a, b), ``[S, A, B]``."""
+    """Weights of the stages played in a finite game, ``[N, T]``, added up over equal (s, a, b), ``[S, A, B]``.
+
+    Raises:
+        InvalidArgumentError: see ``check_played``.
+    """
+    check_played(batch, shape)
     table = np.zeros(shape)
     _add_up((batch.states, batch.leader_actions, batch.follower_actions), batch.lengths, weights, table)
     return table
+
+
+@compiled
+def _inside(played: Any, lengths: Any, shape: Any) -> bool:
+    (states, leader, follower), (state_count, leader_count, follower_count) = played, shape
+    for i in range(lengths.shape[0]):
+        for t in range(lengths[i]):
+            if not (0 <= leader[i, t] < leader_count and 0 <= follower[i, t] < follower_count):
+                return False
+        for t in range(lengths[i] + 1):
+            if not 0 <= states[i, t] < state_count:
+                return False
+    return True
+
+
+@compiled
+def _mark(played: Any, lengths: Any, flags: Any) -> bool:
+    states, leader, follower = played
+    new = False
+    for i in range(lengths.shape[0]):
+        for t in range(lengths[i]):
+            s, a, b, following = states[i, t], leader[i, t], follower[i, t], states[i, t + 1]
+            if not flags[s, a, b, following]:
+                flags[s, a, b, following] = new = True
+    return new
 
 
 @compiled
@@ -161,21 +203,6 @@ def _add_up(played: Any, lengths: Any, weights: Any, table: Any) -> None:
     for i in range(lengths.shape[0]):
         for t in range(lengths[i]):
             table[states[i, t], leader[i, t], follower[i, t]] += weights[i, t]
-
-
-@compiled
-def _mark(played: Any, lengths: Any, flags: Any) -> tuple[bool, bool]:
-    states, leader, follower = played
-    last, leader_count, follower_count, _ = flags.shape
-    new = False
-    for i in range(lengths.shape[0]):
-        for t in range(lengths[i]):
-            s, a, b, following = states[i, t], leader[i, t], follower[i, t], states[i, t + 1]
-            if not (0 <= s < last and 0 <= following < last and 0 <= a < leader_count and 0 <= b < follower_count):
-                return new, False
-            if not flags[s, a, b, following]:
-                flags[s, a, b, following] = new = True
-    return new, True
 
 
 def concatenate(batches: Sequence[Trajectories]) -> Trajectories:

@@ -116,7 +116,7 @@ def test_concatenation_refuses_nothing_and_unequal_lengths() -> None:
 @pytest.mark.parametrize(
     ("field", "wrong"), [("states", 9), ("states", -1), ("leader_actions", 2), ("follower_actions", -1)]
 )
-def test_an_estimate_refuses_states_and_actions_that_do_not_exist(field: str, wrong: int) -> None:
+def test_estimates_and_critics_refuse_states_and_actions_that_do_not_exist(field: str, wrong: int) -> None:
     game = sg.make("random_game-v0", states=4, leader_actions=2, follower_actions=2)
     assert isinstance(game, TabularGame)
     batch = sg.rollout(game, sg.TabularPolicy(game), sg.TabularResponse.uniform(game), episodes=3, stages=4)
@@ -126,3 +126,6 @@ def test_an_estimate_refuses_states_and_actions_that_do_not_exist(field: str, wr
     with pytest.raises(InvalidArgumentError, match=rf"^{field} from .*{wrong}.*: expected 0 to"):
         estimator.observe(replace(batch, **{field: spoiled}))
     assert estimator.totals.sum() == 0
+    critics = sg.exact.critics(game, sg.TabularPolicy(game), 0.1)
+    with pytest.raises(InvalidArgumentError, match=rf"^{field} from .*{wrong}.*: expected 0 to"):
+        critics.benefit_at(replace(batch, **{field: spoiled}))

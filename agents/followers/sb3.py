@@ -24,6 +24,7 @@ from stackelberg_games.faces.vector import ResponseVectorEnv
 from stackelberg_games.follower import Answer, Follower
 from stackelberg_games.game import FloatArray, Game
 from stackelberg_games.randomness import Lane, Streams, generator
+from stackelberg_games.threads import single_threaded
 
 ALGORITHMS = ("PPO", "A2C", "DQN", "SAC")
 
@@ -312,13 +313,11 @@ def _plain(value: Any) -> Any:
 @contextmanager
 def _contained(seed: int) -> Iterator[None]:
     """One thread, and global generators that are seeded inside and restored after."""
-    threads, state = torch.get_num_threads(), np.random.get_state()  # noqa: NPY002  # the library uses the global one
-    torch.set_num_threads(1)
+    state = np.random.get_state()  # noqa: NPY002  # the library uses the global one
     try:
-        with torch.random.fork_rng():
+        with single_threaded(), torch.random.fork_rng():
             torch.manual_seed(seed)
             np.random.seed(seed)  # noqa: NPY002
             yield
     finally:
-        torch.set_num_threads(threads)
         np.random.set_state(state)  # noqa: NPY002

@@ -29,6 +29,7 @@ from stackelberg_games.objective import leader_objective, leader_value
 from stackelberg_games.randomness import generator
 from stackelberg_games.response import Arrays
 from stackelberg_games.tabular import TabularGame
+from stackelberg_games.trajectories import table_of
 
 UNSEEN = -1e6
 """Follower reward of replies that were never seen, so that no temperature makes them likely."""
@@ -115,11 +116,8 @@ class FiniteModel(PolicyGradient):
         if self.starts == 0 and self.updates >= self.explore:
             self.estimate_game = self._estimate()
         elif self.starts:
-            shape, mask = self.estimator.recent.shape, batch.mask
-            cells = (batch.states[:, :-1][mask], batch.leader_actions[mask], batch.follower_actions[mask])
-            flat = np.ravel_multi_index(cells, shape)
-            counts = np.bincount(flat, minlength=int(np.prod(shape))).reshape(shape)
-            self._current().counts += counts
+            ones = np.ones(batch.leader_rewards.shape)
+            self._current().counts += table_of(batch, ones, self.estimator.shape)
 
     def _current(self) -> Played:
         """The record of the commitment in force, moved to the end of what is remembered."""

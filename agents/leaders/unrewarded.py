@@ -28,7 +28,7 @@ from stackelberg_games.leader import GradientLeader
 from stackelberg_games.linear.estimation import LinearEstimator
 from stackelberg_games.linear.inverse import LinearInverse
 from stackelberg_games.linear.lqr import Cost, linear
-from stackelberg_games.trajectories import Trajectories
+from stackelberg_games.trajectories import Trajectories, table_of
 
 REFIT = 1.05
 """Growth of the number of batches after which the rewards are inferred anew."""
@@ -132,9 +132,7 @@ class Unrewarded(GradientLeader):
         """Rewards of a batch, ``[N, T]``; those of past batches are inferred anew too."""
         policy = self.commitment.probabilities().detach().numpy()
         cells = (batch.states[:, :-1], batch.leader_actions, batch.follower_actions)
-        counts = np.zeros(inverse.reward.shape)
-        np.add.at(counts, tuple(part[batch.mask] for part in cells), 1.0)
-        inverse.observe(policy, counts)
+        inverse.observe(policy, table_of(batch, np.ones(batch.leader_rewards.shape), estimates.shape))
         if due:
             ahead = TabularEstimator(self.view, 1.0)
             ahead.load_state_dict(estimates.state_dict())

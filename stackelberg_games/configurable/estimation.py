@@ -46,6 +46,7 @@ class ConfiguredEstimator(TabularEstimator):
         self.configuration = torch.zeros(0, dtype=torch.float64)
         self.share = 1.0
         self._at_hand: tuple[Stages, Terms] | None = None
+        self._seen = np.zeros(self.visits.shape, dtype=np.bool_)
         self._learn()
 
     def observe_under(self, batch: Trajectories, configuration: Tensor) -> None:
@@ -62,8 +63,8 @@ class ConfiguredEstimator(TabularEstimator):
         """List the stages seen: all of them, and one for each (s, a, b)."""
         self._flat = np.flatnonzero(self._seen)
         self._known = Stages(*np.unravel_index(self._flat, self.visits.shape))
-        cells = self._flat // self.visits.shape[3]
-        self._first = np.searchsorted(cells, np.arange(self.recent.size + 1))
+        self._rows = self._flat // self.visits.shape[3]
+        self._first = np.searchsorted(self._rows, np.arange(self.recent.size + 1))
         shown = self._first[:-1][np.diff(self._first) > 0]
         self._cells = Stages(*(part[shown] for part in self._known))
 
@@ -136,9 +137,8 @@ class ConfiguredEstimator(TabularEstimator):
     def kernel(self) -> Kernel:
         """The transitions under the current configuration, where it moves them; else the estimated ones."""
         successors = np.asarray(self._known.next_states)
-        cells = self._flat // self.visits.shape[3]
         weights = self.visits.ravel()[self._flat] if self._probability is None else self._probability
-        totals = np.bincount(cells, weights, minlength=self.recent.size)[cells]
+        totals = np.bincount(self._rows, weights, minlength=self.recent.size)[self._rows]
         probability = np.divide(weights, totals, out=np.zeros(len(weights)), where=totals > 0)
         return SparseKernel(self.shape, self._first, successors, probability * self.alive[successors])
 
@@ -182,7 +182,7 @@ def beyond(
         follower_start: weight of each state for the follower, already divided by tau, ``[S]``.
     """
     joint = arrays.joint(tables.response)
-    chain = arrays.chain(tables.response)
+    chain = arrays.kernel.chain(joint)
     stages = estimator.known
     cell, following = stages[:3], stages.next_states
     probability = arrays.transition[tuple(stages)]
