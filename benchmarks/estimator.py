@@ -27,8 +27,8 @@ from measuring import COLOURS, cpu_seconds, new_figure, peak_bytes, print_table,
 
 import stackelberg_games as sg
 from stackelberg_games import exact, hypergradient
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import DiscretePolicy, flatten
-from stackelberg_games.game import FloatArray
 from stackelberg_games.hypergradient import StageCritics
 from stackelberg_games.play import TabularResponse, rollout
 from stackelberg_games.randomness import compiled

@@ -25,11 +25,12 @@ from scipy.optimize import minimize
 
 import stackelberg_games as sg
 from stackelberg_games.adjoint import reward_objective
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment, Configuration, assign, flatten
 from stackelberg_games.configurable.game import ConfigurableGame
 from stackelberg_games.envs.continuous_toy_v0 import VARIANTS, ContinuousToy
 from stackelberg_games.errors import SolverError, UnknownIdError
-from stackelberg_games.game import FloatArray, Game
+from stackelberg_games.game import Game
 from stackelberg_games.linear.gaussian import LinearGaussianPolicy, random_gain
 from stackelberg_games.linear.lqr import LinearGaussianGame
 from stackelberg_games.tabular import TabularGame

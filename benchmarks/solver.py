@@ -20,7 +20,7 @@ import torch
 from measuring import COLOURS, cpu_seconds, new_figure, print_table, save
 
 import stackelberg_games as sg
-from stackelberg_games.game import FloatArray
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.response import Arrays, soft_backup, soft_response
 from stackelberg_games.tabular import TabularGame
 

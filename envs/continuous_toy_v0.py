@@ -26,11 +26,12 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from stackelberg_games.arrays import IntArray
 from stackelberg_games.envs import discrete_toy_v0
 from stackelberg_games.errors import InvalidActionError, UnknownIdError
 from stackelberg_games.faces import faces
 from stackelberg_games.faces.box import checked
-from stackelberg_games.game import Game, IntArray, Step
+from stackelberg_games.game import Game, Step
 from stackelberg_games.randomness import Lane, Streams
 
 if TYPE_CHECKING:

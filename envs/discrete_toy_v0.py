@@ -23,9 +23,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import UnknownIdError
 from stackelberg_games.faces import faces
-from stackelberg_games.game import FloatArray
 from stackelberg_games.tabular import TabularGame
 
 STATES, LEADER, FOLLOWER = "SAB", "01", "sab"

@@ -28,10 +28,11 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 import numpy as np
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidGameError, UnknownIdError
 from stackelberg_games.faces import faces
 from stackelberg_games.faces.box import checked
-from stackelberg_games.game import FloatArray, Step, VectorGame
+from stackelberg_games.game import Step, VectorGame
 from stackelberg_games.randomness import Lane, Streams
 
 if TYPE_CHECKING:

@@ -26,12 +26,13 @@ import torch
 from gymnasium.spaces import Box
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Configuration, TabularPolicy
 from stackelberg_games.configurable.lever import TabularLever
 from stackelberg_games.configurable.parametrisation import Plain
 from stackelberg_games.errors import InvalidGameError, UnsupportedGameError
 from stackelberg_games.faces import faces
-from stackelberg_games.game import FloatArray, LeaderView
+from stackelberg_games.game import LeaderView
 from stackelberg_games.randomness import generator
 from stackelberg_games.tabular import Tables, TabularGame
 

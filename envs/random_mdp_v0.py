@@ -37,11 +37,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Configuration
 from stackelberg_games.configurable.game import ConfigurableGame
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
-from stackelberg_games.game import FloatArray
 from stackelberg_games.response import Arrays, soft_response
 from stackelberg_games.tabular import Model, Tables
 

@@ -48,13 +48,14 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment, Configuration
 from stackelberg_games.configurable.game import ConfigurableGame
 from stackelberg_games.configurable.lever import ObservedLever, Stages
 from stackelberg_games.configurable.parametrisation import Bounded
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, InvalidGameError
 from stackelberg_games.faces import faces
-from stackelberg_games.game import FloatArray, Game, LeaderView, Step, check_discount, check_horizon
+from stackelberg_games.game import Game, LeaderView, Step, check_discount, check_horizon
 from stackelberg_games.hypergradient import Terms
 from stackelberg_games.play import rollout
 from stackelberg_games.randomness import Lane, Streams, generator

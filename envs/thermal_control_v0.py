@@ -31,11 +31,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment, Configuration
 from stackelberg_games.configurable.parametrisation import Bounded
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.faces import faces
-from stackelberg_games.game import FloatArray, LeaderView, Step
+from stackelberg_games.game import LeaderView, Step
 from stackelberg_games.linear.configured import ConfiguredLinear, LinearLever, LinearObjective, check_stable
 from stackelberg_games.linear.gaussian import LinearGaussianResponse
 from stackelberg_games.linear.lqr import Cost, Dynamics, LinearGaussianGame

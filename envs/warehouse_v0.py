@@ -40,12 +40,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.configurable.floor_game import FloorGame
 from stackelberg_games.configurable.floor_plan import FloorPlan, strays
 from stackelberg_games.configurable.parametrisation import Budgeted
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.faces import faces
-from stackelberg_games.game import FloatArray
 from stackelberg_games.tabular import Tables
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.configurable.game import ConfigurableGame
 from stackelberg_games.errors import UnsupportedGameError
-from stackelberg_games.game import FloatArray
 from stackelberg_games.response import Arrays, Factorised, soft_response
 
 

@@ -16,8 +16,9 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from stackelberg_games.arrays import IntArray
 from stackelberg_games.errors import CheckpointError, InvalidArgumentError
-from stackelberg_games.game import Game, IntArray, LeaderView, require_game
+from stackelberg_games.game import Game, LeaderView, require_game
 from stackelberg_games.randomness import Lane, Streams
 from stackelberg_games.sampling import check_probabilities, cumulative
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.game import BoolArray, FloatArray, IntArray
 from stackelberg_games.hypergradient import Influence, StageCritics
 from stackelberg_games.randomness import compiled
 from stackelberg_games.response import Arrays, Factorised

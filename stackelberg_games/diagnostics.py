@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from scipy.stats import f as f_distribution
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.follower import Follower
-from stackelberg_games.game import FloatArray, Game, require_game
+from stackelberg_games.game import Game, require_game
 from stackelberg_games.information import Evidence, grant
 from stackelberg_games.leader import GradientLeader, Leader
 from stackelberg_games.objective import leader_objective

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.critics import CriticTables, leader_q
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.game import FloatArray, LeaderView
+from stackelberg_games.game import LeaderView
 from stackelberg_games.kernel import DenseKernel, Kernel
 from stackelberg_games.randomness import compiled
 from stackelberg_games.response import Arrays, Factorised

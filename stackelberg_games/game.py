@@ -11,6 +11,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from stackelberg_games.arrays import BoolArray, FloatArray
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnsupportedGameError
 from stackelberg_games.randomness import Streams
 
@@ -22,10 +23,6 @@ if TYPE_CHECKING:
     from stackelberg_games.configurable.lever import Lever
     from stackelberg_games.faces.episode import Scene
     from stackelberg_games.trajectories import Trajectories
-
-FloatArray = NDArray[np.floating[Any]]
-IntArray = NDArray[np.integer[Any]]
-BoolArray = NDArray[np.bool_]
 
 
 class Step(NamedTuple):

@@ -26,8 +26,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.game import FloatArray
 from stackelberg_games.randomness import compiled
 from stackelberg_games.trajectories import Trajectories
 

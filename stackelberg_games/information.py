@@ -5,9 +5,10 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.configurable.lever import Lever
 from stackelberg_games.errors import InformationError
-from stackelberg_games.game import FloatArray, Game
+from stackelberg_games.game import Game
 from stackelberg_games.play import ResponsePolicy, TabularResponse
 from stackelberg_games.response import Response
 from stackelberg_games.trajectories import Trajectories

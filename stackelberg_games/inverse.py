@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 
-from stackelberg_games.game import FloatArray
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.response import Arrays, soft_response
 
 KEPT = 24

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from stackelberg_games.game import FloatArray, IntArray
+from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.randomness import compiled
 
 SPARSE_BELOW = 0.125

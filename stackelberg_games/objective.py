@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.critics import CriticTables, leader_q
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.game import FloatArray, Game, check_horizon, require_game
+from stackelberg_games.game import Game, check_horizon, require_game
 from stackelberg_games.response import Arrays, Response, hard_response, soft_response
 from stackelberg_games.tabular import Model, TabularGame
 

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from scipy.optimize import linprog, minimize
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment, TabularPolicy, assign, flatten
 from stackelberg_games.errors import InvalidArgumentError, SolverError, UnsupportedGameError
-from stackelberg_games.game import FloatArray
 from stackelberg_games.objective import best_response, leader_objective, leader_value, require_finite
 from stackelberg_games.randomness import check_seed
 from stackelberg_games.response import Arrays

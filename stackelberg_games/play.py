@@ -8,9 +8,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 
+from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.commitment import Commitment, DiscretePolicy
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.game import FloatArray, Game, IntArray, require_game
+from stackelberg_games.game import Game, require_game
 from stackelberg_games.randomness import Lane, Streams, compiled, stream, uniform
 from stackelberg_games.sampling import check_probabilities, cumulative, pick
 from stackelberg_games.tabular import TabularGame

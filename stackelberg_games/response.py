@@ -12,8 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from scipy.linalg import lapack
 
+from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.errors import InvalidArgumentError, SolverError
-from stackelberg_games.game import BoolArray, FloatArray, IntArray
 from stackelberg_games.kernel import Kernel
 from stackelberg_games.randomness import compiled
 from stackelberg_games.tabular import Model, TabularGame

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.errors import InvalidGameError
-from stackelberg_games.game import BoolArray, FloatArray, IntArray
 from stackelberg_games.randomness import compiled
 
 ROW_SUM_TOLERANCE = 1e-8

@@ -13,8 +13,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, InvalidGameError
-from stackelberg_games.game import BoolArray, FloatArray, Game, IntArray, Step, check_discount, check_horizon
+from stackelberg_games.game import Game, Step, check_discount, check_horizon
 from stackelberg_games.kernel import DenseKernel, Kernel, kernel
 from stackelberg_games.randomness import Lane, Streams
 from stackelberg_games.sampling import Sampler, check_probabilities, cumulative

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.game import BoolArray, FloatArray, IntArray
 from stackelberg_games.randomness import compiled
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from stackelberg_games.game import FloatArray
+from stackelberg_games.arrays import FloatArray
 
 FALSE_ALARM = 1e-4
 """Chance that a correct program fails one statistical check."""

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stackelberg_games import exact
+from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.commitment import Commitment, DiscretePolicy
 from stackelberg_games.follower import Answer, Follower
-from stackelberg_games.game import FloatArray, Game, IntArray, Step
+from stackelberg_games.game import Game, Step
 from stackelberg_games.neural.policy import MLPCategoricalPolicy
 from stackelberg_games.play import TabularResponse
 from stackelberg_games.randomness import Streams

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stackelberg_games.game import FloatArray
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.tournaments.evaluation import Evaluation
 from stackelberg_games.tournaments.match import BEST, OWN, REFERENCES, Outcome
 from stackelberg_games.tournaments.results import Results

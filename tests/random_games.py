@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from stackelberg_games import exact
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import (
     Commitment,
     Configuration,
@@ -19,7 +20,6 @@ from stackelberg_games.commitment import (
     flatten,
 )
 from stackelberg_games.envs import random_game_v0
-from stackelberg_games.game import FloatArray
 from stackelberg_games.response import Arrays
 from stackelberg_games.tabular import TabularGame
 

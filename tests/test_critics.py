@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from stackelberg_games import exact
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.game import FloatArray
 from stackelberg_games.hypergradient import StageCritics
 from stackelberg_games.play import TabularResponse, rollout
 from stackelberg_games.trajectories import Trajectories

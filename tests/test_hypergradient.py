@@ -16,9 +16,9 @@ from scipy.sparse import csr_matrix
 from torch import Tensor
 
 from stackelberg_games import exact, hypergradient
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.game import FloatArray
 from stackelberg_games.hypergradient import Coefficients, StageCritics, Tails, Terms
 from stackelberg_games.play import TabularResponse, rollout
 from stackelberg_games.trajectories import Trajectories

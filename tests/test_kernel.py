@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import stackelberg_games as sg
-from stackelberg_games.game import FloatArray
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.kernel import SPARSE_BELOW, DenseKernel, Kernel, SparseKernel, kernel
 from stackelberg_games.response import Arrays, soft_response
 from stackelberg_games.tabular import TabularGame

@@ -10,11 +10,11 @@ import torch
 
 import stackelberg_games as sg
 from stackelberg_games import exact
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment, assign, flatten
 from stackelberg_games.envs.random_mdp_v0 import instance
 from stackelberg_games.errors import InformationError, InvalidArgumentError, SolverError, UnsupportedGameError
 from stackelberg_games.follower import Follower
-from stackelberg_games.game import FloatArray
 from stackelberg_games.leader import GradientLeader, Leader
 from stackelberg_games.tabular import TabularGame
 

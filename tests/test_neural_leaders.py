@@ -13,12 +13,12 @@ import torch
 
 import stackelberg_games as sg
 from stackelberg_games import exact
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment, assign, flatten
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.envs import random_game_v0
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.follower import Answer, Follower
-from stackelberg_games.game import FloatArray
 from stackelberg_games.hypergradient import StageCritics, Terms, coefficients, covariance
 from stackelberg_games.neural.estimation import Estimation, NeuralEstimator
 from stackelberg_games.neural.policy import MLPCategoricalPolicy

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 import stackelberg_games as sg
 from stackelberg_games import exact
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import MLPPolicy, TabularPolicy, assign, flatten
 from stackelberg_games.envs import discrete_toy_v0, random_game_v0
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
-from stackelberg_games.game import FloatArray
 from stackelberg_games.play import TabularResponse, rollout
 from stackelberg_games.response import Arrays
 from stackelberg_games.tabular import TabularGame

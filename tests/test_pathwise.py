@@ -7,9 +7,9 @@ import pytest
 import torch
 
 import stackelberg_games as sg
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.envs import lqr_v0
 from stackelberg_games.errors import UnsupportedGameError
-from stackelberg_games.game import FloatArray
 from stackelberg_games.linear.gaussian import LinearGaussianPolicy
 from stackelberg_games.linear.lqr import LinearGaussianGame
 from stackelberg_games.linear.pathwise import LeaderCritic, Pathwise

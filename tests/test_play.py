@@ -10,10 +10,10 @@ import pytest
 
 import stackelberg_games as sg
 from stackelberg_games import exact
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment, Configuration, TabularPolicy
 from stackelberg_games.envs import random_game_v0
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
-from stackelberg_games.game import FloatArray
 from stackelberg_games.play import TabularResponse, _rollout_batched, rollout
 from stackelberg_games.randomness import Streams
 from stackelberg_games.tabular import TabularGame

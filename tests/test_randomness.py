@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.game import FloatArray
 from stackelberg_games.randomness import (
     GOLDEN,
     LANES,

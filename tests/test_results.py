@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.game import FloatArray
 from stackelberg_games.information import Information
 from stackelberg_games.tournaments.leaderboard import alpha_rank_masses, improvement_table, leaderboard, ratings
 from stackelberg_games.tournaments.match import BEST, OWN, Outcome

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.game import FloatArray
 from stackelberg_games.tournaments import statistics
 from stackelberg_games.tournaments.ratings import ELO, alpha_rank, bradley_terry, log_fixation, pairwise_wins
 from stackelberg_games.tournaments.statistics import Estimate

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from stackelberg_games import errors
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Configuration, TabularPolicy
 from stackelberg_games.envs import random_game_v0
 from stackelberg_games.errors import (
@@ -20,7 +21,7 @@ from stackelberg_games.errors import (
     StackelbergError,
     UnknownIdError,
 )
-from stackelberg_games.game import FloatArray, Game
+from stackelberg_games.game import Game
 from stackelberg_games.randomness import Lane, Streams
 from stackelberg_games.sampling import cumulative, pick
 from stackelberg_games.tabular import Tables, TabularGame

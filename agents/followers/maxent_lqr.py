@@ -16,10 +16,11 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.follower import Answer, Follower
-from stackelberg_games.game import FloatArray, Game
+from stackelberg_games.game import Game
 from stackelberg_games.linear.configured import ConfiguredLinear
 from stackelberg_games.linear.lqr import LinearGaussianGame, linear
 from stackelberg_games.linear.riccati import Plant, SoftRiccati, riccati_sweeps

@@ -16,13 +16,14 @@ import gymnasium
 import numpy as np
 import torch
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError, MissingExtraError, UnsupportedGameError
 from stackelberg_games.faces.episode import LEADER, Actions
 from stackelberg_games.faces.gym_env import best_response_env
 from stackelberg_games.faces.vector import ResponseVectorEnv
 from stackelberg_games.follower import Answer, Follower
-from stackelberg_games.game import FloatArray, Game
+from stackelberg_games.game import Game
 from stackelberg_games.randomness import Lane, Streams, generator
 from stackelberg_games.threads import single_threaded
 

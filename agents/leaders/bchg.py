@@ -21,9 +21,9 @@ from stackelberg_games.agents.leaders.bchg_continuous import PathwiseForm
 from stackelberg_games.agents.leaders.neural import ByNetworks, NeuralCovariance, NeuralDirect
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
 from stackelberg_games.agents.leaders.unrewarded import Unrewarded
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.game import FloatArray
 from stackelberg_games.hypergradient import Coefficients, coefficients, influence
 from stackelberg_games.information import Evidence, Information
 from stackelberg_games.linear.configured_form import Response, covariance_response

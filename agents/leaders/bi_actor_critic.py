@@ -20,9 +20,10 @@ from stackelberg_games.agents.leaders.bi_actor_critic_linear import LinearBileve
 from stackelberg_games.agents.leaders.bi_actor_critic_neural import NeuralBilevel
 from stackelberg_games.agents.leaders.neural import ByNetworks, NeuralDirect
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import SolverError, UnsupportedGameError
-from stackelberg_games.game import FloatArray, LeaderView
+from stackelberg_games.game import LeaderView
 from stackelberg_games.information import Evidence
 from stackelberg_games.leader import GradientLeader
 from stackelberg_games.response import Arrays

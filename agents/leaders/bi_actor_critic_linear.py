@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.agents.leaders.policy_gradient_linear import LinearDirect
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import UnsupportedGameError
-from stackelberg_games.game import FloatArray
 from stackelberg_games.information import Evidence
 from stackelberg_games.linear.lqr import linear
 

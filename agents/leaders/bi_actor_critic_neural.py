@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from stackelberg_games.agents.leaders.neural import NeuralDirect
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment
-from stackelberg_games.game import FloatArray, LeaderView
+from stackelberg_games.game import LeaderView
 from stackelberg_games.information import Evidence
 from stackelberg_games.neural.estimation import Estimation, NeuralEstimator, Observed
 from stackelberg_games.neural.regression import Regressor

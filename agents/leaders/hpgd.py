@@ -25,12 +25,13 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.configurable.game import ConfigurableGame
 from stackelberg_games.configurable.lever import Weighted, collapse, require_lever
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.game import FloatArray, LeaderView
+from stackelberg_games.game import LeaderView
 from stackelberg_games.hypergradient import Coefficients, traces
 from stackelberg_games.information import Evidence, Information
 from stackelberg_games.linear.configured_critics import ConfiguredCritics, averaged, fitted_advantages

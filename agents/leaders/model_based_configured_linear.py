@@ -17,9 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment, assign, flatten
 from stackelberg_games.errors import InformationError, InvalidArgumentError, SolverError, UnsupportedGameError
-from stackelberg_games.game import FloatArray, LeaderView
+from stackelberg_games.game import LeaderView
 from stackelberg_games.information import Evidence, Information
 from stackelberg_games.leader import GradientLeader
 from stackelberg_games.linear.configured import ConfiguredLinear, LinearObjective, linear_lever

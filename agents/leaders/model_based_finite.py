@@ -16,13 +16,14 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment, assign, flatten
 from stackelberg_games.configurable.belief import Behaviour, confused, estimate_confusion
 from stackelberg_games.configurable.estimation import ConfiguredEstimator
 from stackelberg_games.configurable.game import ConfigurableGame
 from stackelberg_games.configurable.planning import ByAdjoint, ByDifferentiation, Incentives
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.game import FloatArray, LeaderView
+from stackelberg_games.game import LeaderView
 from stackelberg_games.information import Evidence
 from stackelberg_games.kernel import kernel
 from stackelberg_games.objective import leader_objective, leader_value

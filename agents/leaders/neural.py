@@ -23,9 +23,10 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.agents.leaders.by_game import ByGame
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import UnsupportedGameError
-from stackelberg_games.game import FloatArray, LeaderView
+from stackelberg_games.game import LeaderView
 from stackelberg_games.hypergradient import coefficients
 from stackelberg_games.information import Evidence, Information
 from stackelberg_games.leader import GradientLeader

@@ -20,13 +20,14 @@ from torch import Tensor
 
 from stackelberg_games.agents.leaders.neural import ByNetworks, NeuralDirect
 from stackelberg_games.agents.leaders.policy_gradient_linear import LinearDirect
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment, Configuration, DiscretePolicy
 from stackelberg_games.configurable.estimation import ConfiguredEstimator, beyond
 from stackelberg_games.configurable.lever import Weighted
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.estimation import TabularEstimator
-from stackelberg_games.game import FloatArray, LeaderView
+from stackelberg_games.game import LeaderView
 from stackelberg_games.hypergradient import Coefficients
 from stackelberg_games.information import Evidence, Information
 from stackelberg_games.leader import GradientLeader

@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment
-from stackelberg_games.game import FloatArray, LeaderView
+from stackelberg_games.game import LeaderView
 from stackelberg_games.information import Evidence, Information
 from stackelberg_games.leader import GradientLeader
 from stackelberg_games.linear.estimation import LinearEstimator

@@ -26,9 +26,10 @@ from torch import Tensor
 from stackelberg_games.agents.leaders.by_game import ByGame
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
 from stackelberg_games.agents.leaders.stackelberg_actor_critic_linear import LinearTotal
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.game import FloatArray, LeaderView
+from stackelberg_games.game import LeaderView
 from stackelberg_games.information import Evidence, Information
 from stackelberg_games.leader import GradientLeader
 from stackelberg_games.response import Arrays

@@ -18,10 +18,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.estimation import TabularEstimator
-from stackelberg_games.game import FloatArray, LeaderView
+from stackelberg_games.game import LeaderView
 from stackelberg_games.information import Evidence
 from stackelberg_games.inverse import SoftInverse
 from stackelberg_games.leader import GradientLeader

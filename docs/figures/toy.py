@@ -12,7 +12,7 @@ import torch
 from style import FAINT, FOLLOWER, INK, LEADER, TOTAL, figure, save
 
 import stackelberg_games as sg
-from stackelberg_games.game import FloatArray
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.objective import leader_chain
 
 TAU = 0.05

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from stackelberg_games.game import FloatArray
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.kernel import kernel
 from stackelberg_games.response import Arrays, Factorised, soft_response
 

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.configurable.lever import Stages, Weighted, collapse
 from stackelberg_games.critics import CriticTables
 from stackelberg_games.estimation import TabularEstimator
-from stackelberg_games.game import FloatArray, LeaderView
+from stackelberg_games.game import LeaderView
 from stackelberg_games.hypergradient import Coefficients, Terms
 from stackelberg_games.kernel import Kernel, SparseKernel
 from stackelberg_games.response import Arrays, Factorised

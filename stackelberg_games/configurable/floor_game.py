@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.configurable.floor_plan import FloorPlan
 from stackelberg_games.configurable.game import ConfigurableGame
-from stackelberg_games.game import FloatArray, IntArray
 from stackelberg_games.response import Arrays, soft_response
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Circle, Rectangle
 from matplotlib.patheffects import withStroke
 
+from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.configurable.floor_plan import MOVES, FloorPlan
-from stackelberg_games.game import FloatArray, IntArray
 
 WALL, SHELF, FREE, INK = "#3d444d", "#c9b79c", "#f6f8fa", "#24292f"
 LEADER, FOLLOWER, TARGET, ROBOT = "#7b4fc9", "#1a8f6a", "#e8833a", "#2f6fde"

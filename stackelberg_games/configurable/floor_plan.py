@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
-from stackelberg_games.game import BoolArray, FloatArray, IntArray
 
 MOVES = np.array([(-1, 0), (0, 1), (1, 0), (0, -1)])
 """Row and column steps of the actions 0 up, 1 right, 2 down, 3 left."""

@@ -23,9 +23,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InformationError, UnsupportedGameError
-from stackelberg_games.game import FloatArray, IntArray
 from stackelberg_games.hypergradient import Coefficients, Terms
 from stackelberg_games.tabular import Tables
 from stackelberg_games.trajectories import Trajectories, mark

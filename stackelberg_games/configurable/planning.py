@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.adjoint import reward_weights
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.configurable.lever import Lever, Stages
-from stackelberg_games.game import FloatArray
 from stackelberg_games.hypergradient import Terms
 from stackelberg_games.kernel import Kernel
 from stackelberg_games.objective import best_response, leader_objective

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from pettingzoo import AECEnv
 from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
+from stackelberg_games.arrays import Vector
 from stackelberg_games.errors import InvalidActionError
-from stackelberg_games.faces.episode import FOLLOWER, LEADER, NO_EPISODE, PLAYERS, Snapshot, Vector
+from stackelberg_games.faces.episode import FOLLOWER, LEADER, NO_EPISODE, PLAYERS, Snapshot
 from stackelberg_games.faces.face import TwoPlayerFace
 from stackelberg_games.game import Game
 from stackelberg_games.randomness import Streams

@@ -7,8 +7,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidActionError
-from stackelberg_games.game import FloatArray
 
 
 def checked(player: str, actions: Any, space: gymnasium.Space[Any], count: int) -> FloatArray:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import to_rgb
 
-from stackelberg_games.game import FloatArray
+from stackelberg_games.arrays import FloatArray
 
 COLUMNS = 26
 LISTED = 3  # numbers; more are summed up

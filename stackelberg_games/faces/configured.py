@@ -11,10 +11,11 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray, Vector
 from stackelberg_games.configurable.space import fault
 from stackelberg_games.errors import InvalidActionError, UnsupportedGameError
-from stackelberg_games.faces.episode import FOLLOWER, LEADER, Actions, Episode, Player, Scene, Snapshot, Vector
-from stackelberg_games.game import FloatArray, Game
+from stackelberg_games.faces.episode import FOLLOWER, LEADER, Actions, Episode, Player, Scene, Snapshot
+from stackelberg_games.game import Game
 
 
 class Opening(Actions):

@@ -9,13 +9,12 @@ from typing import Any, Literal, NamedTuple
 import gymnasium
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
 
+from stackelberg_games.arrays import Vector
 from stackelberg_games.errors import InvalidActionError, UnsupportedGameError
 from stackelberg_games.game import Game
 from stackelberg_games.randomness import Streams, check_seed, fresh_seed
 
-Vector = NDArray[np.float32]
 Player = Literal["leader_0", "follower_0"]
 LEADER: Player = "leader_0"
 FOLLOWER: Player = "follower_0"

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 from gymnasium import spaces
 
+from stackelberg_games.arrays import Vector
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.faces.configured import episode_of
-from stackelberg_games.faces.episode import NO_EPISODE, PLAYERS, Episode, Vector
+from stackelberg_games.faces.episode import NO_EPISODE, PLAYERS, Episode
 from stackelberg_games.game import Game, require_game
 
 if TYPE_CHECKING:

@@ -10,12 +10,13 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray, Vector
 from stackelberg_games.commitment import Commitment, Configuration
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError
 from stackelberg_games.faces.configured import episode_under
-from stackelberg_games.faces.episode import FOLLOWER, LEADER, NO_EPISODE, Snapshot, Vector
+from stackelberg_games.faces.episode import FOLLOWER, LEADER, NO_EPISODE, Snapshot
 from stackelberg_games.faces.face import Face
-from stackelberg_games.game import FloatArray, Game, require_game
+from stackelberg_games.game import Game, require_game
 from stackelberg_games.randomness import Lane, Streams
 from stackelberg_games.sampling import cumulative
 from stackelberg_games.tabular import TabularGame

@@ -18,17 +18,9 @@ import numpy as np
 from gymnasium import spaces
 from pettingzoo import ParallelEnv
 
+from stackelberg_games.arrays import Vector
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.faces.episode import (
-    FOLLOWER,
-    LEADER,
-    NO_EPISODE,
-    PLAYERS,
-    Actions,
-    Player,
-    Snapshot,
-    Vector,
-)
+from stackelberg_games.faces.episode import FOLLOWER, LEADER, NO_EPISODE, PLAYERS, Actions, Player, Snapshot
 from stackelberg_games.faces.face import TwoPlayerFace
 from stackelberg_games.game import Game, require_game
 

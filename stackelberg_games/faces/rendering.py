@@ -12,10 +12,11 @@ from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
 from matplotlib.path import Path
 from numpy.typing import NDArray
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import MissingExtraError
 from stackelberg_games.faces.configuration_picture import draw_strip, in_words
 from stackelberg_games.faces.episode import Scene
-from stackelberg_games.game import FloatArray, Game
+from stackelberg_games.game import Game
 from stackelberg_games.tabular import TabularGame
 
 Image = NDArray[np.uint8]

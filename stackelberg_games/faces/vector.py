@@ -18,13 +18,14 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from stackelberg_games.arrays import BoolArray, FloatArray
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.faces.configured import episode_under
 from stackelberg_games.faces.episode import FOLLOWER, LEADER, NO_EPISODE, PLAYERS, Actions
 from stackelberg_games.faces.padding import Padding
 from stackelberg_games.faces.padding import homogenize as homogenized
-from stackelberg_games.game import BoolArray, FloatArray, Game, require_game
+from stackelberg_games.game import Game, require_game
 from stackelberg_games.randomness import Streams, check_seed, fresh_seed
 
 Floats = NDArray[np.float32]

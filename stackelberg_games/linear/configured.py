@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.configurable.lever import Lever, Stages
 from stackelberg_games.errors import SolverError, UnsupportedGameError
-from stackelberg_games.game import FloatArray
 from stackelberg_games.hypergradient import Terms
 from stackelberg_games.linear.gaussian import LinearGaussianPolicy
 from stackelberg_games.linear.riccati import Plant, SoftRiccati, closed_loop, moments

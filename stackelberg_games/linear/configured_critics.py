@@ -23,8 +23,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InformationError, SolverError, UnsupportedGameError
-from stackelberg_games.game import FloatArray, LeaderView
+from stackelberg_games.game import LeaderView
 from stackelberg_games.linear.configured import LinearLever
 from stackelberg_games.linear.estimation import Regression, pairs, products, unpack
 from stackelberg_games.linear.gaussian import box_sizes

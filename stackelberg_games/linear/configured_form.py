@@ -23,9 +23,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import SolverError, UnsupportedGameError
-from stackelberg_games.game import FloatArray, LeaderView
+from stackelberg_games.game import LeaderView
 from stackelberg_games.hypergradient import influence, traces
 from stackelberg_games.linear.configured import LinearLever
 from stackelberg_games.linear.configured_critics import ConfiguredCritics, ConfiguredLinearEstimator

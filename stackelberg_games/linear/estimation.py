@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.game import FloatArray, LeaderView
+from stackelberg_games.game import LeaderView
 from stackelberg_games.linear.gaussian import bounded, box_sizes
 from stackelberg_games.linear.lqr import Cost, Dynamics, LinearGaussianGame
 from stackelberg_games.linear.moments import Bump, Quadratic, StateReward

@@ -18,9 +18,10 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.game import FloatArray, Game, LeaderView
+from stackelberg_games.game import Game, LeaderView
 from stackelberg_games.linear.rows import product
 from stackelberg_games.randomness import Lane, Streams, generator
 

@@ -17,8 +17,8 @@ import torch
 from scipy.optimize import minimize
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import SolverError
-from stackelberg_games.game import FloatArray
 from stackelberg_games.linear.gaussian import LinearGaussianPolicy
 from stackelberg_games.linear.lqr import Cost, LinearGaussianGame
 from stackelberg_games.linear.riccati import Plant, soft_riccati

@@ -15,9 +15,10 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, InvalidGameError, UnsupportedGameError
-from stackelberg_games.game import FloatArray, Step, VectorGame, check_horizon
+from stackelberg_games.game import Step, VectorGame, check_horizon
 from stackelberg_games.linear.gaussian import LinearGaussianPolicy, LinearGaussianResponse
 from stackelberg_games.linear.moments import StateReward
 from stackelberg_games.linear.riccati import (

@@ -16,8 +16,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidGameError
-from stackelberg_games.game import FloatArray
 from stackelberg_games.linear.rows import product, quadratic
 
 _SMALLEST_VARIANCE = 1e-24

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stackelberg_games.game import FloatArray
+from stackelberg_games.arrays import FloatArray
 
 if TYPE_CHECKING:
     from stackelberg_games.faces.episode import Scene

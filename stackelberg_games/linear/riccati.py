@@ -28,8 +28,8 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, SolverError
-from stackelberg_games.game import FloatArray
 from stackelberg_games.linear.gaussian import LinearGaussianPolicy, LinearGaussianResponse
 from stackelberg_games.linear.moments import StateReward
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from stackelberg_games.game import FloatArray
+from stackelberg_games.arrays import FloatArray
 
 
 def product(rows: Any, matrix: FloatArray) -> FloatArray:

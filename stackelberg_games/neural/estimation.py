@@ -26,8 +26,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.errors import InformationError, InvalidArgumentError
-from stackelberg_games.game import FloatArray, IntArray, LeaderView
+from stackelberg_games.game import LeaderView
 from stackelberg_games.hypergradient import StageCritics
 from stackelberg_games.neural.features import Features
 from stackelberg_games.neural.regression import Regressor

@@ -8,8 +8,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.game import FloatArray
 
 
 class Features:

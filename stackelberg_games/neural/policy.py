@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.commitment import Commitment, DiscretePolicy, perceptron
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.game import FloatArray, Game, IntArray, LeaderView
+from stackelberg_games.game import Game, LeaderView
 from stackelberg_games.linear.gaussian import ContinuousPolicy
 from stackelberg_games.neural import features
 from stackelberg_games.neural.features import Features

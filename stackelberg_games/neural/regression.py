@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.commitment import perceptron
-from stackelberg_games.game import FloatArray, IntArray
 
 HIDDEN = (64, 64)
 LEARNING_RATE = 2e-3

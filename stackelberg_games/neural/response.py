@@ -11,7 +11,7 @@ import torch
 from scipy.special import log_softmax, ndtri
 from torch import Tensor
 
-from stackelberg_games.game import FloatArray, IntArray
+from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.neural.features import Features
 from stackelberg_games.neural.regression import Network
 from stackelberg_games.randomness import generator

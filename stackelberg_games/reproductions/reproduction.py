@@ -14,8 +14,8 @@ import numpy as np
 
 from stackelberg_games import checkpoint
 from stackelberg_games._version import __version__
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.game import FloatArray
 from stackelberg_games.reproductions.study import Published, Study, load
 from stackelberg_games.reproductions.trial import Trial
 from stackelberg_games.tournaments.match import Outcome

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from stackelberg_games.game import FloatArray
+from stackelberg_games.arrays import FloatArray
 
 WIDTH, HEIGHT = 360, 230
 LEFT, RIGHT, TOP, BOTTOM = 46, 10, 8, 34

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.commitment import Commitment, TabularPolicy
 from stackelberg_games.errors import SolverError, UnsupportedGameError
 from stackelberg_games.follower import Answer, Follower
-from stackelberg_games.game import FloatArray, Game, IntArray
+from stackelberg_games.game import Game
 from stackelberg_games.objective import best_response, follower_value, leader_objective, leader_value
 from stackelberg_games.optimum import solve
 from stackelberg_games.play import TabularResponse, rollout

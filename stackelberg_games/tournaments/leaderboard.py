@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.game import FloatArray
 from stackelberg_games.information import Information
 from stackelberg_games.tournaments import statistics
 from stackelberg_games.tournaments.match import OWN

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit, logsumexp
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, SolverError
-from stackelberg_games.game import FloatArray
 from stackelberg_games.tournaments.statistics import Estimate, stretch
 
 ELO = 400 / np.log(10)

@@ -13,8 +13,8 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.checkpoint import write_atomically
-from stackelberg_games.game import FloatArray
 from stackelberg_games.information import Information
 from stackelberg_games.tournaments import leaderboard as boards
 from stackelberg_games.tournaments import statistics

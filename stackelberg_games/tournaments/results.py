@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.game import FloatArray
 from stackelberg_games.information import Information
 from stackelberg_games.tournaments.evaluation import Evaluation
 from stackelberg_games.tournaments.match import BEST, OWN, REFERENCES, Outcome

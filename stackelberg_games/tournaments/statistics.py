@@ -19,8 +19,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.game import FloatArray, IntArray
 
 Strata = Sequence[FloatArray]
 Statistic = Callable[..., FloatArray]
