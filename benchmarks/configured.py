@@ -21,8 +21,8 @@ import torch
 from measuring import print_table
 
 import stackelberg_games as sg
-from stackelberg_games.configurable.game import ConfigurableGame
-from stackelberg_games.tabular import Tables
+from stackelberg_games.kinds.configurable import ConfigurableGame
+from stackelberg_games.kinds.finite import Tables
 
 LEADERS = ("policy_gradient", "bchg", "hpgd")
 SIZES = (100, 1_000, 10_000, 100_000)

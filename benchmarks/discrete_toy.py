@@ -14,7 +14,7 @@ import numpy as np
 from joblib import Parallel, delayed
 
 import stackelberg_games as sg
-from stackelberg_games.plots import COLOURS
+from stackelberg_games.learning.plots import COLOURS
 
 LEADERS = (
     "bchg",

@@ -28,12 +28,13 @@ from measuring import COLOURS, cpu_seconds, new_figure, peak_bytes, print_table,
 import stackelberg_games as sg
 from stackelberg_games import exact, hypergradient
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import DiscretePolicy, flatten
+from stackelberg_games.commitments.tabular import DiscretePolicy
 from stackelberg_games.hypergradient import StageCritics
-from stackelberg_games.play import TabularResponse, rollout
-from stackelberg_games.randomness import compiled
-from stackelberg_games.tabular import TabularGame
-from stackelberg_games.trajectories import Trajectories
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.numerics.randomness import compiled
+from stackelberg_games.play.rollout import TabularResponse, rollout
+from stackelberg_games.rules.commitment import flatten
+from stackelberg_games.rules.trajectories import Trajectories
 
 LENGTHS = (100, 1_000, 10_000, 100_000)
 NESTED_LENGTHS = (100, 1_000, 10_000, 30_000)

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import stackelberg_games as sg
-from stackelberg_games.play import TabularResponse
+from stackelberg_games.play.rollout import TabularResponse
 
 LEADER, FOLLOWER = "leader_0", "follower_0"
 ACTIONS = {LEADER: 1, FOLLOWER: 2}

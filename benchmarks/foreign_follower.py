@@ -31,7 +31,7 @@ from scipy import stats
 
 import stackelberg_games as sg
 from stackelberg_games.agents.followers.sb3 import StableBaselines3
-from stackelberg_games.neural.policy import MLPGaussianPolicy
+from stackelberg_games.commitments.networks import MLPGaussianPolicy
 
 TUNING, REPORTED = (1000, 1001), tuple(range(10))
 

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 
 import stackelberg_games as sg
-from stackelberg_games.commitment import assign, flatten
-from stackelberg_games.configurable.lever import Stages
-from stackelberg_games.configurable.planning import ByAdjoint, Incentives
-from stackelberg_games.response import Arrays
+from stackelberg_games.exact.response import Arrays
+from stackelberg_games.representations.planning import ByAdjoint, Incentives
+from stackelberg_games.rules.commitment import assign, flatten
+from stackelberg_games.rules.lever import Stages
 
 STEPS, ANNEALED = 200, 140
 TRIVIAL = 0.05

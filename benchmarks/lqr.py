@@ -19,11 +19,11 @@ import torch
 from joblib import Parallel, delayed
 
 import stackelberg_games as sg
+from stackelberg_games.commitments.gaussian import LinearGaussianPolicy
 from stackelberg_games.errors import SolverError
-from stackelberg_games.information import Evidence
-from stackelberg_games.linear.gaussian import LinearGaussianPolicy
-from stackelberg_games.linear.lqr import linear
-from stackelberg_games.plots import COLOURS
+from stackelberg_games.kinds.linear_quadratic import linear
+from stackelberg_games.learning.information import Evidence
+from stackelberg_games.learning.plots import COLOURS
 
 TEMPERATURE, EPISODES, STAGES = 0.1, 4, 100
 OPTIMUM = 18.4264  # undiscounted, at K = (-9.9655, -10.000)

@@ -24,16 +24,17 @@ import torch
 from scipy.optimize import minimize
 
 import stackelberg_games as sg
-from stackelberg_games.adjoint import reward_objective
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Commitment, Configuration, assign, flatten
-from stackelberg_games.configurable.game import ConfigurableGame
+from stackelberg_games.commitments.configuration import Configuration
+from stackelberg_games.commitments.gaussian import LinearGaussianPolicy, random_gain
 from stackelberg_games.envs.continuous_toy_v0 import VARIANTS, ContinuousToy
 from stackelberg_games.errors import SolverError, UnknownIdError
-from stackelberg_games.game import Game
-from stackelberg_games.linear.gaussian import LinearGaussianPolicy, random_gain
-from stackelberg_games.linear.lqr import LinearGaussianGame
-from stackelberg_games.tabular import TabularGame
+from stackelberg_games.exact.adjoint import reward_objective
+from stackelberg_games.kinds.configurable import ConfigurableGame
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.kinds.linear_quadratic import LinearGaussianGame
+from stackelberg_games.rules.commitment import Commitment, assign, flatten
 
 TOYS = ("1_1a", "1_1b", "1_2a", "1_2b", "1_2c", "1_2d", "1_2e", "1_2f", "1_2g", "2_1", "2_2", "3_1a", "3_1b", "3_2")
 

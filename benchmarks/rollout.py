@@ -12,9 +12,9 @@ import numpy as np
 
 import stackelberg_games as sg
 from stackelberg_games.hypergradient import traces
-from stackelberg_games.play import _rollout_batched
-from stackelberg_games.randomness import Streams
-from stackelberg_games.tabular import TabularGame
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.numerics.randomness import Streams
+from stackelberg_games.play.rollout import _rollout_batched
 
 BUDGET, REPEATS = 2_000_000, 5
 

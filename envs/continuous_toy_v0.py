@@ -31,11 +31,12 @@ from stackelberg_games.envs import discrete_toy_v0
 from stackelberg_games.errors import InvalidActionError, UnknownIdError
 from stackelberg_games.faces import faces
 from stackelberg_games.faces.box import checked
-from stackelberg_games.game import Game, Step
-from stackelberg_games.randomness import Lane, Streams
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.numerics.randomness import Lane, Streams
+from stackelberg_games.rules.rules import Step
 
 if TYPE_CHECKING:
-    from stackelberg_games.faces.episode import Scene
+    from stackelberg_games.rules.scene import Scene
 
 VARIANTS = {
     "1_1a": "1_1a",

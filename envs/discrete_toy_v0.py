@@ -26,7 +26,7 @@ import numpy as np
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import UnknownIdError
 from stackelberg_games.faces import faces
-from stackelberg_games.tabular import TabularGame
+from stackelberg_games.kinds.finite import TabularGame
 
 STATES, LEADER, FOLLOWER = "SAB", "01", "sab"
 INDIFFERENT = 2.3858910707072356  # as published; at discount 0.99 both cycles are equal for f(1 given S) = 0.4655

@@ -34,16 +34,16 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.configurable.floor_game import FloorGame
-from stackelberg_games.configurable.floor_plan import FloorPlan
-from stackelberg_games.configurable.parametrisation import Budgeted
+from stackelberg_games.commitments.parametrisation import Budgeted
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
-from stackelberg_games.sampling import Sampler
-from stackelberg_games.tabular import Tables
+from stackelberg_games.floors.game import FloorGame
+from stackelberg_games.floors.plan import FloorPlan
+from stackelberg_games.kinds.finite import Tables
+from stackelberg_games.numerics.sampling import Sampler
 
 if TYPE_CHECKING:
-    from stackelberg_games.configurable.floor_picture import FloorScene
+    from stackelberg_games.floors.picture import FloorScene
 
 ONE_GOAL = """
 xxxxxxxxxxxxx
@@ -152,7 +152,7 @@ class FourRooms(FloorGame):
 
     def picture(self, configuration: Tensor | None, occupancy: FloatArray | None) -> FloorScene:
         """See ``FloorGame.picture``."""
-        from stackelberg_games.configurable.floor_picture import FloorScene, Mark
+        from stackelberg_games.floors.picture import FloorScene, Mark
 
         marks = [Mark(self.start, "S"), *(Mark(cell, "G") for cell in self.goals)]
         marks += [Mark(cell, "T", target=True) for cell in self.targets]

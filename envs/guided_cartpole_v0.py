@@ -32,11 +32,12 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidGameError, UnknownIdError
 from stackelberg_games.faces import faces
 from stackelberg_games.faces.box import checked
-from stackelberg_games.game import Step, VectorGame
-from stackelberg_games.randomness import Lane, Streams
+from stackelberg_games.kinds.vector import VectorGame
+from stackelberg_games.numerics.randomness import Lane, Streams
+from stackelberg_games.rules.rules import Step
 
 if TYPE_CHECKING:
-    from stackelberg_games.faces.episode import Scene
+    from stackelberg_games.rules.scene import Scene
 
 TARGETS = {"centre": (-0.25, 0.25), "right": (0.25, 0.75)}
 GRAVITY, CART, POLE, HALF, FORCE, WIND, INTERVAL = 9.8, 1.0, 0.1, 0.5, 10.0, 20.0, 0.02

@@ -30,11 +30,12 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.faces.box import checked
-from stackelberg_games.game import Step, VectorGame
-from stackelberg_games.randomness import Lane, Streams
+from stackelberg_games.kinds.vector import VectorGame
+from stackelberg_games.numerics.randomness import Lane, Streams
+from stackelberg_games.rules.rules import Step
 
 if TYPE_CHECKING:
-    from stackelberg_games.faces.episode import Scene
+    from stackelberg_games.rules.scene import Scene
 
 GRAVITY, MASS, LENGTH, INTERVAL, MAX_SPEED, MAX_TORQUE, PUSH = 10.0, 1.0, 1.0, 0.05, 8.0, 2.0, 2.0
 

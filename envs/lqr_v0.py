@@ -31,11 +31,11 @@ from numpy.typing import ArrayLike
 
 from stackelberg_games.errors import UnknownIdError
 from stackelberg_games.faces import faces
-from stackelberg_games.linear.lqr import Cost, Dynamics, LinearGaussianGame
-from stackelberg_games.linear.moments import Band, Bump, Disk, NegativePart, StateReward
+from stackelberg_games.kinds.linear_quadratic import Cost, Dynamics, LinearGaussianGame
+from stackelberg_games.kinds.moments import Band, Bump, Disk, NegativePart, StateReward
 
 if TYPE_CHECKING:
-    from stackelberg_games.faces.episode import Scene
+    from stackelberg_games.rules.scene import Scene
 
 VARIANTS = ("v0", "v1", "v2", "v3", "v4")
 A, B, C = ((0.0, 1.0), (0.0, 0.0)), ((0.0,), (0.1,)), ((0.1,), (0.0,))
@@ -49,7 +49,7 @@ class LQR(LinearGaussianGame):
         """Phase portrait: reward in the background, drift, both pushes, and the state."""
         if len(self.start) != 2:
             return False
-        from stackelberg_games.linear.phase import draw_phase
+        from stackelberg_games.kinds.phase import draw_phase
 
         draw_phase(self, axes, scene)
         return True

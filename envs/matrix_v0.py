@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 
 from stackelberg_games.errors import InvalidGameError, UnknownIdError
 from stackelberg_games.faces import faces
-from stackelberg_games.tabular import TabularGame
+from stackelberg_games.kinds.finite import TabularGame
 
 PRESETS: dict[str, tuple[ArrayLike, ArrayLike]] = {
     "letchford": ([[1, 3], [0, 2]], [[1, 0], [0, 1]]),

@@ -27,14 +27,15 @@ from gymnasium.spaces import Box
 from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Configuration, TabularPolicy
-from stackelberg_games.configurable.lever import TabularLever
-from stackelberg_games.configurable.parametrisation import Plain
+from stackelberg_games.commitments.configuration import Configuration
+from stackelberg_games.commitments.parametrisation import Plain
+from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.errors import InvalidGameError, UnsupportedGameError
 from stackelberg_games.faces import faces
-from stackelberg_games.game import LeaderView
-from stackelberg_games.randomness import generator
-from stackelberg_games.tabular import Tables, TabularGame
+from stackelberg_games.kinds.finite import Tables, TabularGame
+from stackelberg_games.kinds.levers import TabularLever
+from stackelberg_games.numerics.randomness import generator
+from stackelberg_games.rules.view import LeaderView
 
 
 def game(

@@ -38,12 +38,12 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Configuration
-from stackelberg_games.configurable.game import ConfigurableGame
+from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.errors import InvalidGameError
+from stackelberg_games.exact.response import Arrays, soft_response
 from stackelberg_games.faces import faces
-from stackelberg_games.response import Arrays, soft_response
-from stackelberg_games.tabular import Model, Tables
+from stackelberg_games.kinds.configurable import ConfigurableGame
+from stackelberg_games.kinds.finite import Model, Tables
 
 
 class Instance(NamedTuple):

@@ -49,21 +49,24 @@ from scipy.special import ndtr, ndtri
 from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Commitment, Configuration
-from stackelberg_games.configurable.game import ConfigurableGame
-from stackelberg_games.configurable.lever import ObservedLever, Stages
-from stackelberg_games.configurable.parametrisation import Bounded
+from stackelberg_games.commitments.configuration import Configuration
+from stackelberg_games.commitments.parametrisation import Bounded
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, InvalidGameError
 from stackelberg_games.faces import faces
-from stackelberg_games.game import Game, LeaderView, Step, check_discount, check_horizon
-from stackelberg_games.hypergradient import Terms
-from stackelberg_games.play import rollout
-from stackelberg_games.randomness import Lane, Streams, generator
-from stackelberg_games.tabular import Tables
-from stackelberg_games.trajectories import Trajectories
+from stackelberg_games.kinds.configurable import ConfigurableGame
+from stackelberg_games.kinds.finite import Tables
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.kinds.levers import ObservedLever
+from stackelberg_games.numerics.randomness import Lane, Streams, generator
+from stackelberg_games.play.rollout import rollout
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.lever import Stages, Terms
+from stackelberg_games.rules.rules import Step, check_discount, check_horizon
+from stackelberg_games.rules.trajectories import Trajectories
+from stackelberg_games.rules.view import LeaderView
 
 if TYPE_CHECKING:
-    from stackelberg_games.faces.episode import Scene
+    from stackelberg_games.rules.scene import Scene
 
 Tastes = Sequence[Sequence[float]]
 LONGEST_DAY, LARGEST_MEAL, RANGE, NOISE, START_VARIANCE = 9 * 0.89, 4 * 1.25, 100.0, 5.0, 2.0

@@ -32,22 +32,24 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Commitment, Configuration
-from stackelberg_games.configurable.parametrisation import Bounded
+from stackelberg_games.commitments.configuration import Configuration
+from stackelberg_games.commitments.gaussian import LinearGaussianResponse
+from stackelberg_games.commitments.parametrisation import Bounded
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.faces import faces
-from stackelberg_games.game import LeaderView, Step
-from stackelberg_games.linear.configured import ConfiguredLinear, LinearLever, LinearObjective, check_stable
-from stackelberg_games.linear.gaussian import LinearGaussianResponse
-from stackelberg_games.linear.lqr import Cost, Dynamics, LinearGaussianGame
-from stackelberg_games.linear.moments import Quadratic
-from stackelberg_games.linear.riccati import Plant, SoftRiccati, soft_riccati
-from stackelberg_games.linear.rows import product, quadratic
-from stackelberg_games.randomness import Lane, Streams, generator
-from stackelberg_games.trajectories import Trajectories
+from stackelberg_games.kinds.linear_lever import ConfiguredLinear, LinearLever, LinearObjective, check_stable
+from stackelberg_games.kinds.linear_quadratic import Cost, Dynamics, LinearGaussianGame
+from stackelberg_games.kinds.moments import Quadratic
+from stackelberg_games.kinds.riccati import Plant, SoftRiccati, soft_riccati
+from stackelberg_games.numerics.randomness import Lane, Streams, generator
+from stackelberg_games.numerics.rows import product, quadratic
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.rules import Step
+from stackelberg_games.rules.trajectories import Trajectories
+from stackelberg_games.rules.view import LeaderView
 
 if TYPE_CHECKING:
-    from stackelberg_games.faces.episode import Scene
+    from stackelberg_games.rules.scene import Scene
 
 LEAK = torch.tensor([0.04, 0.03, 0.06, 0.05], dtype=torch.float64)
 LINKS = (

@@ -41,15 +41,15 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.configurable.floor_game import FloorGame
-from stackelberg_games.configurable.floor_plan import FloorPlan, strays
-from stackelberg_games.configurable.parametrisation import Budgeted
+from stackelberg_games.commitments.parametrisation import Budgeted
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.faces import faces
-from stackelberg_games.tabular import Tables
+from stackelberg_games.floors.game import FloorGame
+from stackelberg_games.floors.plan import FloorPlan, strays
+from stackelberg_games.kinds.finite import Tables
 
 if TYPE_CHECKING:
-    from stackelberg_games.configurable.floor_picture import FloorScene
+    from stackelberg_games.floors.picture import FloorScene
 
 Lever = Literal["costs", "one_way"]
 Orders = Literal["drawn", "any"]
@@ -174,7 +174,7 @@ class Warehouse(FloorGame):
 
     def picture(self, configuration: Tensor | None, occupancy: FloatArray | None) -> FloorScene:
         """See ``FloorGame.picture``."""
-        from stackelberg_games.configurable.floor_picture import FloorScene, Mark
+        from stackelberg_games.floors.picture import FloorScene, Mark
 
         marks = [Mark(self.start, "S"), *(Mark(cell, "C", target=True) for cell in self.crossings)]
         marks += [Mark(cell, "D", target=True) for cell in self.drops] + [Mark(cell, "P") for cell in self.picks]

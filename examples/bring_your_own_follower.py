@@ -18,8 +18,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import stackelberg_games as sg
-from stackelberg_games.follower import Answer, finite
-from stackelberg_games.randomness import generator
+from stackelberg_games.learning.follower import Answer, finite
+from stackelberg_games.numerics.randomness import generator
 
 
 @dataclass

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from stackelberg_games import Game
 from stackelberg_games.faces import faces
-from stackelberg_games.game import Step
-from stackelberg_games.randomness import Lane, Streams
+from stackelberg_games.numerics.randomness import Lane, Streams
+from stackelberg_games.rules.rules import Step
 
 
 class Cooling(Game):

@@ -1,7 +1,7 @@
 """Template: a game as a plain PettingZoo environment, without the base classes of this package. A crossing.
 
 Copy this file, change the rules, and run ``stackelberg check new_game_plain_aec.py``. The environment plays
-in every PettingZoo pipeline; ``stackelberg_games.faces.aec_game.AECGame(env)`` makes it a game for leaders and
+in every PettingZoo pipeline; ``stackelberg_games.adapters.aec.AECGame(env)`` makes it a game for leaders and
 followers that learn by playing. Batches of thousands, and everything exact, need the rules as a ``Game``.
 
 The guard (leader_0) closes one of three lanes of a road, the driver (follower_0) sees which and takes one;

@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from stackelberg_games._version import __version__
-from stackelberg_games.registry import (
+from stackelberg_games.learning.registry import (
     followers,
     games,
     leaders,
@@ -23,55 +23,67 @@ from stackelberg_games.registry import (
 
 if TYPE_CHECKING:
     from stackelberg_games import exact, hypergradient
-    from stackelberg_games.commitment import Configuration, MLPPolicy, TabularPolicy
+    from stackelberg_games.adapters.aec import AECGame
+    from stackelberg_games.commitments.configuration import Configuration
+    from stackelberg_games.commitments.mlp import MLPPolicy
+    from stackelberg_games.commitments.tabular import TabularPolicy
     from stackelberg_games.conformance import check_game
-    from stackelberg_games.diagnostics import gradient_check
-    from stackelberg_games.faces.aec_game import AECGame
-    from stackelberg_games.faces.gym_env import best_response_env
     from stackelberg_games.faces.padding import homogenize
     from stackelberg_games.faces.vector import vector_env
-    from stackelberg_games.follower import Follower
-    from stackelberg_games.game import Game, LeaderView
-    from stackelberg_games.information import Evidence, Information
-    from stackelberg_games.leader import GradientLeader, Leader
-    from stackelberg_games.play import TabularResponse, rollout
-    from stackelberg_games.run import Run
-    from stackelberg_games.tabular import Tables, TabularGame
-    from stackelberg_games.training import train
-    from stackelberg_games.trajectories import Trajectories
+    from stackelberg_games.kinds.configurable import ConfigurableGame
+    from stackelberg_games.kinds.finite import Tables, TabularGame
+    from stackelberg_games.kinds.game import Game, best_response_env
+    from stackelberg_games.kinds.vector import VectorGame
+    from stackelberg_games.learning.diagnostics import gradient_check
+    from stackelberg_games.learning.follower import Follower
+    from stackelberg_games.learning.information import Evidence, Information
+    from stackelberg_games.learning.leader import GradientLeader, Leader
+    from stackelberg_games.learning.run import Run
+    from stackelberg_games.learning.training import train
+    from stackelberg_games.play.rollout import TabularResponse, rollout
+    from stackelberg_games.rules.commitment import Commitment
+    from stackelberg_games.rules.rules import Step
+    from stackelberg_games.rules.trajectories import Trajectories
+    from stackelberg_games.rules.view import LeaderView
 
 _LAZY = {
-    "AECGame": "faces.aec_game",
-    "Configuration": "commitment",
-    "Evidence": "information",
-    "Follower": "follower",
-    "Game": "game",
-    "GradientLeader": "leader",
-    "Information": "information",
-    "Leader": "leader",
-    "LeaderView": "game",
-    "MLPPolicy": "commitment",
+    "AECGame": "adapters.aec",
+    "Commitment": "rules.commitment",
+    "ConfigurableGame": "kinds.configurable",
+    "Configuration": "commitments.configuration",
+    "Evidence": "learning.information",
+    "Follower": "learning.follower",
+    "Game": "kinds.game",
+    "GradientLeader": "learning.leader",
+    "Information": "learning.information",
+    "Leader": "learning.leader",
+    "LeaderView": "rules.view",
+    "MLPPolicy": "commitments.mlp",
     "Results": "tournaments.results",
-    "Run": "run",
-    "TabularGame": "tabular",
-    "TabularPolicy": "commitment",
-    "TabularResponse": "play",
-    "Tables": "tabular",
+    "Run": "learning.run",
+    "Step": "rules.rules",
+    "Tables": "kinds.finite",
+    "TabularGame": "kinds.finite",
+    "TabularPolicy": "commitments.tabular",
+    "TabularResponse": "play.rollout",
     "Tournament": "tournaments.tournament",
-    "Trajectories": "trajectories",
-    "best_response_env": "faces.gym_env",
+    "Trajectories": "rules.trajectories",
+    "VectorGame": "kinds.vector",
+    "best_response_env": "kinds.game",
     "check_game": "conformance",
     "exact": "",
-    "gradient_check": "diagnostics",
+    "gradient_check": "learning.diagnostics",
     "homogenize": "faces.padding",
     "hypergradient": "",
-    "rollout": "play",
-    "train": "training",
+    "rollout": "play.rollout",
+    "train": "learning.training",
     "vector_env": "faces.vector",
 }
 
 __all__ = [
     "AECGame",
+    "Commitment",
+    "ConfigurableGame",
     "Configuration",
     "Evidence",
     "Follower",
@@ -83,12 +95,14 @@ __all__ = [
     "MLPPolicy",
     "Results",
     "Run",
+    "Step",
     "Tables",
     "TabularGame",
     "TabularPolicy",
     "TabularResponse",
     "Tournament",
     "Trajectories",
+    "VectorGame",
     "__version__",
     "best_response_env",
     "check_game",

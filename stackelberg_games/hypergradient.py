@@ -28,8 +28,9 @@ from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.randomness import compiled
-from stackelberg_games.trajectories import Trajectories
+from stackelberg_games.numerics.randomness import compiled
+from stackelberg_games.rules.lever import Terms
+from stackelberg_games.rules.trajectories import Trajectories
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,6 @@ class Coefficients(NamedTuple):
     follower_reward: FloatArray
     log_transition: FloatArray
     carry: FloatArray
-
-
-class Terms(NamedTuple):
-    """The leader's lever: how theta enters at the visited stages; tensors ``[N, T]`` or None."""
-
-    log_policy: Tensor | None = None
-    leader_reward: Tensor | None = None
-    follower_reward: Tensor | None = None
-    log_transition: Tensor | None = None
 
 
 class Tails(NamedTuple):

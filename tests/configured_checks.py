@@ -8,10 +8,11 @@ from scipy.stats import chi2
 
 import stackelberg_games as sg
 from stackelberg_games import exact
-from stackelberg_games.commitment import Configuration, assign, flatten
-from stackelberg_games.configurable.game import ConfigurableGame
-from stackelberg_games.game import Game
-from stackelberg_games.randomness import generator
+from stackelberg_games.commitments.configuration import Configuration
+from stackelberg_games.kinds.configurable import ConfigurableGame
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.numerics.randomness import generator
+from stackelberg_games.rules.commitment import assign, flatten
 from tests.random_games import gradient
 
 

@@ -11,13 +11,15 @@ from torch import Tensor
 
 from stackelberg_games import exact
 from stackelberg_games.arrays import FloatArray, IntArray
-from stackelberg_games.commitment import Commitment, DiscretePolicy
-from stackelberg_games.follower import Answer, Follower
-from stackelberg_games.game import Game, Step
-from stackelberg_games.neural.policy import MLPCategoricalPolicy
-from stackelberg_games.play import TabularResponse
-from stackelberg_games.randomness import Streams
-from stackelberg_games.tabular import TabularGame
+from stackelberg_games.commitments.networks import MLPCategoricalPolicy
+from stackelberg_games.commitments.tabular import DiscretePolicy
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.learning.follower import Answer, Follower
+from stackelberg_games.numerics.randomness import Streams
+from stackelberg_games.play.rollout import TabularResponse
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.rules import Step
 
 
 class Embedded(Game):

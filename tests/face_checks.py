@@ -16,15 +16,18 @@ import torch
 from numpy.typing import NDArray
 
 import stackelberg_games as sg
-from stackelberg_games import registry
-from stackelberg_games.commitment import Commitment, Configuration, TabularPolicy
+from stackelberg_games.commitments.configuration import Configuration
+from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.envs import discrete_toy_v0, matrix_v0, random_game_v0
 from stackelberg_games.faces import faces
-from stackelberg_games.game import Game, Step
-from stackelberg_games.play import ResponsePolicy, TabularResponse
-from stackelberg_games.randomness import Lane, Streams
-from stackelberg_games.tabular import TabularGame
-from stackelberg_games.trajectories import Trajectories
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.learning import registry
+from stackelberg_games.numerics.randomness import Lane, Streams
+from stackelberg_games.play.rollout import ResponsePolicy, TabularResponse
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.rules import Rules, Step
+from stackelberg_games.rules.trajectories import Trajectories
 
 official: Any = pettingzoo.test
 """PettingZoo's compliance tests, which are not typed."""
@@ -132,7 +135,7 @@ class Table:
         return cls(game, Configuration(chosen, policy=acts, states=game.states), TabularResponse(rows))
 
     @property
-    def rules(self) -> Game:
+    def rules(self) -> Rules:
         """The game under the leader's configuration, if it has one."""
         chosen = self.leader.configuration()
         return self.game if chosen is None else self.game.configured(chosen.detach())

@@ -8,10 +8,10 @@ from functools import cache
 import numpy as np
 
 import stackelberg_games as sg
+from stackelberg_games.adapters.aec import AECGame
 from stackelberg_games.envs import discrete_toy_v0
 from stackelberg_games.errors import StackelbergError
-from stackelberg_games.faces.aec_game import AECGame
-from stackelberg_games.linear.lqr import LinearGaussianGame
+from stackelberg_games.kinds.linear_quadratic import LinearGaussianGame
 from tests.embedded import Embedded
 from tests.plain_env import Ferry
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from stackelberg_games.linear.gaussian import LinearGaussianPolicy
-from stackelberg_games.linear.lqr import Cost, Dynamics, LinearGaussianGame
-from stackelberg_games.linear.moments import Bump
+from stackelberg_games.commitments.gaussian import LinearGaussianPolicy
+from stackelberg_games.kinds.linear_quadratic import Cost, Dynamics, LinearGaussianGame
+from stackelberg_games.kinds.moments import Bump
 
 
 def linear_game(seed: int, horizon: int | None = 12) -> tuple[LinearGaussianGame, LinearGaussianPolicy]:

@@ -10,18 +10,13 @@ import torch
 
 from stackelberg_games import exact
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import (
-    Commitment,
-    Configuration,
-    DiscretePolicy,
-    MLPPolicy,
-    TabularPolicy,
-    assign,
-    flatten,
-)
+from stackelberg_games.commitments.configuration import Configuration
+from stackelberg_games.commitments.mlp import MLPPolicy
+from stackelberg_games.commitments.tabular import DiscretePolicy, TabularPolicy
 from stackelberg_games.envs import random_game_v0
-from stackelberg_games.response import Arrays
-from stackelberg_games.tabular import TabularGame
+from stackelberg_games.exact.response import Arrays
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.rules.commitment import Commitment, assign, flatten
 
 HYPERGRADIENT_GAMES = 54
 

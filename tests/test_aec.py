@@ -15,7 +15,7 @@ from stackelberg_games.envs import discrete_toy_v0, matrix_v0, random_game_v0
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.faces.aec import StackelbergEnv
 from stackelberg_games.faces.episode import Actions
-from stackelberg_games.play import rollout
+from stackelberg_games.play.rollout import rollout
 from tests.face_checks import TABLES, Drift, Hands, Row, Table, copies, module, official, quick, same
 
 LEADER, FOLLOWER = "leader_0", "follower_0"

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 import stackelberg_games as sg
-from stackelberg_games.commitment import TabularPolicy
+from stackelberg_games.adapters.aec import AECGame, as_game
+from stackelberg_games.adapters.black_box import StrangerPolicy
+from stackelberg_games.commitments.gaussian import LinearGaussianPolicy
+from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.envs import discrete_toy_v0, lqr_v0
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnsupportedGameError
-from stackelberg_games.faces.aec_game import AECGame, as_game
-from stackelberg_games.faces.black_box import StrangerPolicy
-from stackelberg_games.linear.gaussian import LinearGaussianPolicy
-from stackelberg_games.play import TabularResponse
-from stackelberg_games.randomness import Streams
+from stackelberg_games.numerics.randomness import Streams
+from stackelberg_games.play.rollout import TabularResponse
 from tests.foreign_env import Toll
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import stackelberg_games as sg
+from stackelberg_games.adapters.black_box import StrangerProcess
 from stackelberg_games.envs import discrete_toy_v0
 from stackelberg_games.errors import FollowerError, InvalidArgumentError
-from stackelberg_games.faces.black_box import StrangerProcess
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "black_box" / "follower.py"
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from stackelberg_games import checkpoint
 from stackelberg_games.errors import CheckpointError
+from stackelberg_games.numerics import checkpoint
 
 
 def test_nested_state_comes_back_exactly(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 import stackelberg_games as sg
 from stackelberg_games.cli import main
-from stackelberg_games.experiment import Experiment, parse_value
+from stackelberg_games.learning.experiment import Experiment, parse_value
 
 SHORT = ["--iterations", "3", "--set", "game.horizon=10", "--quiet"]
 

@@ -8,19 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from stackelberg_games.commitment import (
-    Commitment,
-    Configuration,
-    DiscretePolicy,
-    MLPPolicy,
-    TabularPolicy,
-    assign,
-    flatten,
-)
+from stackelberg_games.commitments.configuration import Configuration
+from stackelberg_games.commitments.mlp import MLPPolicy
+from stackelberg_games.commitments.tabular import DiscretePolicy, TabularPolicy
 from stackelberg_games.envs import random_game_v0
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
-from stackelberg_games.randomness import Lane, Streams
-from stackelberg_games.sampling import cumulative
+from stackelberg_games.numerics.randomness import Lane, Streams
+from stackelberg_games.numerics.sampling import cumulative
+from stackelberg_games.rules.commitment import Commitment, assign, flatten
 from tests.checks import FALSE_ALARM, counts_p_value
 
 GAME = random_game_v0.game(states=4, leader_actions=3)

@@ -16,16 +16,18 @@ from pettingzoo.utils.conversions import parallel_to_aec
 from supersuit import pad_observations_v0
 
 import stackelberg_games as sg
-from stackelberg_games.commitment import Configuration, TabularPolicy
-from stackelberg_games.configurable.game import ConfigurableGame
-from stackelberg_games.configurable.parametrisation import Bounded, Budgeted, Plain
-from stackelberg_games.configurable.space import BudgetBox, fault
+from stackelberg_games.commitments.configuration import Configuration
+from stackelberg_games.commitments.parametrisation import Bounded, Budgeted, Plain
+from stackelberg_games.commitments.space import BudgetBox, fault
+from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.conformance import check_game
 from stackelberg_games.envs import four_rooms_v0, random_game_v0, random_mdp_v0, thermal_control_v0
 from stackelberg_games.errors import InvalidActionError, UnsupportedGameError
-from stackelberg_games.game import Game, Step
-from stackelberg_games.play import TabularResponse, rollout
-from stackelberg_games.tabular import Tables, TabularGame
+from stackelberg_games.kinds.configurable import ConfigurableGame
+from stackelberg_games.kinds.finite import Tables, TabularGame
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.play.rollout import TabularResponse, rollout
+from stackelberg_games.rules.rules import Step
 from tests.checks import FALSE_ALARM, counts_p_value
 from tests.face_checks import TABLES, Drift, Table, copies, drawn_configuration, official
 
@@ -480,7 +482,7 @@ def test_pictures_and_text_show_the_configuration() -> None:
 
 
 def test_films_play_the_configured_game() -> None:
-    from stackelberg_games.faces.watch import frames
+    from stackelberg_games.play.film import frames
 
     game = Bandit(3)
     film = list(frames(game, Configuration([0.5, 0.25]), TabularResponse.uniform(game), seed=1))

@@ -10,13 +10,13 @@ from scipy import stats
 from torch import Tensor
 
 import stackelberg_games as sg
-from stackelberg_games.commitment import Configuration
+from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.envs.thermal_control_v0 import POWER_COST, SPREAD, ThermalControl, design_cost, transition
 from stackelberg_games.errors import InformationError, UnsupportedGameError
-from stackelberg_games.linear.configured_critics import ConfiguredCritics, averaged, fitted_advantages
-from stackelberg_games.linear.configured_form import ConfiguredLinearForm, covariance_response
-from stackelberg_games.objective import leader_objective
-from stackelberg_games.trajectories import Trajectories
+from stackelberg_games.exact.objective import leader_objective
+from stackelberg_games.representations.configured_least_squares import ConfiguredCritics, averaged, fitted_advantages
+from stackelberg_games.representations.configured_linear import ConfiguredLinearForm, covariance_response
+from stackelberg_games.rules.trajectories import Trajectories
 
 
 class Known:

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 import stackelberg_games as sg
+from stackelberg_games.adapters.aec import AECGame
 from stackelberg_games.conformance import CHECKS, FIRST, Report, check_game
 from stackelberg_games.envs import discrete_toy_v0, random_game_v0
 from stackelberg_games.errors import ConformanceError, InvalidArgumentError
-from stackelberg_games.faces.aec_game import AECGame
-from stackelberg_games.game import Game, Step
-from stackelberg_games.tabular import TabularGame
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.rules.rules import Step
 from tests.face_checks import Drift
 from tests.mistakes import MISTAKES, BlindFollower, OtherAgents, PlaysAnything, RefusesNumpyIntegers, SharedInfos
 from tests.plain_env import Ferry, wrapped

@@ -9,11 +9,11 @@ import pytest
 
 from stackelberg_games import exact
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.exact.critics import CriticTables
 from stackelberg_games.hypergradient import StageCritics
-from stackelberg_games.play import TabularResponse, rollout
-from stackelberg_games.trajectories import Trajectories
+from stackelberg_games.play.rollout import TabularResponse, rollout
+from stackelberg_games.rules.trajectories import Trajectories
 from tests.random_games import Case, case
 
 INDICES = range(24)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import stackelberg_games as sg
-from stackelberg_games.diagnostics import GradientReport
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
+from stackelberg_games.learning.diagnostics import GradientReport
 
 EXACT = np.array([1.0, -2.0, 0.5])
 

@@ -25,8 +25,8 @@ import pettingzoo
 import pytest
 
 import stackelberg_games as sg
-from stackelberg_games import registry
 from stackelberg_games.cli import main
+from stackelberg_games.learning import registry
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

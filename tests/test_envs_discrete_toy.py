@@ -7,11 +7,11 @@ import pytest
 
 import stackelberg_games as sg
 from stackelberg_games import exact
-from stackelberg_games.commitment import TabularPolicy
+from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.envs import discrete_toy_v0
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnknownIdError
-from stackelberg_games.play import TabularResponse, rollout
-from stackelberg_games.tabular import TabularGame
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.play.rollout import TabularResponse, rollout
 
 S, A, B = range(3)
 STAY, TO_A, TO_B = range(3)

@@ -6,12 +6,12 @@ import torch
 
 import stackelberg_games as sg
 from stackelberg_games import exact
-from stackelberg_games.adjoint import reward_objective
-from stackelberg_games.commitment import Configuration
-from stackelberg_games.configurable.lever import Stages
+from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.envs.four_rooms_v0 import FourRooms
 from stackelberg_games.errors import InformationError, InvalidArgumentError, InvalidGameError
-from stackelberg_games.randomness import generator
+from stackelberg_games.exact.adjoint import reward_objective
+from stackelberg_games.numerics.randomness import generator
+from stackelberg_games.rules.lever import Stages
 
 
 def made(**settings: Any) -> FourRooms:

@@ -9,10 +9,10 @@ import pytest
 
 import stackelberg_games as sg
 from stackelberg_games import exact
-from stackelberg_games.commitment import TabularPolicy
+from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.envs import matrix_v0
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnknownIdError
-from stackelberg_games.play import TabularResponse, rollout
+from stackelberg_games.play.rollout import TabularResponse, rollout
 
 
 @pytest.mark.parametrize("preset", matrix_v0.PRESETS)

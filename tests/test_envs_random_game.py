@@ -11,7 +11,7 @@ import torch
 import stackelberg_games as sg
 from stackelberg_games.envs import random_game_v0
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnsupportedGameError
-from stackelberg_games.tabular import Tables
+from stackelberg_games.kinds.finite import Tables
 
 
 @pytest.mark.parametrize(("states", "branching"), [(1, 1), (2, 2), (9, 1), (30, 4)])

@@ -13,13 +13,13 @@ from scipy.stats import kstest, truncnorm
 import stackelberg_games as sg
 from stackelberg_games import exact
 from stackelberg_games.arrays import FloatArray, IntArray
-from stackelberg_games.commitment import Configuration
-from stackelberg_games.configurable.lever import Stages
-from stackelberg_games.configurable.parametrisation import Plain
+from stackelberg_games.commitments.configuration import Configuration
+from stackelberg_games.commitments.parametrisation import Plain
 from stackelberg_games.envs.tax_design_v0 import ContinuousTaxDesign, Economy, TaxDesign
 from stackelberg_games.errors import InformationError, InvalidActionError, InvalidArgumentError, InvalidGameError
-from stackelberg_games.randomness import Lane, Streams
-from stackelberg_games.sampling import cumulative
+from stackelberg_games.numerics.randomness import Lane, Streams
+from stackelberg_games.numerics.sampling import cumulative
+from stackelberg_games.rules.lever import Stages
 from tests.configured_checks import slopes, steps_fit, value
 
 RATES = (0.2, 0.1, 0.4, 0.3)

@@ -6,9 +6,10 @@ import torch
 
 import stackelberg_games as sg
 from stackelberg_games import exact
-from stackelberg_games.commitment import Configuration, assign, flatten
+from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.envs.thermal_control_v0 import ThermalControl, transition
 from stackelberg_games.errors import InformationError, InvalidArgumentError, SolverError, UnsupportedGameError
+from stackelberg_games.rules.commitment import assign, flatten
 
 TEMPERATURE = 0.1
 
@@ -120,7 +121,7 @@ def test_an_unstable_building_is_reported() -> None:
 
 
 def sg_linear(game: ThermalControl) -> Any:
-    from stackelberg_games.linear.gaussian import LinearGaussianPolicy
+    from stackelberg_games.commitments.gaussian import LinearGaussianPolicy
 
     return LinearGaussianPolicy(game)
 

@@ -10,8 +10,8 @@ import torch
 
 import stackelberg_games as sg
 from stackelberg_games import exact
-from stackelberg_games.commitment import Configuration
-from stackelberg_games.configurable.parametrisation import Plain
+from stackelberg_games.commitments.configuration import Configuration
+from stackelberg_games.commitments.parametrisation import Plain
 from stackelberg_games.envs.warehouse_v0 import Warehouse
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
 from tests.configured_checks import slopes, steps_fit, value

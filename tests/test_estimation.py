@@ -11,15 +11,15 @@ from torch import Tensor
 
 import stackelberg_games as sg
 from stackelberg_games.agents.leaders.bchg import BCHG
-from stackelberg_games.commitment import Configuration
-from stackelberg_games.critics import CriticTables
+from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.estimation import TabularEstimator
-from stackelberg_games.information import Evidence
-from stackelberg_games.objective import best_response
-from stackelberg_games.objective import critics as exact_critics
-from stackelberg_games.tabular import TabularGame
-from stackelberg_games.trajectories import Trajectories
+from stackelberg_games.exact.critics import CriticTables
+from stackelberg_games.exact.objective import best_response
+from stackelberg_games.exact.objective import critics as exact_critics
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.learning.information import Evidence
+from stackelberg_games.representations.counts import TabularEstimator
+from stackelberg_games.rules.trajectories import Trajectories
 
 
 def setting(episodes: int, seed: int = 2, **settings: Any) -> tuple[TabularGame, sg.TabularPolicy, Trajectories, float]:

@@ -9,9 +9,9 @@ import pytest
 
 import stackelberg_games as sg
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.follower import Answer, finite
-from stackelberg_games.play import TabularResponse
-from stackelberg_games.tabular import TabularGame
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.learning.follower import Answer, finite
+from stackelberg_games.play.rollout import TabularResponse
 
 
 def table(answer: Answer) -> np.ndarray:

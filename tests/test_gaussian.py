@@ -11,10 +11,10 @@ import torch
 from scipy import stats
 
 import stackelberg_games as sg
-from stackelberg_games.commitment import restore
+from stackelberg_games.commitments.gaussian import LinearGaussianPolicy, LinearGaussianResponse, box_sizes
+from stackelberg_games.commitments.store import restore
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.linear.gaussian import LinearGaussianPolicy, LinearGaussianResponse, box_sizes
-from stackelberg_games.randomness import Lane, Streams
+from stackelberg_games.numerics.randomness import Lane, Streams
 from tests.checks import FALSE_ALARM
 
 

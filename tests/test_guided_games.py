@@ -12,12 +12,12 @@ from scipy.integrate import trapezoid
 
 import stackelberg_games as sg
 from stackelberg_games import exact
-from stackelberg_games.commitment import TabularPolicy
+from stackelberg_games.commitments.gaussian import SquashedPolicy, TabularActions
+from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.envs import continuous_toy_v0, guided_cartpole_v0, guided_pendulum_v0
 from stackelberg_games.errors import InvalidActionError, InvalidGameError, UnknownIdError, UnsupportedGameError
-from stackelberg_games.linear.gaussian import SquashedPolicy, TabularActions
-from stackelberg_games.play import TabularResponse
-from stackelberg_games.randomness import Streams
+from stackelberg_games.numerics.randomness import Streams
+from stackelberg_games.play.rollout import TabularResponse
 from tests.checks import FALSE_ALARM
 
 IDS = ("guided_pendulum-v0", "guided_cartpole-v0", "continuous_toy-v0")

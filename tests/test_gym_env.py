@@ -11,13 +11,15 @@ import torch
 from gymnasium.utils.env_checker import check_env
 from gymnasium.wrappers import TimeLimit
 
-import stackelberg_games as sg
-from stackelberg_games.commitment import Configuration, TabularPolicy, assign
+from stackelberg_games.commitments.configuration import Configuration
+from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.envs import discrete_toy_v0, matrix_v0, random_game_v0
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, InvalidGameError, UnsupportedGameError
-from stackelberg_games.faces.gym_env import BestResponseEnv, best_response_env
-from stackelberg_games.play import rollout
-from stackelberg_games.tabular import TabularGame
+from stackelberg_games.faces.gym_env import BestResponseEnv
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.game import best_response_env
+from stackelberg_games.play.rollout import rollout
+from stackelberg_games.rules.commitment import assign, flatten
 from tests.checks import FALSE_ALARM, counts_p_value
 from tests.face_checks import TABLES, Drift, Hands, Row, Table, copies, same
 
@@ -123,7 +125,7 @@ def test_updates_of_a_configuration_are_followed_too() -> None:
     env: Any = best_response_env(game, commitment)
     env.reset(seed=0)
     before = env.step(0)[1]
-    assign(commitment, torch.zeros_like(sg.commitment.flatten(commitment)))
+    assign(commitment, torch.zeros_like(flatten(commitment)))
     env.reset(seed=0)
     after = env.step(0)[1]
     assert before != after

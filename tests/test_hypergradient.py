@@ -17,11 +17,12 @@ from torch import Tensor
 
 from stackelberg_games import exact, hypergradient
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.hypergradient import Coefficients, StageCritics, Tails, Terms
-from stackelberg_games.play import TabularResponse, rollout
-from stackelberg_games.trajectories import Trajectories
+from stackelberg_games.exact.critics import CriticTables
+from stackelberg_games.hypergradient import Coefficients, StageCritics, Tails
+from stackelberg_games.play.rollout import TabularResponse, rollout
+from stackelberg_games.rules.lever import Terms
+from stackelberg_games.rules.trajectories import Trajectories
 from tests.checks import look_uniform, mean_p_value
 from tests.random_games import HYPERGRADIENT_GAMES, Case, case, gradient
 

@@ -12,13 +12,13 @@ import pytest
 
 import stackelberg_games as sg
 from stackelberg_games.errors import InformationError
-from stackelberg_games.follower import Answer, Follower
-from stackelberg_games.game import Game
-from stackelberg_games.information import Evidence, Information, grant
-from stackelberg_games.leader import Leader
-from stackelberg_games.play import TabularResponse
-from stackelberg_games.response import Arrays, Response
-from stackelberg_games.tabular import TabularGame
+from stackelberg_games.exact.response import Arrays, Response
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.learning.follower import Answer, Follower
+from stackelberg_games.learning.information import Evidence, Information, grant
+from stackelberg_games.learning.leader import Leader
+from stackelberg_games.play.rollout import TabularResponse
 
 FORBIDDEN = (Game, Follower, Answer, Response, TabularResponse, Evidence)
 

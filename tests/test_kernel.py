@@ -9,9 +9,9 @@ import pytest
 
 import stackelberg_games as sg
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.kernel import SPARSE_BELOW, DenseKernel, Kernel, SparseKernel, kernel
-from stackelberg_games.response import Arrays, soft_response
-from stackelberg_games.tabular import TabularGame
+from stackelberg_games.exact.response import Arrays, soft_response
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.kernel import SPARSE_BELOW, DenseKernel, Kernel, SparseKernel, kernel
 
 
 def table(states: int, density: float, seed: int) -> FloatArray:

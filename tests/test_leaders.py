@@ -13,12 +13,12 @@ from stackelberg_games.agents.leaders.bchg import BCHG
 from stackelberg_games.agents.leaders.bi_actor_critic import stackelberg_q
 from stackelberg_games.agents.leaders.evolution_strategies import EvolutionStrategies
 from stackelberg_games.agents.leaders.random_search import RandomSearch
-from stackelberg_games.commitment import flatten
 from stackelberg_games.errors import InformationError, InvalidArgumentError
-from stackelberg_games.information import Evidence, Information
-from stackelberg_games.leader import GradientLeader
-from stackelberg_games.response import Arrays, soft_response
-from stackelberg_games.tabular import TabularGame
+from stackelberg_games.exact.response import Arrays, soft_response
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.learning.leader import GradientLeader
+from stackelberg_games.rules.commitment import flatten
 
 SEEDS = range(10)
 UPDATES = 500  # of 3 episodes of 150 stages: 225,000 transitions

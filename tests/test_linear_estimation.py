@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import stackelberg_games as sg
+from stackelberg_games.commitments.gaussian import LinearGaussianPolicy
 from stackelberg_games.envs import lqr_v0
 from stackelberg_games.errors import InformationError, InvalidArgumentError, InvalidGameError, UnsupportedGameError
-from stackelberg_games.linear.estimation import LinearEstimator, Regression
-from stackelberg_games.linear.gaussian import LinearGaussianPolicy
-from stackelberg_games.linear.lqr import Cost, LinearGaussianGame
-from stackelberg_games.linear.moments import Bump, Quadratic
-from stackelberg_games.trajectories import Trajectories
+from stackelberg_games.kinds.linear_quadratic import Cost, LinearGaussianGame
+from stackelberg_games.kinds.moments import Bump, Quadratic
+from stackelberg_games.representations.least_squares import LinearEstimator, Regression
+from stackelberg_games.rules.trajectories import Trajectories
 from tests.linear_games import linear_game
 
 TAU = 0.1

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import stackelberg_games as sg
+from stackelberg_games.commitments.gaussian import LinearGaussianPolicy, LinearGaussianResponse
 from stackelberg_games.envs import lqr_v0
 from stackelberg_games.errors import InformationError, UnsupportedGameError
-from stackelberg_games.leader import GradientLeader
-from stackelberg_games.linear.gaussian import LinearGaussianPolicy, LinearGaussianResponse
+from stackelberg_games.learning.leader import GradientLeader
 from tests.checks import FALSE_ALARM
 from tests.linear_games import linear_game
 

@@ -10,7 +10,8 @@ import torch
 from scipy import stats
 
 import stackelberg_games as sg
-from stackelberg_games.commitment import TabularPolicy, assign, flatten
+from stackelberg_games.commitments.gaussian import LinearGaussianPolicy, LinearGaussianResponse
+from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.envs import lqr_v0
 from stackelberg_games.errors import (
     InvalidActionError,
@@ -19,9 +20,9 @@ from stackelberg_games.errors import (
     UnknownIdError,
     UnsupportedGameError,
 )
-from stackelberg_games.linear.gaussian import LinearGaussianPolicy, LinearGaussianResponse
-from stackelberg_games.play import _rollout_batched
-from stackelberg_games.randomness import Streams
+from stackelberg_games.numerics.randomness import Streams
+from stackelberg_games.play.rollout import _rollout_batched
+from stackelberg_games.rules.commitment import assign, flatten
 from tests.checks import FALSE_ALARM
 from tests.linear_games import linear_game
 

@@ -11,12 +11,12 @@ import torch
 import stackelberg_games as sg
 from stackelberg_games import exact
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Commitment, assign, flatten
 from stackelberg_games.envs.random_mdp_v0 import instance
 from stackelberg_games.errors import InformationError, InvalidArgumentError, SolverError, UnsupportedGameError
-from stackelberg_games.follower import Follower
-from stackelberg_games.leader import GradientLeader, Leader
-from stackelberg_games.tabular import TabularGame
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.learning.follower import Follower
+from stackelberg_games.learning.leader import GradientLeader, Leader
+from stackelberg_games.rules.commitment import Commitment, assign, flatten
 
 REFERENCE = {  # at iteration k: |g_k|, |grad phi(x_k)|, relative error, cosine, phi(x_k); public code, instance of seed 3
     1: (62.279041, 9.9026969, 6.44, -0.073, 51.278574),

@@ -6,8 +6,8 @@ import torch
 
 import stackelberg_games as sg
 from stackelberg_games import exact
-from stackelberg_games.commitment import flatten
 from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.rules.commitment import flatten
 
 SMALL = "xxxxxxx\nxS   Gx\nx xxx x\nx  T  x\nxxxxxxx"
 

@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from stackelberg_games.errors import InvalidGameError
-from stackelberg_games.linear.moments import Band, Bump, Disk, NegativePart, StateReward
+from stackelberg_games.kinds.moments import Band, Bump, Disk, NegativePart, StateReward
 from tests.checks import FALSE_ALARM
 
 REWARDS = (

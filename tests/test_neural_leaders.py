@@ -14,18 +14,19 @@ import torch
 import stackelberg_games as sg
 from stackelberg_games import exact
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Commitment, assign, flatten
-from stackelberg_games.critics import CriticTables
+from stackelberg_games.commitments.networks import MLPCategoricalPolicy
 from stackelberg_games.envs import random_game_v0
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.follower import Answer, Follower
-from stackelberg_games.hypergradient import StageCritics, Terms, coefficients, covariance
-from stackelberg_games.neural.estimation import Estimation, NeuralEstimator
-from stackelberg_games.neural.policy import MLPCategoricalPolicy
-from stackelberg_games.objective import differentiable_values
-from stackelberg_games.play import TabularResponse
-from stackelberg_games.randomness import Lane, Streams
-from stackelberg_games.trajectories import Trajectories
+from stackelberg_games.exact.critics import CriticTables
+from stackelberg_games.exact.objective import differentiable_values
+from stackelberg_games.hypergradient import StageCritics, coefficients, covariance
+from stackelberg_games.learning.follower import Answer, Follower
+from stackelberg_games.numerics.randomness import Lane, Streams
+from stackelberg_games.play.rollout import TabularResponse
+from stackelberg_games.representations.regressions import Estimation, NeuralEstimator
+from stackelberg_games.rules.commitment import Commitment, assign, flatten
+from stackelberg_games.rules.lever import Terms
+from stackelberg_games.rules.trajectories import Trajectories
 from tests.checks import FALSE_ALARM, mean_p_value
 from tests.embedded import Embedded, Replies, SoftFollower
 

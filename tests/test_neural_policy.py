@@ -12,11 +12,12 @@ from scipy import stats
 from scipy.integrate import trapezoid
 
 import stackelberg_games as sg
-from stackelberg_games.commitment import Commitment, assign, flatten, restore
+from stackelberg_games.commitments.networks import MLPCategoricalPolicy, MLPGaussianPolicy, log_prob
+from stackelberg_games.commitments.store import restore
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.neural.features import Features
-from stackelberg_games.neural.policy import MLPCategoricalPolicy, MLPGaussianPolicy, log_prob
-from stackelberg_games.randomness import Streams
+from stackelberg_games.numerics.randomness import Streams
+from stackelberg_games.rules.commitment import Commitment, assign, flatten
+from stackelberg_games.rules.features import Features
 from tests.checks import FALSE_ALARM, counts_p_value
 
 PLANE = gymnasium.spaces.Box(-2.0, 2.0, (2,), np.float64)

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 import stackelberg_games as sg
 from stackelberg_games import exact
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import MLPPolicy, TabularPolicy, assign, flatten
+from stackelberg_games.commitments.mlp import MLPPolicy
+from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.envs import discrete_toy_v0, random_game_v0
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
-from stackelberg_games.play import TabularResponse, rollout
-from stackelberg_games.response import Arrays
-from stackelberg_games.tabular import TabularGame
+from stackelberg_games.exact.response import Arrays
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.play.rollout import TabularResponse, rollout
+from stackelberg_games.rules.commitment import assign, flatten
 from tests.random_games import HYPERGRADIENT_GAMES, case, finite_differences
 
 TAU = 0.05

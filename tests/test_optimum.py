@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike
 
 from stackelberg_games import exact
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Configuration, TabularPolicy
+from stackelberg_games.commitments.configuration import Configuration
+from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.envs import discrete_toy_v0, matrix_v0, random_game_v0
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.tabular import Tables, TabularGame
+from stackelberg_games.kinds.finite import Tables, TabularGame
 
 
 @pytest.mark.parametrize(

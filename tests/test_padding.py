@@ -10,7 +10,7 @@ from gymnasium import spaces
 from pettingzoo.utils.conversions import parallel_to_aec
 
 import stackelberg_games as sg
-from stackelberg_games.configurable.space import BudgetBox
+from stackelberg_games.commitments.space import BudgetBox
 from stackelberg_games.envs import discrete_toy_v0, matrix_v0
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.faces.padding import Padding

@@ -14,8 +14,8 @@ from supersuit import pettingzoo_env_to_vec_env_v1 as to_vec_env
 import stackelberg_games as sg
 from stackelberg_games.envs import discrete_toy_v0, matrix_v0, random_game_v0
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.game import Game
-from stackelberg_games.play import rollout
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.play.rollout import rollout
 from tests.face_checks import TABLES, Drift, Hands, Row, Table, copies, module, official, quick, same
 
 LEADER, FOLLOWER = "leader_0", "follower_0"

@@ -10,8 +10,10 @@ import pytest
 import torch
 
 import stackelberg_games as sg
-from stackelberg_games.commitment import Configuration, TabularPolicy, restore
-from stackelberg_games.configurable.parametrisation import Bounded, Budgeted, Parametrisation, Plain, parametrisation
+from stackelberg_games.commitments.configuration import Configuration
+from stackelberg_games.commitments.parametrisation import Bounded, Budgeted, Parametrisation, Plain, parametrisation
+from stackelberg_games.commitments.store import restore
+from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.errors import CheckpointError, InvalidArgumentError
 
 ALL = [Plain(), Bounded(), Bounded(-2.0, 0.5), Budgeted(), Budgeted(0.2, 3.0), Budgeted(0.0)]

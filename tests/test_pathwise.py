@@ -8,12 +8,12 @@ import torch
 
 import stackelberg_games as sg
 from stackelberg_games.arrays import FloatArray
+from stackelberg_games.commitments.gaussian import LinearGaussianPolicy
 from stackelberg_games.envs import lqr_v0
 from stackelberg_games.errors import UnsupportedGameError
-from stackelberg_games.linear.gaussian import LinearGaussianPolicy
-from stackelberg_games.linear.lqr import LinearGaussianGame
-from stackelberg_games.linear.pathwise import LeaderCritic, Pathwise
-from stackelberg_games.linear.riccati import closed_loop, discounted_reward
+from stackelberg_games.kinds.linear_quadratic import LinearGaussianGame
+from stackelberg_games.kinds.riccati import closed_loop, discounted_reward
+from stackelberg_games.representations.pathwise import LeaderCritic, Pathwise
 from tests.checks import FALSE_ALARM, mean_p_value
 from tests.linear_games import linear_game
 

@@ -11,13 +11,15 @@ import pytest
 import stackelberg_games as sg
 from stackelberg_games import exact
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Commitment, Configuration, TabularPolicy
+from stackelberg_games.commitments.configuration import Configuration
+from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.envs import random_game_v0
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
-from stackelberg_games.play import TabularResponse, _rollout_batched, rollout
-from stackelberg_games.randomness import Streams
-from stackelberg_games.tabular import TabularGame
-from stackelberg_games.trajectories import Trajectories, concatenate
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.numerics.randomness import Streams
+from stackelberg_games.play.rollout import TabularResponse, _rollout_batched, rollout
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.trajectories import Trajectories, concatenate
 from tests.checks import FALSE_ALARM, counts_p_value
 from tests.random_games import Case, case
 

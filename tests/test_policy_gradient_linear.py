@@ -9,11 +9,11 @@ import pytest
 import torch
 
 import stackelberg_games as sg
-from stackelberg_games.information import Evidence, Information
-from stackelberg_games.leader import GradientLeader
-from stackelberg_games.linear.gaussian import LinearGaussianPolicy
-from stackelberg_games.linear.lqr import LinearGaussianGame
-from stackelberg_games.linear.riccati import closed_loop, discounted_reward
+from stackelberg_games.commitments.gaussian import LinearGaussianPolicy
+from stackelberg_games.kinds.linear_quadratic import LinearGaussianGame
+from stackelberg_games.kinds.riccati import closed_loop, discounted_reward
+from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.learning.leader import GradientLeader
 from tests.linear_games import linear_game
 
 TAU = 0.1

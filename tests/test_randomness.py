@@ -10,7 +10,7 @@ from scipy import stats
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.randomness import (
+from stackelberg_games.numerics.randomness import (
     GOLDEN,
     LANES,
     Lane,

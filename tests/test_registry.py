@@ -16,9 +16,10 @@ import pettingzoo
 import pytest
 
 import stackelberg_games as sg
-from stackelberg_games import cli, registry
+from stackelberg_games import cli
 from stackelberg_games.envs import matrix_v0, random_game_v0
 from stackelberg_games.errors import InvalidArgumentError, RegistrationError, UnknownIdError
+from stackelberg_games.learning import registry
 
 MAKERS: dict[registry.Kind, Callable[..., Any]] = {
     "game": sg.make,

@@ -10,9 +10,9 @@ import pytest
 
 from stackelberg_games.envs import discrete_toy_v0, matrix_v0, random_game_v0
 from stackelberg_games.errors import InvalidArgumentError, MissingExtraError
-from stackelberg_games.faces.episode import Scene
-from stackelberg_games.game import Game
-from stackelberg_games.tabular import TabularGame
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.rules.scene import Scene
 from tests.face_checks import Drift, copies, quick
 
 HEIGHT, WIDTH = 540, 900

@@ -13,7 +13,7 @@ import stackelberg_games as sg
 from stackelberg_games import exact
 from stackelberg_games.cli import main
 from stackelberg_games.errors import InvalidArgumentError, UnknownIdError
-from stackelberg_games.reproductions import Reproduction, load, names, reproduce
+from stackelberg_games.reproductions import Reproduction, load, names, reproduce, save
 from stackelberg_games.reproductions.study import parse
 from stackelberg_games.reproductions.trial import Trial
 
@@ -50,7 +50,7 @@ def test_a_tiny_fraction_of_every_reproduction_runs(name: str, tmp_path: Path) -
         assert row.updates[0] == 0
         assert np.isfinite(row.values).all()
         assert len(row.updates) > 1
-    for file in done.save(tmp_path):
+    for file in save(done, tmp_path):
         assert file.stat().st_size > 500
 
 
@@ -148,7 +148,7 @@ def test_a_killed_run_continues_to_the_same_curve(tmp_path: Path, monkeypatch: p
 
 def test_what_is_written(tmp_path: Path) -> None:
     done = reproduce(parse("cheap", CHEAP), tmp_path, fraction=0.5, seeds=2, progress=False)
-    done.save(tmp_path)
+    save(done, tmp_path)
     stored = json.loads((tmp_path / "results.json").read_text())
     assert stored["fraction"] == 0.5
     assert stored["rows"][0]["published"]["values"] == [0.5, 1.5]
@@ -165,7 +165,7 @@ def test_a_run_that_fails_stops_no_other(tmp_path: Path) -> None:
     assert [outcome.status for outcome in done.outcomes] == ["done", "failed"]
     assert "UnsupportedGameError" in done.failed[0].error
     assert isinstance(done, Reproduction)
-    done.save(tmp_path)
+    save(done, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.information import Information
+from stackelberg_games.learning.information import Information
 from stackelberg_games.tournaments.leaderboard import alpha_rank_masses, improvement_table, leaderboard, ratings
 from stackelberg_games.tournaments.match import BEST, OWN, Outcome
 from stackelberg_games.tournaments.results import DETERMINISTIC, OPTIMUM, UNIFORM, Results

@@ -7,10 +7,10 @@ import pytest
 import torch
 from scipy.special import logsumexp
 
+from stackelberg_games.commitments.gaussian import LinearGaussianPolicy
 from stackelberg_games.envs import lqr_v0
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.linear.gaussian import LinearGaussianPolicy
-from stackelberg_games.linear.riccati import closed_loop, moments, powers, soft_riccati
+from stackelberg_games.kinds.riccati import closed_loop, moments, powers, soft_riccati
 from tests.linear_games import linear_game
 
 TAU = 0.1

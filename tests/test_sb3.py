@@ -12,10 +12,10 @@ import torch
 
 import stackelberg_games as sg
 from stackelberg_games import exact
-from stackelberg_games.commitment import TabularPolicy
+from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.envs import discrete_toy_v0
 from stackelberg_games.errors import InvalidArgumentError, MissingExtraError, UnsupportedGameError
-from stackelberg_games.randomness import Streams
+from stackelberg_games.numerics.randomness import Streams
 from tests.face_checks import Drift
 from tests.foreign_env import Toll
 

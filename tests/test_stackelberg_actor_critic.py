@@ -11,10 +11,10 @@ import torch
 import stackelberg_games as sg
 from stackelberg_games.agents.leaders.stackelberg_actor_critic import TINY, Objectives
 from stackelberg_games.agents.leaders.stackelberg_actor_critic_linear import linear_objectives
+from stackelberg_games.commitments.gaussian import LinearGaussianPolicy
 from stackelberg_games.errors import InvalidArgumentError, SolverError, UnsupportedGameError
-from stackelberg_games.linear.gaussian import LinearGaussianPolicy
-from stackelberg_games.objective import best_response
-from stackelberg_games.total_derivative import conjugate_gradients, total_surrogate
+from stackelberg_games.exact.objective import best_response
+from stackelberg_games.exact.total_derivative import conjugate_gradients, total_surrogate
 from tests.linear_games import linear_game
 from tests.random_games import case, gradient
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import stackelberg_games as sg
-from stackelberg_games.commitment import Configuration
+from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.errors import InvalidArgumentError
 
 GAMES: dict[str, tuple[str, dict[str, Any], float]] = {

@@ -12,7 +12,8 @@ import torch
 
 from stackelberg_games import errors
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Configuration, TabularPolicy
+from stackelberg_games.commitments.configuration import Configuration
+from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.envs import random_game_v0
 from stackelberg_games.errors import (
     InvalidActionError,
@@ -21,10 +22,10 @@ from stackelberg_games.errors import (
     StackelbergError,
     UnknownIdError,
 )
-from stackelberg_games.game import Game
-from stackelberg_games.randomness import Lane, Streams
-from stackelberg_games.sampling import cumulative, pick
-from stackelberg_games.tabular import Tables, TabularGame
+from stackelberg_games.kinds.finite import Tables, TabularGame
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.numerics.randomness import Lane, Streams
+from stackelberg_games.numerics.sampling import cumulative, pick
 
 
 def valid() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 import stackelberg_games as sg
 from stackelberg_games.cli import main
-from stackelberg_games.cli.check import locate
+from stackelberg_games.conformance.locate import locate
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

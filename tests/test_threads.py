@@ -9,7 +9,7 @@ import torch
 from threadpoolctl import threadpool_info
 
 import stackelberg_games as sg
-from stackelberg_games.threads import single_threaded
+from stackelberg_games.numerics.threads import single_threaded
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import stackelberg_games as sg
-from stackelberg_games import exact, registry
+from stackelberg_games import exact
 from stackelberg_games.agents.leaders.fixed import FixedLeader
 from stackelberg_games.errors import (
     InformationError,
@@ -21,8 +21,9 @@ from stackelberg_games.errors import (
     UnknownIdError,
     UnsupportedGameError,
 )
-from stackelberg_games.information import Evidence
-from stackelberg_games.tabular import TabularGame
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.learning import registry
+from stackelberg_games.learning.information import Evidence
 from stackelberg_games.tournaments.contestant import Contestant
 from stackelberg_games.tournaments.evaluation import deterministic_commitment, optimal_commitment
 from stackelberg_games.tournaments.export import tables

@@ -20,7 +20,7 @@ import torch
 
 import stackelberg_games as sg
 from stackelberg_games.errors import CheckpointError, InformationError, InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.leader import Leader
+from stackelberg_games.learning.leader import Leader
 
 PAIRS = [
     ("bchg", {}, "soft_value_iteration", {}),
@@ -264,7 +264,7 @@ def test_tensorboard_receives_every_figure(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    from stackelberg_games.tensorboard import TensorBoardWriter
+    from stackelberg_games.learning.tensorboard import TensorBoardWriter
 
     writer = TensorBoardWriter(tmp_path)
     run = sg.train(

@@ -10,9 +10,9 @@ import pytest
 
 import stackelberg_games as sg
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.estimation import TabularEstimator
-from stackelberg_games.tabular import TabularGame
-from stackelberg_games.trajectories import Trajectories, concatenate
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.representations.counts import TabularEstimator
+from stackelberg_games.rules.trajectories import Trajectories, concatenate
 
 
 def arrays() -> dict[str, Any]:

@@ -12,15 +12,16 @@ from scipy.optimize import approx_fprime
 
 import stackelberg_games as sg
 from stackelberg_games import exact
-from stackelberg_games.commitment import TabularPolicy, flatten
+from stackelberg_games.commitments.gaussian import LinearGaussianPolicy
+from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.envs import lqr_v0, random_game_v0
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.inverse import SoftInverse
-from stackelberg_games.linear.gaussian import LinearGaussianPolicy
-from stackelberg_games.linear.inverse import LinearInverse
-from stackelberg_games.objective import best_response
-from stackelberg_games.response import Arrays
-from stackelberg_games.tabular import TabularGame
+from stackelberg_games.exact.inverse import SoftInverse
+from stackelberg_games.exact.linear_inverse import LinearInverse
+from stackelberg_games.exact.objective import best_response
+from stackelberg_games.exact.response import Arrays
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.rules.commitment import flatten
 
 TAU = 0.3
 

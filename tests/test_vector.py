@@ -12,8 +12,8 @@ import stackelberg_games as sg
 from stackelberg_games.envs import discrete_toy_v0, lqr_v0, random_game_v0, random_mdp_v0
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.faces.vector import Rounds
-from stackelberg_games.game import Game
-from stackelberg_games.play import rollout
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.play.rollout import rollout
 from tests.face_checks import TABLES, AnyFollower, Drift, Table
 
 COPIES, EPISODES = 3, 12

@@ -12,11 +12,11 @@ from PIL import Image
 
 import stackelberg_games as sg
 from stackelberg_games.cli import main
-from stackelberg_games.commitment import TabularPolicy
+from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.envs import discrete_toy_v0
 from stackelberg_games.errors import InvalidArgumentError, MissingExtraError, UnsupportedGameError
-from stackelberg_games.faces.watch import frames, save_film
-from stackelberg_games.play import TabularResponse
+from stackelberg_games.play.film import frames, save_film
+from stackelberg_games.play.rollout import TabularResponse
 
 
 def test_a_film_shows_the_episode_that_rollout_plays() -> None:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import torch
 
-from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.follower import Answer, FiniteFollower, finite
-from stackelberg_games.game import Game
-from stackelberg_games.play import TabularResponse
-from stackelberg_games.response import Arrays, Ties, hard_response
+from stackelberg_games.exact.response import Arrays, Ties, hard_response
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.learning.follower import Answer, FiniteFollower, finite
+from stackelberg_games.play.rollout import TabularResponse
+from stackelberg_games.rules.commitment import Commitment
 
 
 @dataclass

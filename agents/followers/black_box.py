@@ -1,7 +1,7 @@
 """A follower of which nothing is known: a callable, or a process, that plays through ``env.last()``.
 
 It may learn as it goes, from the rewards it is shown, in ``practice`` episodes before each recorded
-batch and in the recorded ones. See ``stackelberg_games.faces.black_box`` for what it is asked.
+batch and in the recorded ones. See ``stackelberg_games.adapters.black_box`` for what it is asked.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stackelberg_games.commitment import Commitment
+from stackelberg_games.adapters.black_box import RandomStranger, StrangerPolicy, StrangerProcess
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.faces.black_box import RandomStranger, StrangerPolicy, StrangerProcess
-from stackelberg_games.follower import Answer, Follower
-from stackelberg_games.game import Game
-from stackelberg_games.play import rollout
-from stackelberg_games.randomness import generator
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.learning.follower import Answer, Follower
+from stackelberg_games.numerics.randomness import generator
+from stackelberg_games.play.rollout import rollout
+from stackelberg_games.rules.commitment import Commitment
 
 
 @dataclass

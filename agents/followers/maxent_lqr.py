@@ -2,7 +2,7 @@
 
     u ~ N(-L (A x + C a), (tau / 2) (R + gF B'P B)^-1),   L = gF (R + gF B'P B)^-1 B'P
 
-with P from the Riccati equation of ``stackelberg_games.linear.riccati``; the follower of the
+with P from the Riccati equation of ``stackelberg_games.kinds.riccati``; the follower of the
 linear-quadratic experiments of BC-HG (arXiv 2603.14867). Cut short, P is what a number of sweeps of
 that equation make of the last P (``start="carry"``) or of a random one (``start="reset"``).
 """
@@ -17,14 +17,14 @@ import numpy as np
 import torch
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.follower import Answer, Follower
-from stackelberg_games.game import Game
-from stackelberg_games.linear.configured import ConfiguredLinear
-from stackelberg_games.linear.lqr import LinearGaussianGame, linear
-from stackelberg_games.linear.riccati import Plant, SoftRiccati, riccati_sweeps
-from stackelberg_games.randomness import generator
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.kinds.linear_lever import ConfiguredLinear
+from stackelberg_games.kinds.linear_quadratic import LinearGaussianGame, linear
+from stackelberg_games.kinds.riccati import Plant, SoftRiccati, riccati_sweeps
+from stackelberg_games.learning.follower import Answer, Follower
+from stackelberg_games.numerics.randomness import generator
+from stackelberg_games.rules.commitment import Commitment
 
 
 @dataclass

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from stackelberg_games.commitment import Commitment
-from stackelberg_games.follower import Answer, FiniteFollower, finite
-from stackelberg_games.game import Game
-from stackelberg_games.play import TabularResponse
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.learning.follower import Answer, FiniteFollower, finite
+from stackelberg_games.play.rollout import TabularResponse
+from stackelberg_games.rules.commitment import Commitment
 
 
 @dataclass

@@ -17,15 +17,15 @@ import numpy as np
 import torch
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError, MissingExtraError, UnsupportedGameError
-from stackelberg_games.faces.episode import LEADER, Actions
-from stackelberg_games.faces.gym_env import best_response_env
+from stackelberg_games.faces.episode import Actions
 from stackelberg_games.faces.vector import ResponseVectorEnv
-from stackelberg_games.follower import Answer, Follower
-from stackelberg_games.game import Game
-from stackelberg_games.randomness import Lane, Streams, generator
-from stackelberg_games.threads import single_threaded
+from stackelberg_games.kinds.game import Game, best_response_env
+from stackelberg_games.learning.follower import Answer, Follower
+from stackelberg_games.numerics.randomness import Lane, Streams, generator
+from stackelberg_games.numerics.threads import single_threaded
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.scene import LEADER
 
 ALGORITHMS = ("PPO", "A2C", "DQN", "SAC")
 

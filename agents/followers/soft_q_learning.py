@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.follower import Answer, Follower, finite
-from stackelberg_games.game import Game
-from stackelberg_games.play import TabularResponse
-from stackelberg_games.randomness import Lane, compiled, generator, stream, uniform
-from stackelberg_games.sampling import cumulative, pick
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.learning.follower import Answer, Follower, finite
+from stackelberg_games.numerics.randomness import Lane, compiled, generator, stream, uniform
+from stackelberg_games.numerics.sampling import cumulative, pick
+from stackelberg_games.play.rollout import TabularResponse
+from stackelberg_games.rules.commitment import Commitment
 
 _LANES = tuple(np.uint64(lane) for lane in Lane)
 

@@ -17,13 +17,13 @@ import numpy as np
 import torch
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.follower import Answer, FiniteFollower, finite
-from stackelberg_games.game import Game
-from stackelberg_games.play import TabularResponse
-from stackelberg_games.randomness import generator
-from stackelberg_games.response import Arrays, soft_backup, soft_response, soft_sweeps
+from stackelberg_games.exact.response import Arrays, soft_backup, soft_response, soft_sweeps
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.learning.follower import Answer, FiniteFollower, finite
+from stackelberg_games.numerics.randomness import generator
+from stackelberg_games.play.rollout import TabularResponse
+from stackelberg_games.rules.commitment import Commitment
 
 
 @dataclass

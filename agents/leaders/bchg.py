@@ -22,13 +22,13 @@ from stackelberg_games.agents.leaders.neural import ByNetworks, NeuralCovariance
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
 from stackelberg_games.agents.leaders.unrewarded import Unrewarded
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
+from stackelberg_games.exact.critics import CriticTables
 from stackelberg_games.hypergradient import Coefficients, coefficients, influence
-from stackelberg_games.information import Evidence, Information
-from stackelberg_games.linear.configured_form import Response, covariance_response
-from stackelberg_games.linear.pathwise import Pathwise
-from stackelberg_games.trajectories import Trajectories
+from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.representations.configured_linear import Response, covariance_response
+from stackelberg_games.representations.pathwise import Pathwise
+from stackelberg_games.rules.trajectories import Trajectories
 
 Privilege = Literal["none", "policy", "values"]
 CLASSES = {

@@ -21,12 +21,12 @@ from stackelberg_games.agents.leaders.bi_actor_critic_neural import NeuralBileve
 from stackelberg_games.agents.leaders.neural import ByNetworks, NeuralDirect
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import SolverError, UnsupportedGameError
-from stackelberg_games.game import LeaderView
-from stackelberg_games.information import Evidence
-from stackelberg_games.leader import GradientLeader
-from stackelberg_games.response import Arrays
+from stackelberg_games.exact.critics import CriticTables
+from stackelberg_games.exact.response import Arrays
+from stackelberg_games.learning.information import Evidence
+from stackelberg_games.learning.leader import GradientLeader
+from stackelberg_games.rules.view import LeaderView
 
 MAX_ROUNDS = 1000
 

@@ -24,8 +24,8 @@ from torch import Tensor
 from stackelberg_games.agents.leaders.policy_gradient_linear import LinearDirect
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import UnsupportedGameError
-from stackelberg_games.information import Evidence
-from stackelberg_games.linear.lqr import linear
+from stackelberg_games.kinds.linear_quadratic import linear
+from stackelberg_games.learning.information import Evidence
 
 NEGLIGIBLE = 0.05
 """Share of the drift that may lie outside of what the leader steers; fits to noisy data leave some."""

@@ -17,13 +17,13 @@ import torch
 
 from stackelberg_games.agents.leaders.neural import NeuralDirect
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Commitment
-from stackelberg_games.game import LeaderView
-from stackelberg_games.information import Evidence
-from stackelberg_games.neural.estimation import Estimation, NeuralEstimator, Observed
-from stackelberg_games.neural.regression import Regressor
-from stackelberg_games.neural.response import ResponseNetwork
-from stackelberg_games.randomness import Streams, generator
+from stackelberg_games.learning.information import Evidence
+from stackelberg_games.numerics.randomness import Streams, generator
+from stackelberg_games.representations.network import Regressor
+from stackelberg_games.representations.regressions import Estimation, NeuralEstimator, Observed
+from stackelberg_games.representations.response_network import ResponseNetwork
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.view import LeaderView
 
 TRIED = 8  # leader actions among which the maximum is taken where they are real, and drawn for a baseline
 

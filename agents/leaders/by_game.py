@@ -12,10 +12,10 @@ from typing import Any
 
 from torch import Tensor
 
-from stackelberg_games.commitment import Commitment
-from stackelberg_games.game import LeaderView
-from stackelberg_games.information import Evidence
-from stackelberg_games.leader import GradientLeader
+from stackelberg_games.learning.information import Evidence
+from stackelberg_games.learning.leader import GradientLeader
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.view import LeaderView
 
 
 @dataclass

@@ -8,9 +8,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from stackelberg_games.errors import InformationError
-from stackelberg_games.information import Evidence, Information
-from stackelberg_games.leader import GradientLeader
-from stackelberg_games.objective import leader_objective
+from stackelberg_games.exact.objective import leader_objective
+from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.learning.leader import GradientLeader
 
 
 @dataclass

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stackelberg_games.commitment import Commitment, TabularPolicy
-from stackelberg_games.game import LeaderView
-from stackelberg_games.information import Evidence, Information
-from stackelberg_games.leader import Leader
+from stackelberg_games.commitments.tabular import TabularPolicy
+from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.learning.leader import Leader
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.view import LeaderView
 
 
 @dataclass

@@ -26,19 +26,20 @@ import numpy as np
 
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Commitment
-from stackelberg_games.configurable.game import ConfigurableGame
-from stackelberg_games.configurable.lever import Weighted, collapse, require_lever
-from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.game import LeaderView
+from stackelberg_games.exact.critics import CriticTables
 from stackelberg_games.hypergradient import Coefficients, traces
-from stackelberg_games.information import Evidence, Information
-from stackelberg_games.linear.configured_critics import ConfiguredCritics, averaged, fitted_advantages
-from stackelberg_games.linear.configured_form import Response, credited_response
-from stackelberg_games.play import rollout
-from stackelberg_games.randomness import compiled, generator
-from stackelberg_games.trajectories import Trajectories, table_of
+from stackelberg_games.kinds.configurable import ConfigurableGame
+from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.numerics.randomness import compiled, generator
+from stackelberg_games.play.rollout import rollout
+from stackelberg_games.representations.configured_least_squares import ConfiguredCritics, averaged, fitted_advantages
+from stackelberg_games.representations.configured_linear import Response, credited_response
+from stackelberg_games.representations.weighted import Weighted, collapse
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.lever import require_lever
+from stackelberg_games.rules.trajectories import Trajectories, table_of
+from stackelberg_games.rules.view import LeaderView
 
 ESTIMATIONS = ("monte_carlo", "sarsa", "td", "oracle")
 

@@ -20,14 +20,14 @@ from torch import Tensor
 
 from stackelberg_games.agents.leaders.exact_gradient import ExactGradient
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Commitment
-from stackelberg_games.configurable.game import ConfigurableGame
-from stackelberg_games.configurable.lever import require_lever
 from stackelberg_games.errors import InformationError, UnsupportedGameError
-from stackelberg_games.game import LeaderView
-from stackelberg_games.information import Evidence
-from stackelberg_games.response import Arrays, soft_response
-from stackelberg_games.tabular import Tables
+from stackelberg_games.exact.response import Arrays, soft_response
+from stackelberg_games.kinds.configurable import ConfigurableGame
+from stackelberg_games.kinds.finite import Tables
+from stackelberg_games.learning.information import Evidence
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.lever import require_lever
+from stackelberg_games.rules.view import LeaderView
 
 
 @dataclass

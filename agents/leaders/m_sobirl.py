@@ -33,13 +33,13 @@ from stackelberg_games.agents.leaders.implicit import (
     require_finite_lever,
 )
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Commitment
-from stackelberg_games.configurable.game import ConfigurableGame
 from stackelberg_games.errors import InvalidArgumentError, SolverError, UnsupportedGameError
-from stackelberg_games.game import LeaderView
-from stackelberg_games.information import Evidence, Information
-from stackelberg_games.leader import Leader
-from stackelberg_games.response import Arrays, soft_backup, soft_response
+from stackelberg_games.exact.response import Arrays, soft_backup, soft_response
+from stackelberg_games.kinds.configurable import ConfigurableGame
+from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.learning.leader import Leader
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.view import LeaderView
 
 
 @dataclass

@@ -17,8 +17,8 @@ from stackelberg_games.agents.leaders.model_based_configured_linear import Confi
 from stackelberg_games.agents.leaders.model_based_finite import FiniteModel
 from stackelberg_games.agents.leaders.model_based_linear import LinearModel
 from stackelberg_games.agents.leaders.unrewarded import Unrewarded
-from stackelberg_games.game import LeaderView
-from stackelberg_games.leader import GradientLeader
+from stackelberg_games.learning.leader import GradientLeader
+from stackelberg_games.rules.view import LeaderView
 
 
 @dataclass

@@ -18,15 +18,15 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Commitment, assign, flatten
+from stackelberg_games.commitments.gaussian import box_sizes
 from stackelberg_games.errors import InformationError, InvalidArgumentError, SolverError, UnsupportedGameError
-from stackelberg_games.game import LeaderView
-from stackelberg_games.information import Evidence, Information
-from stackelberg_games.leader import GradientLeader
-from stackelberg_games.linear.configured import ConfiguredLinear, LinearObjective, linear_lever
-from stackelberg_games.linear.gaussian import box_sizes
-from stackelberg_games.linear.riccati import Plant, soft_riccati
-from stackelberg_games.randomness import generator
+from stackelberg_games.kinds.linear_lever import ConfiguredLinear, LinearObjective, linear_lever
+from stackelberg_games.kinds.riccati import Plant, soft_riccati
+from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.learning.leader import GradientLeader
+from stackelberg_games.numerics.randomness import generator
+from stackelberg_games.rules.commitment import Commitment, assign, flatten
+from stackelberg_games.rules.view import LeaderView
 
 
 @dataclass

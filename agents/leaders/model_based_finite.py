@@ -17,20 +17,20 @@ from torch import Tensor
 
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Commitment, assign, flatten
-from stackelberg_games.configurable.belief import Behaviour, confused, estimate_confusion
-from stackelberg_games.configurable.estimation import ConfiguredEstimator
-from stackelberg_games.configurable.game import ConfigurableGame
-from stackelberg_games.configurable.planning import ByAdjoint, ByDifferentiation, Incentives
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.game import LeaderView
-from stackelberg_games.information import Evidence
-from stackelberg_games.kernel import kernel
-from stackelberg_games.objective import leader_objective, leader_value
-from stackelberg_games.randomness import generator
-from stackelberg_games.response import Arrays
-from stackelberg_games.tabular import TabularGame
-from stackelberg_games.trajectories import table_of
+from stackelberg_games.exact.belief import Behaviour, confused, estimate_confusion
+from stackelberg_games.exact.objective import leader_objective, leader_value
+from stackelberg_games.exact.response import Arrays
+from stackelberg_games.kinds.configurable import ConfigurableGame
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.kernel import kernel
+from stackelberg_games.learning.information import Evidence
+from stackelberg_games.numerics.randomness import generator
+from stackelberg_games.representations.configured_counts import ConfiguredEstimator
+from stackelberg_games.representations.planning import ByAdjoint, ByDifferentiation, Incentives
+from stackelberg_games.rules.commitment import Commitment, assign, flatten
+from stackelberg_games.rules.trajectories import table_of
+from stackelberg_games.rules.view import LeaderView
 
 UNSEEN = -1e6
 """Follower reward of replies that were never seen, so that no temperature makes them likely."""

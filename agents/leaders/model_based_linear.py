@@ -15,14 +15,14 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from stackelberg_games.commitment import Commitment
+from stackelberg_games.commitments.gaussian import random_gain
 from stackelberg_games.errors import InvalidGameError, SolverError
-from stackelberg_games.game import LeaderView
-from stackelberg_games.information import Evidence, Information
-from stackelberg_games.leader import GradientLeader
-from stackelberg_games.linear.estimation import LinearEstimator
-from stackelberg_games.linear.gaussian import random_gain
-from stackelberg_games.linear.lqr import linear
+from stackelberg_games.kinds.linear_quadratic import linear
+from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.learning.leader import GradientLeader
+from stackelberg_games.representations.least_squares import LinearEstimator
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.view import LeaderView
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """What the gradient leaders do in games of vectors that are not linear-quadratic.
 
-The commitment is a network and the critics are (``stackelberg_games.neural.estimation``); the estimator is that of
+The commitment is a network and the critics are (``stackelberg_games.representations.regressions``); the estimator is that of
 finite games in its score form,
 
     direct    sum_t gL^t AL_t d log f_t
@@ -24,14 +24,14 @@ from torch import Tensor
 
 from stackelberg_games.agents.leaders.by_game import ByGame
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Commitment
+from stackelberg_games.commitments.networks import first_network, log_prob
 from stackelberg_games.errors import UnsupportedGameError
-from stackelberg_games.game import LeaderView
 from stackelberg_games.hypergradient import coefficients
-from stackelberg_games.information import Evidence, Information
-from stackelberg_games.leader import GradientLeader
-from stackelberg_games.neural.estimation import Estimation, NeuralEstimator
-from stackelberg_games.neural.policy import first_network, log_prob
+from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.learning.leader import GradientLeader
+from stackelberg_games.representations.regressions import Estimation, NeuralEstimator
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.view import LeaderView
 
 
 def needs_networks(view: LeaderView, hidden: tuple[int, ...] = ()) -> bool:

@@ -21,19 +21,21 @@ from torch import Tensor
 from stackelberg_games.agents.leaders.neural import ByNetworks, NeuralDirect
 from stackelberg_games.agents.leaders.policy_gradient_linear import LinearDirect
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Commitment, Configuration, DiscretePolicy
-from stackelberg_games.configurable.estimation import ConfiguredEstimator, beyond
-from stackelberg_games.configurable.lever import Weighted
-from stackelberg_games.critics import CriticTables
+from stackelberg_games.commitments.configuration import Configuration
+from stackelberg_games.commitments.tabular import DiscretePolicy
 from stackelberg_games.errors import UnsupportedGameError
-from stackelberg_games.estimation import TabularEstimator
-from stackelberg_games.game import LeaderView
+from stackelberg_games.exact.critics import CriticTables
 from stackelberg_games.hypergradient import Coefficients
-from stackelberg_games.information import Evidence, Information
-from stackelberg_games.leader import GradientLeader
-from stackelberg_games.linear.configured import LinearLever
-from stackelberg_games.linear.configured_form import ConfiguredLinearForm, Response
-from stackelberg_games.trajectories import Trajectories
+from stackelberg_games.kinds.linear_lever import LinearLever
+from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.learning.leader import GradientLeader
+from stackelberg_games.representations.configured_counts import ConfiguredEstimator, beyond
+from stackelberg_games.representations.configured_linear import ConfiguredLinearForm, Response
+from stackelberg_games.representations.counts import TabularEstimator
+from stackelberg_games.representations.weighted import Weighted
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.trajectories import Trajectories
+from stackelberg_games.rules.view import LeaderView
 
 
 @dataclass

@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 
-from stackelberg_games.commitment import Commitment, assign, flatten
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.game import LeaderView
-from stackelberg_games.information import Evidence, Information
-from stackelberg_games.leader import Leader
-from stackelberg_games.randomness import generator
+from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.learning.leader import Leader
+from stackelberg_games.numerics.randomness import generator
+from stackelberg_games.rules.commitment import Commitment, assign, flatten
+from stackelberg_games.rules.view import LeaderView
 
 
 @dataclass

@@ -17,13 +17,13 @@ import numpy as np
 from stackelberg_games.agents.leaders.hpgd import HPGD
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.configurable.estimation import ConfiguredEstimator, by_successor
-from stackelberg_games.configurable.lever import Weighted
-from stackelberg_games.critics import CriticTables
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.linear.configured_critics import ConfiguredCritics
-from stackelberg_games.linear.configured_form import Response
-from stackelberg_games.trajectories import Trajectories, table_of
+from stackelberg_games.exact.critics import CriticTables
+from stackelberg_games.representations.configured_counts import ConfiguredEstimator, by_successor
+from stackelberg_games.representations.configured_least_squares import ConfiguredCritics
+from stackelberg_games.representations.configured_linear import Response
+from stackelberg_games.representations.weighted import Weighted
+from stackelberg_games.rules.trajectories import Trajectories, table_of
 
 
 @dataclass

@@ -27,13 +27,13 @@ from stackelberg_games.agents.leaders.by_game import ByGame
 from stackelberg_games.agents.leaders.policy_gradient import PolicyGradient
 from stackelberg_games.agents.leaders.stackelberg_actor_critic_linear import LinearTotal
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.game import LeaderView
-from stackelberg_games.information import Evidence, Information
-from stackelberg_games.leader import GradientLeader
-from stackelberg_games.response import Arrays
-from stackelberg_games.total_derivative import total_surrogate
+from stackelberg_games.exact.response import Arrays
+from stackelberg_games.exact.total_derivative import total_surrogate
+from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.learning.leader import GradientLeader
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.view import LeaderView
 
 TINY = 1e-30
 """Probability whose logarithm stands for that of a reply that is never made; it has no gradient."""

@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.agents.leaders.policy_gradient_linear import LinearDirect
+from stackelberg_games.commitments.gaussian import LinearGaussianPolicy, LinearGaussianResponse
 from stackelberg_games.errors import InformationError, InvalidGameError, SolverError, UnsupportedGameError
-from stackelberg_games.information import Evidence, Information
-from stackelberg_games.linear.gaussian import LinearGaussianPolicy, LinearGaussianResponse
-from stackelberg_games.linear.lqr import LinearGaussianGame, linear
-from stackelberg_games.linear.riccati import SoftRiccati, closed_loop, discounted_reward
-from stackelberg_games.total_derivative import total_surrogate
+from stackelberg_games.exact.total_derivative import total_surrogate
+from stackelberg_games.kinds.linear_quadratic import LinearGaussianGame, linear
+from stackelberg_games.kinds.riccati import SoftRiccati, closed_loop, discounted_reward
+from stackelberg_games.learning.information import Evidence, Information
 
 
 @dataclass

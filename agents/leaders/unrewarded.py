@@ -1,7 +1,7 @@
 """Doing without the follower's rewards: they are inferred from its actions, and the leader goes on as ever.
 
 Not a leader by itself: a class that goes before a leader's own. Inferred are the rewards of finite games
-(``stackelberg_games.inverse``) and the costs of linear-quadratic ones (``linear.inverse``).
+(``stackelberg_games.exact.inverse``) and the costs of linear-quadratic ones (``linear.inverse``).
 
 The maximum-entropy identity alone, A_F(s, a, b) = tau log g(b | s, a), does not make the rewards
 unnecessary where the leader acts at every stage: it compares the follower's actions with each
@@ -19,17 +19,17 @@ from typing import Any, Literal
 import numpy as np
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.estimation import TabularEstimator
-from stackelberg_games.game import LeaderView
-from stackelberg_games.information import Evidence
-from stackelberg_games.inverse import SoftInverse
-from stackelberg_games.leader import GradientLeader
-from stackelberg_games.linear.estimation import LinearEstimator
-from stackelberg_games.linear.inverse import LinearInverse
-from stackelberg_games.linear.lqr import Cost, linear
-from stackelberg_games.trajectories import Trajectories, table_of
+from stackelberg_games.exact.inverse import SoftInverse
+from stackelberg_games.exact.linear_inverse import LinearInverse
+from stackelberg_games.kinds.linear_quadratic import Cost, linear
+from stackelberg_games.learning.information import Evidence
+from stackelberg_games.learning.leader import GradientLeader
+from stackelberg_games.representations.counts import TabularEstimator
+from stackelberg_games.representations.least_squares import LinearEstimator
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.trajectories import Trajectories, table_of
+from stackelberg_games.rules.view import LeaderView
 
 REFIT = 1.05
 """Growth of the number of batches after which the rewards are inferred anew."""

@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 from style import FAINT, FOLLOWER, IMAGES, INK, LEADER, figure, save
 
 import stackelberg_games as sg
-from stackelberg_games.commitment import Configuration
-from stackelberg_games.configurable.floor_game import FloorGame
-from stackelberg_games.configurable.floor_picture import TARGET, draw_floor
+from stackelberg_games.commitments.configuration import Configuration
+from stackelberg_games.floors.game import FloorGame
+from stackelberg_games.floors.picture import TARGET, draw_floor
 
 ROWS = json.loads((Path(__file__).parent.parent / "data" / "optima.json").read_text())["rows"]
 ZONE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")

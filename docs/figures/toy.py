@@ -13,7 +13,7 @@ from style import FAINT, FOLLOWER, INK, LEADER, TOTAL, figure, save
 
 import stackelberg_games as sg
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.objective import leader_chain
+from stackelberg_games.kinds.chain import leader_chain
 
 TAU = 0.05
 A = 1  # the state whose choice matters

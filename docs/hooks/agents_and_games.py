@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import stackelberg_games as sg
-from stackelberg_games.registry import Kind, factory
+from stackelberg_games.learning.registry import Kind, factory
 
 sys.path.insert(0, str(Path(__file__).parent))
 from tables import gradients, optima

@@ -10,15 +10,16 @@ import click
 
 from stackelberg_games._version import __version__
 from stackelberg_games.cli.check import check
+from stackelberg_games.cli.options import experiment_of, experiment_options
 from stackelberg_games.cli.reproduce import reproduce
 from stackelberg_games.cli.tournament import report, tournament
 from stackelberg_games.cli.watch import watch
 from stackelberg_games.errors import InvalidArgumentError, RegistrationError, StackelbergError
-from stackelberg_games.registry import Kind, factory, ids
+from stackelberg_games.learning.registry import Kind, factory, ids
 
 if TYPE_CHECKING:
-    from stackelberg_games.experiment import Experiment
-    from stackelberg_games.run import Run
+    from stackelberg_games.learning.experiment import Experiment
+    from stackelberg_games.learning.run import Run
 
 
 class _Group(click.Group):
@@ -90,42 +91,8 @@ def followers() -> None:
     _list("follower")
 
 
-def _experiment(
-    file: str | None, game: str | None, leader: str | None, follower: str | None, changes: tuple[str, ...]
-) -> Experiment:
-    """The file's experiment, or the default one, with the command line's changes."""
-    from stackelberg_games.experiment import Experiment, parse_value
-
-    pairs: list[tuple[str, Any]] = [
-        (f"{section}.id", name)
-        for section, name in (("game", game), ("leader", leader), ("follower", follower))
-        if name
-    ]
-    for change in changes:
-        name, equals, text = change.partition("=")
-        if not equals or "." not in name:
-            raise InvalidArgumentError(
-                f"--set {change!r}: expected SECTION.KEY=VALUE, such as leader.learning_rate=0.05"
-            )
-        pairs.append((name, parse_value(text)))
-    return (Experiment.load(file) if file else Experiment()).override(pairs)
-
-
-def _experiment_options(command: Any) -> Any:
-    """Options shared by the commands that take an experiment."""
-    for option in (
-        click.option("--set", "changes", multiple=True, metavar="SECTION.KEY=VALUE", help="Override any setting."),
-        click.option("--follower", help="Follower id."),
-        click.option("--leader", help="Leader id."),
-        click.option("--game", help="Game id."),
-        click.argument("file", required=False, type=click.Path(dir_okay=False)),
-    ):
-        command = option(command)
-    return command
-
-
 @main.command()
-@_experiment_options
+@experiment_options
 @click.option("--iterations", type=int, help="Updates of the leader.")
 @click.option("--episodes", type=int, help="Episodes played for each update.")
 @click.option("--seed", type=int, help="First seed.")
@@ -156,7 +123,7 @@ def train(
       stackelberg train experiment.toml --seeds 10 --workers 2 --set follower.temperature=0.1
     """
     chosen = [(f"training.{name}", value) for name, value in loop.items() if value is not None]
-    experiment = _experiment(file, game, leader, follower, changes).override(chosen)
+    experiment = experiment_of(file, game, leader, follower, changes).override(chosen)
     if log and not out:
         raise InvalidArgumentError("--tensorboard needs --out")
     runs = _train_seeds(experiment, seeds, workers, None if out is None else Path(out), log, quiet)
@@ -167,7 +134,7 @@ def _train_one(experiment: Experiment, seed: int, folder: Path | None, log: bool
     """One seed; a function of its own so that worker processes can be handed it."""
     callbacks = []
     if log and folder is not None:
-        from stackelberg_games.tensorboard import TensorBoardWriter
+        from stackelberg_games.learning.tensorboard import TensorBoardWriter
 
         callbacks.append(TensorBoardWriter(folder / "tensorboard"))
     run: Run = experiment.run(seed=seed, directory=folder, callbacks=callbacks, progress=progress)
@@ -212,7 +179,7 @@ def _report(experiment: Experiment, runs: dict[int, Run], out: Path | None) -> N
         )
         optimum = optimum if gap >= 0 else None  # the figure shows no line that was passed
     if out is not None:
-        from stackelberg_games.plots import learning_curves
+        from stackelberg_games.learning.plots import learning_curves
 
         title = f"{name} ({leader.information.name.lower()}) on {game.name}"
         learning_curves({name: list(runs.values())}, out / "learning.png", optimum=optimum, title=title)
@@ -222,7 +189,7 @@ def _report(experiment: Experiment, runs: dict[int, Run], out: Path | None) -> N
 def _optimum(game: Any, follower: Any) -> float | None:
     """The best end of some exact ascents against a soft follower, where it is to be had in a moment."""
     from stackelberg_games import exact
-    from stackelberg_games.tabular import TabularGame
+    from stackelberg_games.kinds.finite import TabularGame
 
     temperature = follower.declared_temperature
     if not isinstance(game, TabularGame) or not temperature or game.states * game.leader_actions > 200:
@@ -231,7 +198,7 @@ def _optimum(game: Any, follower: Any) -> float | None:
 
 
 @main.command()
-@_experiment_options
+@experiment_options
 @click.option("--batches", type=click.IntRange(2), default=200, show_default=True, help="Independent estimates.")
 @click.option("--episodes", type=click.IntRange(1), default=3, show_default=True, help="Episodes in a batch.")
 @click.option("--warmup", type=click.IntRange(0), default=0, show_default=True, help="Batches seen before each.")
@@ -254,9 +221,9 @@ def gradcheck(
       stackelberg gradcheck --leader bchg
       stackelberg gradcheck --leader policy_gradient --game random_game-v0 --set game.horizon=30
     """
-    from stackelberg_games.diagnostics import gradient_check
+    from stackelberg_games.learning.diagnostics import gradient_check
 
-    built = _experiment(file, game, leader, follower, changes).build()
+    built = experiment_of(file, game, leader, follower, changes).build()
     report = gradient_check(*built, batches=batches, episodes=episodes, warmup=warmup, seed=seed)
     click.echo(str(report))
 

@@ -47,7 +47,7 @@ def reproduce(
       stackelberg reproduce
       stackelberg reproduce thermal_control --fraction 0.1 --seeds 3
     """
-    from stackelberg_games.reproductions import load, names, reproduce
+    from stackelberg_games.reproductions import load, names, reproduce, save
 
     if name is None:
         for known in names():
@@ -67,7 +67,7 @@ def reproduce(
         timeout=timeout,
         progress=False if quiet else None,
     )
-    files = done.save(folder)
+    files = save(done, folder)
     _print(done)
     click.echo("written: " + ", ".join(str(file) for file in files))
     if done.failed:

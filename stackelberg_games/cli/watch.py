@@ -6,15 +6,12 @@ from pathlib import Path
 
 import click
 
+from stackelberg_games.cli.options import experiment_of, experiment_options
 from stackelberg_games.errors import InvalidArgumentError
 
 
 @click.command()
-@click.argument("file", required=False, type=click.Path(dir_okay=False))
-@click.option("--game", help="Game id.")
-@click.option("--leader", help="Leader id.")
-@click.option("--follower", help="Follower id.")
-@click.option("--set", "changes", multiple=True, metavar="SECTION.KEY=VALUE", help="Override any setting.")
+@experiment_options
 @click.option("--run", "folder", type=click.Path(file_okay=False), help="Show the leader of a stored run.")
 @click.option("--iterations", type=click.IntRange(0), default=0, show_default=True, help="Train so long first.")
 @click.option("--stages", type=click.IntRange(1), default=50, show_default=True, help="Longest film.")
@@ -44,14 +41,13 @@ def watch(
       stackelberg watch --game guided_pendulum-v0 --leader evolution_strategies --follower sb3 --out swing.mp4
       stackelberg watch --run runs/first/seed_0 --out first.gif
     """
-    from stackelberg_games import cli
-    from stackelberg_games.faces.watch import frames, save_film
-    from stackelberg_games.run import Run
-    from stackelberg_games.training import train
+    from stackelberg_games.learning.run import Run
+    from stackelberg_games.learning.training import train
+    from stackelberg_games.play.film import frames, save_film
 
     if folder is not None and iterations:
         raise InvalidArgumentError("--run shows a stored leader; it goes without --iterations")
-    rules, lead, follow = cli._experiment(file, game, leader, follower, changes).build()
+    rules, lead, follow = experiment_of(file, game, leader, follower, changes).build()
     if folder is not None:
         commitment = Run.load(folder).commitment
     elif iterations:

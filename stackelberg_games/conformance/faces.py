@@ -11,7 +11,8 @@ import torch
 from gymnasium import spaces
 from scipy import stats
 
-from stackelberg_games.commitment import Commitment, Configuration, TabularPolicy
+from stackelberg_games.commitments.configuration import Configuration
+from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.conformance.play import (
     FOLLOWER,
     LEADER,
@@ -25,11 +26,12 @@ from stackelberg_games.conformance.play import (
 from stackelberg_games.conformance.protocol import forms
 from stackelberg_games.errors import ConformanceError
 from stackelberg_games.faces.gym_env import BestResponseEnv
-from stackelberg_games.game import Game
-from stackelberg_games.play import rollout
-from stackelberg_games.randomness import Lane, Streams
-from stackelberg_games.tabular import TabularGame
-from stackelberg_games.trajectories import Trajectories
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.numerics.randomness import Lane, Streams
+from stackelberg_games.play.rollout import rollout
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.trajectories import Trajectories
 
 EPISODES, STAGES, SEED = 3, 30, 9
 DRAWS = 20_000
@@ -215,14 +217,14 @@ def batches_do_not_matter(subject: Subject) -> None:
     """An episode is the same whichever batch it is played in."""
     game = _game(subject)
     batch = _batch(game)
-    game, stages = configured(game), min(game.stages(), STAGES)
+    rules, stages = configured(game), min(game.stages(), STAGES)
     for number in range(EPISODES):
         streams = Streams.of(SEED, 1, number)
-        states = game.initial(streams)
+        states = rules.initial(streams)
         for stage in range(min(int(batch.lengths[number]), stages)):
             _same_state(states[0], batch.states[number, stage], number, stage)
             leader, follower = batch.leader_actions[[number], stage], batch.follower_actions[[number], stage]
-            states = game.step(states, leader, follower, streams, stage).states
+            states = rules.step(states, leader, follower, streams, stage).states
         _same_state(states[0], batch.states[number, int(batch.lengths[number])], number, int(batch.lengths[number]))
 
 

@@ -16,10 +16,11 @@ from gymnasium import spaces
 from pettingzoo import AECEnv
 from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
+from stackelberg_games.adapters.aec import AECGame
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.faces.aec_game import AECGame
-from stackelberg_games.faces.episode import FOLLOWER, LEADER
-from stackelberg_games.game import Game
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.rules.rules import Rules
+from stackelberg_games.rules.scene import FOLLOWER, LEADER
 
 Env = AECEnv[Any, Any, Any]
 
@@ -138,7 +139,7 @@ def configuration_of(game: Game) -> Any:
     return space.sample()
 
 
-def configured(game: Game) -> Game:
+def configured(game: Game) -> Rules:
     """The game under ``configuration_of``, or as it is where it is not configured."""
     chosen = configuration_of(game)
     return game if chosen is None else game.configured(torch.tensor(chosen))

@@ -24,11 +24,11 @@ from typing import Any
 
 import pytest
 
-from stackelberg_games.cli.check import locate
 from stackelberg_games.conformance import CHECKS, run
+from stackelberg_games.conformance.locate import locate
 from stackelberg_games.conformance.play import Subject
 from stackelberg_games.errors import StackelbergError
-from stackelberg_games.registry import games
+from stackelberg_games.learning.registry import games
 
 
 class GameUnderTest(pytest.Collector):

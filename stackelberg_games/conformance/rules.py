@@ -15,8 +15,9 @@ from gymnasium.vector.utils import batch_space, iterate
 
 from stackelberg_games.conformance.play import NotApplicable, Subject, configured
 from stackelberg_games.errors import ConformanceError, StackelbergError
-from stackelberg_games.game import Game, Step, check_discount, check_horizon
-from stackelberg_games.randomness import Streams
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.numerics.randomness import Streams
+from stackelberg_games.rules.rules import Rules, Step, check_discount, check_horizon
 
 EPISODES = 3
 _DECLARED = (
@@ -43,7 +44,7 @@ def rules_fit_their_declarations(subject: Subject) -> None:
         _step(rules, rules.step(states, leader, follower, streams, 0))
 
 
-def _name(game: Game) -> str:
+def _name(game: Rules) -> str:
     return type(game).__name__
 
 
@@ -102,10 +103,10 @@ def _observation(game: Game, state: Any) -> None:
         )
 
 
-def _step(game: Game, step: Any) -> None:
+def _step(game: Rules, step: Any) -> None:
     where = f"{_name(game)}.step"
     if not isinstance(step, Step):
-        raise ConformanceError(f"{where} returned {type(step).__name__}: expected a stackelberg_games.game.Step")
+        raise ConformanceError(f"{where} returned {type(step).__name__}: expected a stackelberg_games.Step")
     _members(where, game.state_space, step.states)
     for name, kinds in (("leader_rewards", "f"), ("follower_rewards", "f"), ("terminated", "b")):
         value = getattr(step, name)

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from stackelberg_games.game import Game
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from pettingzoo import AECEnv, ParallelEnv
+
+
+class Faced(Protocol):
+    """A game that has faces."""
+
+    def env(self, render_mode: str | None = None) -> AECEnv[Any, Any, Any]:
+        """AEC environment with PettingZoo's wrappers."""
+
+    def raw_env(self, render_mode: str | None = None) -> AECEnv[Any, Any, Any]:
+        """AEC environment without wrappers."""
+
+    def parallel_env(
+        self, form: Literal["turns", "plan"] = "turns", render_mode: str | None = None
+    ) -> ParallelEnv[Any, Any, Any]:
+        """Parallel environment."""
 
 
 class Faces(NamedTuple):
@@ -19,14 +32,14 @@ class Faces(NamedTuple):
     parallel_env: Callable[..., ParallelEnv[Any, Any, Any]]
 
 
-def faces(factory: Callable[..., Game]) -> Faces:
+def faces(factory: Callable[..., Faced]) -> Faces:
     """Derive PettingZoo constructors from a game's factory.
 
     Each takes ``render_mode``, ``max_cycles`` (the PettingZoo name of the horizon) and the keyword
     arguments of the factory; ``parallel_env`` also takes ``form``.
     """
 
-    def make(max_cycles: int | None, settings: dict[str, Any]) -> Game:
+    def make(max_cycles: int | None, settings: dict[str, Any]) -> Faced:
         return factory(**settings) if max_cycles is None else factory(**{**settings, "horizon": max_cycles})
 
     def env(*, render_mode: str | None = None, max_cycles: int | None = None, **settings: Any) -> Any:

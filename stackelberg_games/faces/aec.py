@@ -9,10 +9,11 @@ from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
 from stackelberg_games.arrays import Vector
 from stackelberg_games.errors import InvalidActionError
-from stackelberg_games.faces.episode import FOLLOWER, LEADER, NO_EPISODE, PLAYERS, Snapshot
+from stackelberg_games.faces.episode import NO_EPISODE, Snapshot
 from stackelberg_games.faces.face import TwoPlayerFace
-from stackelberg_games.game import Game
-from stackelberg_games.randomness import Streams
+from stackelberg_games.numerics.randomness import Streams
+from stackelberg_games.rules.rules import Rules
+from stackelberg_games.rules.scene import FOLLOWER, LEADER, PLAYERS
 
 
 class AECState(NamedTuple):
@@ -50,7 +51,7 @@ class StackelbergEnv(TwoPlayerFace, AECEnv[Any, Any, Any]):
         render_mode: None, ``"ansi"``, ``"rgb_array"`` or ``"human"``.
     """
 
-    def __init__(self, game: Game, render_mode: str | None = None) -> None:
+    def __init__(self, game: Rules, render_mode: str | None = None) -> None:
         super().__init__(game, render_mode)
         self.rewards: dict[str, float] = {}
         self._cumulative_rewards: dict[str, float] = {}
@@ -145,7 +146,7 @@ class StackelbergEnv(TwoPlayerFace, AECEnv[Any, Any, Any]):
         self._skip_agent_selection = None
 
 
-def env(game: Game, render_mode: str | None = None) -> AECEnv[Any, Any, Any]:
+def env(game: Rules, render_mode: str | None = None) -> AECEnv[Any, Any, Any]:
     """A game as an AEC environment that also refuses calls in the wrong order.
 
     ``StackelbergEnv`` itself refuses every action outside its space with ``InvalidActionError``,

@@ -12,10 +12,11 @@ from gymnasium import spaces
 from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray, Vector
-from stackelberg_games.configurable.space import fault
+from stackelberg_games.commitments.space import fault
 from stackelberg_games.errors import InvalidActionError, UnsupportedGameError
-from stackelberg_games.faces.episode import FOLLOWER, LEADER, Actions, Episode, Player, Scene, Snapshot
-from stackelberg_games.game import Game
+from stackelberg_games.faces.episode import Actions, Episode, Snapshot
+from stackelberg_games.rules.rules import Rules
+from stackelberg_games.rules.scene import FOLLOWER, LEADER, Player, Scene
 
 
 class Opening(Actions):
@@ -92,9 +93,9 @@ class ConfiguredEpisode(Episode):
         space: of configurations.
     """
 
-    def __init__(self, game: Game, space: spaces.Box) -> None:
+    def __init__(self, game: Rules, space: spaces.Box) -> None:
         self._space = space
-        self._known: tuple[FloatArray, Game] | None = None
+        self._known: tuple[FloatArray, Rules] | None = None
         super().__init__(game)
         low, high = (np.array(side) for side in (self.state_space.low, self.state_space.high))
         seen = slice(self._width if game.follower_sees_action else self._observed + self.moves.size)
@@ -176,7 +177,7 @@ class ConfiguredEpisode(Episode):
         only_configures = self.rules.idle_action is not None
         return Opening(self._space, None if only_configures else self.rules.leader_action_space)
 
-    def _under(self, configuration: FloatArray) -> Game:
+    def _under(self, configuration: FloatArray) -> Rules:
         """The game under a configuration; kept for the last one."""
         if self._known is None or not np.array_equal(self._known[0], configuration):
             with torch.no_grad():
@@ -184,7 +185,7 @@ class ConfiguredEpisode(Episode):
         return self._known[1]
 
 
-def episode_of(game: Game) -> Episode:
+def episode_of(game: Rules) -> Episode:
     """Episodes of a game in which both players move.
 
     Raises:
@@ -200,7 +201,7 @@ def episode_of(game: Game) -> Episode:
     return Episode(game)
 
 
-def episode_under(game: Game, configuration: Tensor | None) -> Episode:
+def episode_under(game: Rules, configuration: Tensor | None) -> Episode:
     """Episodes of a game whose leader is played by a commitment that chooses a configuration, or none.
 
     Raises:

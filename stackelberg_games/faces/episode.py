@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import operator
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import gymnasium
 import numpy as np
@@ -12,13 +12,10 @@ from gymnasium import spaces
 
 from stackelberg_games.arrays import Vector
 from stackelberg_games.errors import InvalidActionError, UnsupportedGameError
-from stackelberg_games.game import Game
-from stackelberg_games.randomness import Streams, check_seed, fresh_seed
+from stackelberg_games.numerics.randomness import Streams, check_seed, fresh_seed
+from stackelberg_games.rules.rules import Rules
+from stackelberg_games.rules.scene import FOLLOWER, LEADER, Played, Player, Scene
 
-Player = Literal["leader_0", "follower_0"]
-LEADER: Player = "leader_0"
-FOLLOWER: Player = "follower_0"
-PLAYERS: tuple[Player, Player] = (LEADER, FOLLOWER)
 NO_EPISODE = "no episode is running; call reset() first"
 
 
@@ -83,21 +80,6 @@ class Actions:
         return InvalidActionError(f"{self.player} submitted {action!r}: expected an action in {self.space}")
 
 
-class Played(NamedTuple):
-    """The last stage that was played.
-
-    Attributes:
-        state: the state it was played in.
-        leader_action, follower_action: what was played.
-        rewards: of leader and follower.
-    """
-
-    state: Any
-    leader_action: Any
-    follower_action: Any
-    rewards: tuple[float, float]
-
-
 class Snapshot(NamedTuple):
     """Everything that changes while episodes are played; restores and pickles anywhere.
 
@@ -121,31 +103,6 @@ class Snapshot(NamedTuple):
     truncated: bool = False
     played: Played | None = None
     returns: tuple[float, float] = (0.0, 0.0)
-    configuration: Any = None
-
-
-class Scene(NamedTuple):
-    """What a picture shows; given to ``Game.draw``.
-
-    Attributes:
-        state: of the one episode, without a batch axis.
-        pending: the leader's action that the follower has yet to answer, or None.
-        played: the last stage, or None.
-        stage, horizon: stages played, and of how many.
-        returns: of leader and follower so far.
-        status: who moves, or how the episode ended.
-        observation: the state as the leader observes it.
-        configuration: what the leader has configured the game with; None before that, and in other games.
-    """
-
-    state: Any
-    pending: Any
-    played: Played | None
-    stage: int
-    horizon: int | None
-    returns: tuple[float, float]
-    status: str
-    observation: Vector
     configuration: Any = None
 
 
@@ -173,7 +130,7 @@ class Episode:
     returns: tuple[float, float]
     configuration: Any
 
-    def __init__(self, game: Game) -> None:
+    def __init__(self, game: Rules) -> None:
         self.rules = self.game = game
         self.actions = {
             LEADER: self._moves_of_leader(),

@@ -11,8 +11,9 @@ from gymnasium import spaces
 from stackelberg_games.arrays import Vector
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.faces.configured import episode_of
-from stackelberg_games.faces.episode import NO_EPISODE, PLAYERS, Episode
-from stackelberg_games.game import Game, require_game
+from stackelberg_games.faces.episode import NO_EPISODE, Episode
+from stackelberg_games.rules.rules import Rules, require_game
+from stackelberg_games.rules.scene import PLAYERS
 
 if TYPE_CHECKING:
     from stackelberg_games.faces.rendering import Renderer
@@ -35,7 +36,7 @@ class Face:
     """
 
     def __init__(
-        self, game: Game, render_mode: str | None = None, form: str = "", episode: Episode | None = None
+        self, game: Rules, render_mode: str | None = None, form: str = "", episode: Episode | None = None
     ) -> None:
         require_game(game)
         if render_mode is not None and render_mode not in RENDER_MODES:
@@ -97,7 +98,7 @@ class Face:
 class TwoPlayerFace(Face):
     """What the PettingZoo faces share: two agents, their spaces, and a state for central critics."""
 
-    def __init__(self, game: Game, render_mode: str | None = None, form: str = "") -> None:
+    def __init__(self, game: Rules, render_mode: str | None = None, form: str = "") -> None:
         super().__init__(game, render_mode, form)
         once = game.configuration_space is not None and game.idle_action is not None
         self.metadata["leader_commits"] = "once an episode" if once else "every stage"

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import gymnasium
-import numpy as np
 import torch
-from numpy.typing import ArrayLike
-from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray, Vector
-from stackelberg_games.commitment import Commitment, Configuration
-from stackelberg_games.errors import InvalidActionError, InvalidArgumentError
+from stackelberg_games.errors import InvalidActionError
 from stackelberg_games.faces.configured import episode_under
-from stackelberg_games.faces.episode import FOLLOWER, LEADER, NO_EPISODE, Snapshot
+from stackelberg_games.faces.episode import NO_EPISODE, Snapshot
 from stackelberg_games.faces.face import Face
-from stackelberg_games.game import Game, require_game
-from stackelberg_games.randomness import Lane, Streams
-from stackelberg_games.sampling import cumulative
-from stackelberg_games.tabular import TabularGame
-
-
-class _Sampling(Protocol):
-    def sample(self, states: Any, streams: Streams, stage: int) -> Any: ...
-
-
-class _Table(NamedTuple):
-    """The policy of one episode in a finite game; a torch module would be evaluated at every stage."""
-
-    rows: FloatArray  # cumulative, [S, A]
-
-    def sample(self, states: Any, streams: Streams, stage: int) -> list[int]:
-        """The action of a batch of one, by inversion as in ``rollout``."""
-        draw = streams.uniform(Lane.LEADER, stage)[0, 0]
-        return [int(np.searchsorted(self.rows[states[0]], draw, side="right"))]
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.rules import Rules, Sampling
+from stackelberg_games.rules.scene import FOLLOWER
 
 
 class BestResponseEnv(Face, gymnasium.Env[Vector, Any]):
@@ -62,14 +42,14 @@ class BestResponseEnv(Face, gymnasium.Env[Vector, Any]):
         InvalidGameError, UnsupportedGameError: the commitment configures a game that cannot be configured.
     """
 
-    def __init__(self, game: Game, commitment: Commitment, render_mode: str | None = None) -> None:
+    def __init__(self, game: Rules, commitment: Commitment, render_mode: str | None = None) -> None:
         chosen = commitment.configuration()
         super().__init__(game, render_mode, "_response", episode_under(game, chosen))
         self.commitment = commitment
         self.observation_space = self._episode.observation_spaces[FOLLOWER]
         self.action_space = self._episode.actions[FOLLOWER].space
         self._configuration: FloatArray | None = None
-        self._leader: _Sampling = commitment
+        self._leader: Sampling = commitment
         self._read_commitment()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Vector, dict[str, Any]]:
@@ -117,9 +97,8 @@ class BestResponseEnv(Face, gymnasium.Env[Vector, Any]):
             configuration = self.commitment.configuration()
             if configuration is not None:
                 self._configuration = configuration.detach().numpy().copy()
-            acts = configuration is None or self.game.idle_action is None
-            if acts and isinstance(self.game, TabularGame):
-                self._leader = _Table(cumulative(self.game.policy(self.commitment).numpy()))
+            if configuration is None or self.game.idle_action is None:
+                self._leader = self.game.sampling(self.commitment)
 
     def _commit(self) -> Vector:
         """Let the leader move, unless the episode is over, and show the result to the follower."""
@@ -128,30 +107,3 @@ class BestResponseEnv(Face, gymnasium.Env[Vector, Any]):
             episode.commit(self._leader.sample(episode.states, episode.streams, episode.stage)[0])
         self._show()
         return episode.observe(FOLLOWER)
-
-
-def best_response_env(
-    game: Game, commitment: Commitment | ArrayLike | Tensor, *, render_mode: str | None = None
-) -> gymnasium.Env[Vector, Any]:
-    """The decision process that a follower faces under a commitment; see ``BestResponseEnv``.
-
-    Args:
-        game: any game.
-        commitment: the leader's decision; in a game that it only configures the numbers are enough.
-        render_mode: None, ``"ansi"``, ``"rgb_array"`` or ``"human"``.
-
-    Raises:
-        InvalidArgumentError: numbers are given for a leader that also acts.
-        InvalidActionError, InvalidGameError, UnsupportedGameError: see ``BestResponseEnv``.
-    """
-    from stackelberg_games.faces.aec_game import AECGame, AECResponseEnv
-
-    require_game(game)
-    if isinstance(commitment, Tensor | np.ndarray | list | tuple):
-        if game.configuration_space is not None and game.idle_action is None:
-            raise InvalidArgumentError(f"{LEADER} also acts in {game.name}: give a Configuration with a policy")
-        commitment = Configuration(torch.as_tensor(commitment))
-    chosen: Any = commitment
-    if isinstance(game, AECGame):
-        return AECResponseEnv(game, chosen)
-    return BestResponseEnv(game, chosen, render_mode)

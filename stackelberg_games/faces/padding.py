@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils.wrappers import BaseParallelWrapper, BaseWrapper
 
-from stackelberg_games.configurable.space import BudgetBox
+from stackelberg_games.commitments.space import BudgetBox
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, UnsupportedGameError
 
 Masks = Literal["info", "observation"]

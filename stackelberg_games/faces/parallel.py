@@ -20,9 +20,10 @@ from pettingzoo import ParallelEnv
 
 from stackelberg_games.arrays import Vector
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.faces.episode import FOLLOWER, LEADER, NO_EPISODE, PLAYERS, Actions, Player, Snapshot
+from stackelberg_games.faces.episode import NO_EPISODE, Actions, Snapshot
 from stackelberg_games.faces.face import TwoPlayerFace
-from stackelberg_games.game import Game, require_game
+from stackelberg_games.rules.rules import Rules, require_game
+from stackelberg_games.rules.scene import FOLLOWER, LEADER, PLAYERS, Player
 
 Outcome = tuple[dict[str, Vector], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]
 
@@ -114,7 +115,7 @@ class TurnsEnv(_ParallelFace):
     takes 2T steps, and a learner that discounts by the step needs the square root of the discount.
     """
 
-    def __init__(self, game: Game, render_mode: str | None = None) -> None:
+    def __init__(self, game: Rules, render_mode: str | None = None) -> None:
         super().__init__(game, render_mode)
         self._spaces = {player: _with_flag(box) for player, box in self._episode.observation_spaces.items()}
         self._masks = {player: _masks(actions) for player, actions in self._episode.actions.items() if actions.discrete}
@@ -159,7 +160,7 @@ class PlanEnv(_ParallelFace):
             spaces is not discrete; or the leader configures the game.
     """
 
-    def __init__(self, game: Game, render_mode: str | None = None) -> None:
+    def __init__(self, game: Rules, render_mode: str | None = None) -> None:
         if game.configuration_space is not None:
             raise UnsupportedGameError(
                 f"{game.name} is configured: replies to every configuration cannot be listed; use form='turns', or "
@@ -190,7 +191,7 @@ class PlanEnv(_ParallelFace):
 
 
 def parallel_env(
-    game: Game, form: Literal["turns", "plan"] = "turns", render_mode: str | None = None
+    game: Rules, form: Literal["turns", "plan"] = "turns", render_mode: str | None = None
 ) -> ParallelEnv[Any, Any, Any]:
     """A game as a PettingZoo Parallel environment.
 
@@ -228,7 +229,7 @@ def _masks(actions: Actions) -> tuple[Any, Any]:
     return free, waiting
 
 
-def _replies(game: Game) -> Actions:
+def _replies(game: Rules) -> Actions:
     leader, follower = game.leader_action_space, game.follower_action_space
     if not isinstance(leader, spaces.Discrete) or not isinstance(follower, spaces.Discrete):
         raise UnsupportedGameError(

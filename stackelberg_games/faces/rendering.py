@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyArrowPatch, Rectangle
-from matplotlib.path import Path
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import MissingExtraError
 from stackelberg_games.faces.configuration_picture import draw_strip, in_words
-from stackelberg_games.faces.episode import Scene
-from stackelberg_games.game import Game
-from stackelberg_games.tabular import TabularGame
+from stackelberg_games.rules.drawing import (
+    DPI,
+    FAINT,
+    FOLLOWER_COLOR,
+    HERE,
+    INK,
+    LARGEST_GRAPH,
+    LEADER_COLOR,
+    MOVED,
+    SIZE,
+    SMALLEST_FONT,
+    Picture,
+    short,
+)
+from stackelberg_games.rules.rules import Rules
+from stackelberg_games.rules.scene import Scene
 
 Image = NDArray[np.uint8]
-SIZE, DPI = (9.0, 5.4), 100
-SMALLEST_FONT = 7.0
-LARGEST_GRAPH = 30  # states; more are drawn as cells
-INK, FAINT, PALE = "#24292f", "#8b949e", "#eef1f4"
-HERE, MOVED, LEADER_COLOR, FOLLOWER_COLOR = "#2f6fde", "#e8833a", "#7b4fc9", "#1a8f6a"
 
 
 class Renderer:
@@ -35,9 +40,9 @@ class Renderer:
         fps: pace of the window.
     """
 
-    def __init__(self, game: Game, fps: float) -> None:
+    def __init__(self, game: Rules, fps: float) -> None:
         self.game, self.fps = game, fps
-        self._picture: _Picture | None = None
+        self._picture: _Frame | None = None
         self._window: _Window | None = None
 
     def render(self, mode: str, scene: Scene) -> str | Image | None:
@@ -49,7 +54,7 @@ class Renderer:
         if mode == "ansi":
             return text(self.game, scene)
         if self._picture is None:
-            self._picture = _Picture(self.game)
+            self._picture = _Frame(self.game)
         frame = self._picture.draw(scene)
         if mode == "rgb_array":
             return frame
@@ -65,24 +70,24 @@ class Renderer:
             self._window = None
 
 
-def text(game: Game, scene: Scene) -> str:
+def text(game: Rules, scene: Scene) -> str:
     """The scene in a few lines of text."""
     return "\n".join([f"{game.name}  {_clock(scene)}", *(f"{k:<9} {v}" for k, v in _facts(game, scene))])
 
 
-def _facts(game: Game, scene: Scene) -> list[tuple[str, str]]:
+def _facts(game: Rules, scene: Scene) -> list[tuple[str, str]]:
     """Captions and values, in the order in which they are read."""
-    facts = [("state", label(game, scene.state)), ("now", scene.status)]
+    facts = [("state", game.label(scene.state)), ("now", scene.status)]
     if scene.pending is not None:
-        facts[1] = ("now", f"{scene.status}, having seen {_short(scene.pending)}")
+        facts[1] = ("now", f"{scene.status}, having seen {short(scene.pending)}")
         if not game.follower_sees_action:
             facts[1] = ("now", f"{scene.status}; leader_0 has moved unseen")
     if scene.configuration is not None:
         facts.append(("set", in_words(scene.configuration)))
     if scene.played is not None:
         state, leader, follower, rewards = scene.played
-        moved = "" if leader is None else f"leader {_short(leader)}, "
-        facts.append(("last", f"in {label(game, state)}: {moved}follower {_short(follower)}"))
+        moved = "" if leader is None else f"leader {short(leader)}, "
+        facts.append(("last", f"in {game.label(state)}: {moved}follower {short(follower)}"))
         facts.append(("rewards", f"leader {rewards[0]:+.3f}, follower {rewards[1]:+.3f}"))
     facts.append(("returns", f"leader {scene.returns[0]:+.3f}, follower {scene.returns[1]:+.3f}"))
     return facts
@@ -92,26 +97,10 @@ def _clock(scene: Scene) -> str:
     return f"stage {scene.stage}" + ("" if scene.horizon is None else f" of {scene.horizon}")
 
 
-def label(game: Game, state: Any) -> str:
-    """Name of a state: its label in a finite game, else its numbers."""
-    return game.state_labels[int(state)] if isinstance(game, TabularGame) else _short(state)
-
-
-def _short(value: Any) -> str:
-    """An action or a state in little space."""
-    if value is None:  # a leader that only configures
-        return ""
-    array = np.asarray(value)
-    if array.ndim == 0:
-        return f"{array.item():.4g}" if array.dtype.kind == "f" else str(array.item())
-    listed = ", ".join(f"{x:.3g}" for x in array.ravel()[:4])
-    return f"[{listed}, ...]" if array.size > 4 else f"[{listed}]"
-
-
-class _Picture:
+class _Frame:
     """A figure with the game on the left and the facts on the right."""
 
-    def __init__(self, game: Game) -> None:
+    def __init__(self, game: Rules) -> None:
         self.game = game
         self.figure = Figure(figsize=SIZE, dpi=DPI, facecolor="white")
         self.canvas: Any = FigureCanvasAgg(self.figure)
@@ -120,7 +109,7 @@ class _Picture:
         for axes in (self.panel, self.stage):
             axes.set_axis_off()
         self._frames = {axes: set(axes.get_children()) for axes in (self.panel, self.stage)}
-        self.view = _Graph(game) if isinstance(game, TabularGame) else _Bars(game)
+        self.view: Picture = game.drawing() or _Bars(game)
         self._background: Any = None
 
     def draw(self, scene: Scene) -> Image:
@@ -162,7 +151,7 @@ class _Picture:
 SIDES = (("leader", LEADER_COLOR), ("follower", FOLLOWER_COLOR))
 
 
-def _write_headings(axes: Any, game: Game) -> None:
+def _write_headings(axes: Any, game: Rules) -> None:
     """What the panel shows in every frame."""
     _write(axes, 0.94, game.name, size=14, weight="bold")
     _write(axes, 0.54, "last stage", color=MOVED, weight="bold")
@@ -172,13 +161,13 @@ def _write_headings(axes: Any, game: Game) -> None:
             _write(axes, y - 0.06 * side, name, color=color)
 
 
-def _write_facts(axes: Any, game: Game, scene: Scene) -> None:
+def _write_facts(axes: Any, game: Rules, scene: Scene) -> None:
     """Who moves, what was played last, and what it paid."""
     _write(axes, 0.87, _clock(scene), color=FAINT)
-    _write(axes, 0.78, f"state {label(game, scene.state)}", color=HERE, weight="bold")
+    _write(axes, 0.78, f"state {game.label(scene.state)}", color=HERE, weight="bold")
     _write(axes, 0.72, scene.status.replace("_0", ""))
     if scene.pending is not None:
-        words = f"leader has played {_short(scene.pending)}"
+        words = f"leader has played {short(scene.pending)}"
         _write(axes, 0.66, words, color=LEADER_COLOR, size=11 if len(words) < 28 else 8.5)
     if scene.configuration is not None:
         _write(axes, 0.60, f"set: {in_words(scene.configuration)}", color=LEADER_COLOR, size=SMALLEST_FONT + 1)
@@ -186,7 +175,7 @@ def _write_facts(axes: Any, game: Game, scene: Scene) -> None:
     for side in range(2):
         _write(axes, 0.23 - 0.06 * side, f"{scene.returns[side]:+.3f}", x=0.94, ha="right")
         if played is not None:
-            action = _short((played.leader_action, played.follower_action)[side])
+            action = short((played.leader_action, played.follower_action)[side])
             _write(axes, 0.47 - 0.06 * side, action, x=0.34, size=11 if len(action) < 8 else SMALLEST_FONT)
             _write(axes, 0.47 - 0.06 * side, f"{played.rewards[side]:+.3f}", x=0.94, ha="right")
 
@@ -200,144 +189,10 @@ def _write(
     axes.text(x, y, words, color=color, fontsize=size, va="center_baseline", parse_math=False, **style)
 
 
-class _Layout(NamedTuple):
-    """Where states are drawn.
-
-    Attributes:
-        positions: ``[S, 2]``, around the origin.
-        radius: of a state, in the same units.
-        extent: half the width and height that hold everything.
-        pull: how much transitions bend towards the origin; keeps them off the states of a circle.
-    """
-
-    positions: FloatArray
-    radius: float
-    extent: tuple[float, float]
-    pull: float
-
-
-def _circle(states: int) -> _Layout:
-    """States on a circle, the first at the top, clockwise."""
-    angles = np.pi / 2 - 2 * np.pi * np.arange(states) / states
-    positions = np.stack((np.cos(angles), np.sin(angles)), axis=1) * (states > 1)
-    radius = min(0.18, 0.84 * np.sin(np.pi / states)) if states > 1 else 0.3
-    reach = 1.08 + 2.6 * radius  # holds the loops
-    return _Layout(positions, radius, (reach, reach), 0.25)
-
-
-def _cells(states: int) -> _Layout:
-    """States as cells of a grid, row by row."""
-    columns = int(np.ceil(np.sqrt(states * 1.2)))
-    rows = -(-states // columns)
-    index = np.arange(states)
-    positions = np.stack((index % columns - (columns - 1) / 2, (rows - 1) / 2 - index // columns), axis=1)
-    return _Layout(positions.astype(float), 0.42, (columns / 2 + 0.5, rows / 2 + 0.5), 0.0)
-
-
-class _Graph:
-    """A finite game: its states, the transitions that are possible, and the last one made."""
-
-    def __init__(self, game: TabularGame) -> None:
-        self.game = game
-        self.small = game.states <= LARGEST_GRAPH
-        self.layout = _circle(game.states) if self.small else _cells(game.states)
-        if self.small:
-            self.chances = game.transition.mean(axis=(1, 2))
-
-    def draw_background(self, axes: Any) -> None:
-        """Nodes and possible transitions; fainter where less likely under uniform play."""
-        self._frame(axes)
-        if self.small:
-            crowd = min(1.0, 12 / self.game.states)
-            for i, j in np.argwhere(self.chances):
-                if not self.game.terminal[i]:
-                    alpha = min(1.0, (0.2 + 0.6 * self.chances[i, j]) * crowd)
-                    axes.add_patch(self._arrow(int(i), int(j), FAINT, max(0.5, crowd), alpha))
-            for state in range(self.game.states):
-                self._node(axes, state, PALE, INK)
-        else:
-            cells = [self._cell(state) for state in range(self.game.states)]
-            edges = np.where(self.game.terminal, INK, FAINT)
-            width = min(1.0, 8 / self.layout.extent[0])
-            axes.add_collection(PatchCollection(cells, facecolors=PALE, edgecolors=edges, linewidths=width))
-
-    def draw(self, axes: Any, scene: Scene) -> None:
-        """The current state, where it can lead now, and the transition that led to it."""
-        self._frame(axes)
-        state = int(scene.state)
-        if self.small:
-            self._draw_prospects(axes, state, scene.pending)
-        if scene.played is not None:
-            last = int(scene.played.state)
-            axes.add_patch(self._arrow(last, state, MOVED, 2.6, 1.0, zorder=4))
-            self._node(axes, last, "#fbe3d0", INK)
-        self._node(axes, state, HERE, "white")
-
-    def _draw_prospects(self, axes: Any, state: int, pending: Any) -> None:
-        """Transitions out of the state, given the leader's pending action if there is one."""
-        if self.game.terminal[state]:
-            return
-        rows = self.game.transition[state] if pending is None else self.game.transition[state, pending]
-        chances = rows.reshape(-1, self.game.states).mean(axis=0)
-        for target in np.flatnonzero(chances):
-            axes.add_patch(self._arrow(state, int(target), HERE, 1.4, 0.25 + 0.6 * chances[target], zorder=3))
-
-    def _frame(self, axes: Any) -> None:
-        width, height = self.layout.extent
-        axes.set(xlim=(-width, width), ylim=(-height, height), aspect="equal")
-
-    def _node(self, axes: Any, state: int, face: str, ink: str) -> None:
-        (x, y), radius = self.layout.positions[state], self.layout.radius
-        shape = Circle((x, y), radius) if self.small else self._cell(state)
-        terminal = bool(self.game.terminal[state])
-        shape.set(facecolor=face, edgecolor=INK if terminal else FAINT, linewidth=2.2 if terminal else 1.0, zorder=5)
-        axes.add_patch(shape)
-        if self.small:
-            diameter = radius * 0.96 * SIZE[1] * 72 / self.layout.extent[1]  # in points
-            name = self.game.state_labels[state]
-            if len(name) * SMALLEST_FONT > 1.1 * diameter:
-                name = str(state)  # the panel has the whole name
-            size = min(14.0, 1.1 * diameter / max(len(name), 2))
-            axes.text(x, y, name, color=ink, fontsize=size, ha="center", va="center", zorder=6, parse_math=False)
-
-    def _cell(self, state: int) -> Rectangle:
-        (x, y), radius = self.layout.positions[state], self.layout.radius
-        return Rectangle((x - radius, y - radius), 2 * radius, 2 * radius)
-
-    def _arrow(self, i: int, j: int, color: str, width: float, alpha: float, zorder: float = 2) -> FancyArrowPatch:
-        path = self._loop(i) if i == j else self._curve(i, j)
-        style = "-|>,head_length=4,head_width=2.2"
-        return FancyArrowPatch(path=path, arrowstyle=style, color=color, linewidth=width, alpha=alpha, zorder=zorder)
-
-    def _curve(self, i: int, j: int) -> Path:
-        """A bend to the left, so that the two directions between a pair do not overlap."""
-        start, end = self.layout.positions[i], self.layout.positions[j]
-        along = end - start
-        control = (1 - self.layout.pull) * (start + end) / 2 + 0.14 * np.array([along[1], -along[0]])
-        points = [_towards(start, control, self.layout.radius), control, _towards(end, control, self.layout.radius)]
-        return Path(points, [Path.MOVETO, Path.CURVE3, Path.CURVE3])
-
-    def _loop(self, i: int) -> Path:
-        """A loop on the outer side of a state that follows itself."""
-        centre, radius = self.layout.positions[i], self.layout.radius
-        outward = np.arctan2(centre[1], centre[0]) if centre.any() else np.pi / 2
-        spread = (0.55, 0.42, -0.42, -0.55)
-        reach = (radius, 3.2 * radius, 3.2 * radius, radius)
-        points = [
-            centre + r * np.array([np.cos(outward + s), np.sin(outward + s)])
-            for s, r in zip(spread, reach, strict=True)
-        ]
-        return Path(points, [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4])
-
-
-def _towards(start: FloatArray, end: FloatArray, distance: float) -> FloatArray:
-    return np.asarray(start + (end - start) * distance / np.linalg.norm(end - start))
-
-
 class _Bars:
     """Any other game: the state as the leader observes it, one bar for each entry."""
 
-    def __init__(self, game: Game) -> None:
+    def __init__(self, game: Rules) -> None:
         self.box = game.observation_space
 
     def draw_background(self, axes: Any) -> None:

@@ -19,14 +19,16 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from stackelberg_games.arrays import BoolArray, FloatArray
-from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.faces.configured import episode_under
-from stackelberg_games.faces.episode import FOLLOWER, LEADER, NO_EPISODE, PLAYERS, Actions
+from stackelberg_games.faces.episode import NO_EPISODE, Actions
 from stackelberg_games.faces.padding import Padding
 from stackelberg_games.faces.padding import homogenize as homogenized
-from stackelberg_games.game import Game, require_game
-from stackelberg_games.randomness import Streams, check_seed, fresh_seed
+from stackelberg_games.faces.parallel import parallel_env
+from stackelberg_games.numerics.randomness import Streams, check_seed, fresh_seed
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.rules import Rules, require_game
+from stackelberg_games.rules.scene import FOLLOWER, LEADER, PLAYERS
 
 Floats = NDArray[np.float32]
 
@@ -47,7 +49,7 @@ class Rounds:
         numbers: of the running episodes, uint64 ``[N]``.
     """
 
-    def __init__(self, game: Game, count: int) -> None:
+    def __init__(self, game: Rules, count: int) -> None:
         if isinstance(count, bool) or not isinstance(count, int) or count < 1:
             raise InvalidArgumentError(f"num_envs={count!r}: expected an integer >= 1")
         self.game, self.count = game, count
@@ -159,7 +161,7 @@ class TurnsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         UnsupportedGameError: the actions cannot be padded, or the leader configures the game.
     """
 
-    def __init__(self, game: Game, copies: int, roles: bool = False) -> None:
+    def __init__(self, game: Rules, copies: int, roles: bool = False) -> None:
         if game.configuration_space is not None:
             raise UnsupportedGameError(
                 f"{game.name} is configured once an episode, so its copies would leave step with each other; give "
@@ -167,7 +169,7 @@ class TurnsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
             )
         self.metadata = {"name": game.name, "autoreset_mode": AutoresetMode.SAME_STEP}
         self.rounds, self.num_envs = Rounds(game, copies), 2 * copies
-        turns: Any = game.parallel_env("turns")
+        turns: Any = parallel_env(game, "turns")
         inner: list[dict[str, Any]] = [
             {player: space(player) for player in PLAYERS} for space in (turns.observation_space, turns.action_space)
         ]
@@ -266,7 +268,7 @@ class ResponseVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         InvalidGameError, UnsupportedGameError: the commitment configures a game that cannot be configured.
     """
 
-    def __init__(self, game: Game, copies: int, commitment: Commitment) -> None:
+    def __init__(self, game: Rules, copies: int, commitment: Commitment) -> None:
         self.metadata = {"name": game.name, "autoreset_mode": AutoresetMode.SAME_STEP}
         self.game, self.commitment, self.num_envs = game, commitment, copies
         self.rounds = Rounds(game, copies)
@@ -342,7 +344,7 @@ class ResponseVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
 
 def vector_env(
-    game: Game,
+    game: Rules,
     num_envs: int,
     *,
     commitment: Commitment | None = None,
@@ -381,6 +383,6 @@ def vector_env(
         )
     from supersuit import concat_vec_envs_v1, pettingzoo_env_to_vec_env_v1
 
-    single = pettingzoo_env_to_vec_env_v1(homogenized(game.parallel_env("turns"), roles=roles))
+    single = pettingzoo_env_to_vec_env_v1(homogenized(parallel_env(game, "turns"), roles=roles))
     concatenate: Callable[..., Any] = concat_vec_envs_v1
     return concatenate(single, Rounds(game, num_envs).count, num_cpus=0, base_class=base_class)

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from stackelberg_games.plots import COLOURS
-
-if TYPE_CHECKING:
-    from stackelberg_games.reproductions.reproduction import Reproduction, Summary
+from stackelberg_games.learning.plots import COLOURS
+from stackelberg_games.reproductions.reproduction import Reproduction, Summary
 
 _END = 1.035  # where the end of a published curve stands that reaches beyond ours, in shares of the axis
 _PANEL = (4.2, 3.1)  # inches
+
+
+def save(reproduction: Reproduction, folder: str | Path) -> list[Path]:
+    """Write the data, and the figure as PNG and SVG; returns what was written."""
+    files = reproduction.save(folder)
+    pictures = [Path(folder) / f"{reproduction.study.name}.{suffix}" for suffix in ("png", "svg")]
+    draw(reproduction, pictures)
+    return [*files, *pictures]
 
 
 def draw(reproduction: Reproduction, paths: Sequence[Path]) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from stackelberg_games import checkpoint
 from stackelberg_games._version import __version__
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.numerics import checkpoint
 from stackelberg_games.reproductions.study import Published, Study, load
 from stackelberg_games.reproductions.trial import Trial
 from stackelberg_games.tournaments.match import Outcome
@@ -105,9 +105,7 @@ class Reproduction:
         return [outcome for outcome in self.outcomes if outcome.status == "failed"]
 
     def save(self, folder: str | Path) -> list[Path]:
-        """Write ``results.json``, ``results.csv`` and the figure as PNG and SVG; returns what was written."""
-        from stackelberg_games.reproductions.figure import draw
-
+        """Write ``results.json`` and ``results.csv``; returns what was written."""
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         checkpoint.write_atomically(place / "results.json", (json.dumps(self.as_data(), indent=1) + "\n").encode())
@@ -117,9 +115,7 @@ class Reproduction:
             for trial, outcome in zip(self.trials, self.outcomes, strict=True):
                 for spent, value in zip(*outcome.curve, strict=True):
                     table.writerow((trial.setting, trial.leader, trial.seed, spent, value))
-        pictures = [place / f"{self.study.name}.{suffix}" for suffix in ("png", "svg")]
-        draw(self, pictures)
-        return [place / "results.json", place / "results.csv", *pictures]
+        return [place / "results.json", place / "results.csv"]
 
     def as_data(self) -> dict[str, Any]:
         """Everything measured, with what was published, as plain data."""

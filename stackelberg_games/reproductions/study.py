@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import Any
 
 from stackelberg_games.errors import InvalidArgumentError, UnknownIdError
-from stackelberg_games.experiment import Experiment
+from stackelberg_games.learning.experiment import Experiment
 
 FOLDER = Path(__file__).parent
 

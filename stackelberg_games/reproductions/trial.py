@@ -11,16 +11,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from stackelberg_games import checkpoint
 from stackelberg_games._version import __version__
-from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.experiment import Experiment
-from stackelberg_games.follower import Follower
-from stackelberg_games.game import Game
-from stackelberg_games.leader import Leader
-from stackelberg_games.objective import leader_objective
-from stackelberg_games.threads import single_threaded
+from stackelberg_games.exact.objective import leader_objective
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.learning.experiment import Experiment
+from stackelberg_games.learning.follower import Follower
+from stackelberg_games.learning.leader import Leader
+from stackelberg_games.numerics import checkpoint
+from stackelberg_games.numerics.threads import single_threaded
+from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.tournaments.contestant import canonical
 from stackelberg_games.tournaments.evaluation import true_temperature
 from stackelberg_games.tournaments.match import Outcome, deadline

@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from stackelberg_games import registry
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.follower import Follower
-from stackelberg_games.game import Game
-from stackelberg_games.leader import Leader
-from stackelberg_games.registry import Kind
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.learning import registry
+from stackelberg_games.learning.follower import Follower
+from stackelberg_games.learning.leader import Leader
+from stackelberg_games.learning.registry import Kind
 
 Spec = Any
 """An id, an (id, settings) pair, a game or agent object, or a ``Contestant``."""

@@ -11,15 +11,16 @@ import numpy as np
 import torch
 
 from stackelberg_games.arrays import FloatArray, IntArray
-from stackelberg_games.commitment import Commitment, TabularPolicy
+from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.errors import SolverError, UnsupportedGameError
-from stackelberg_games.follower import Answer, Follower
-from stackelberg_games.game import Game
-from stackelberg_games.objective import best_response, follower_value, leader_objective, leader_value
-from stackelberg_games.optimum import solve
-from stackelberg_games.play import TabularResponse, rollout
-from stackelberg_games.registry import make_leader
-from stackelberg_games.tabular import TabularGame
+from stackelberg_games.exact.objective import best_response, follower_value, leader_objective, leader_value
+from stackelberg_games.exact.optimum import solve
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.learning.follower import Answer, Follower
+from stackelberg_games.learning.registry import make_leader
+from stackelberg_games.play.rollout import TabularResponse, rollout
+from stackelberg_games.rules.commitment import Commitment
 
 MAX_ENUMERATED = 4096
 DESCENTS = 8

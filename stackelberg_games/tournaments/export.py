@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from stackelberg_games.checkpoint import write_atomically
 from stackelberg_games.errors import MissingExtraError
+from stackelberg_games.numerics.checkpoint import write_atomically
 from stackelberg_games.tournaments.results import Results, Row
 
 MANIFEST = "manifest.json"

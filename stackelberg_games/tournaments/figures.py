@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from stackelberg_games.checkpoint import write_atomically
-from stackelberg_games.information import Information
-from stackelberg_games.plots import COLOURS
+from stackelberg_games.learning.information import Information
+from stackelberg_games.learning.plots import COLOURS
+from stackelberg_games.numerics.checkpoint import write_atomically
 from stackelberg_games.tournaments import report
 from stackelberg_games.tournaments.charts import Line
 from stackelberg_games.tournaments.leaderboard import Standing

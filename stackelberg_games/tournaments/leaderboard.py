@@ -10,7 +10,7 @@ import numpy as np
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.information import Information
+from stackelberg_games.learning.information import Information
 from stackelberg_games.tournaments import statistics
 from stackelberg_games.tournaments.match import OWN
 from stackelberg_games.tournaments.ratings import alpha_rank, rate

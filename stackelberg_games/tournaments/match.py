@@ -14,12 +14,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from stackelberg_games._version import __version__
-from stackelberg_games.commitment import Commitment, TabularPolicy
+from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.errors import MatchTimeoutError, UnsupportedGameError
-from stackelberg_games.follower import Follower
-from stackelberg_games.game import Game
-from stackelberg_games.leader import Leader
-from stackelberg_games.threads import single_threaded
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.learning.follower import Follower
+from stackelberg_games.learning.leader import Leader
+from stackelberg_games.learning.training import train
+from stackelberg_games.numerics.threads import single_threaded
+from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.tournaments.contestant import Contestant, canonical
 from stackelberg_games.tournaments.evaluation import (
     Evaluation,
@@ -30,7 +32,6 @@ from stackelberg_games.tournaments.evaluation import (
     optimal_commitment,
     true_temperature,
 )
-from stackelberg_games.training import train
 
 Status = Literal["done", "failed", "unavailable"]
 BEST, OWN = "best response", "as trained"

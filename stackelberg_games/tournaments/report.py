@@ -14,8 +14,8 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.checkpoint import write_atomically
-from stackelberg_games.information import Information
+from stackelberg_games.learning.information import Information
+from stackelberg_games.numerics.checkpoint import write_atomically
 from stackelberg_games.tournaments import leaderboard as boards
 from stackelberg_games.tournaments import statistics
 from stackelberg_games.tournaments.charts import UNKNOWN, Level, Line, line_chart, number

@@ -11,7 +11,7 @@ import numpy as np
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.information import Information
+from stackelberg_games.learning.information import Information
 from stackelberg_games.tournaments.evaluation import Evaluation
 from stackelberg_games.tournaments.match import BEST, OWN, REFERENCES, Outcome
 from stackelberg_games.tournaments.statistics import Strata

@@ -10,13 +10,13 @@ from typing import Any
 
 from stackelberg_games._version import __version__
 from stackelberg_games.errors import InformationError, InvalidArgumentError, StackelbergError, UnsupportedGameError
-from stackelberg_games.follower import Follower
-from stackelberg_games.game import Game
-from stackelberg_games.information import Information
-from stackelberg_games.leader import Leader
-from stackelberg_games.play import TabularResponse
-from stackelberg_games.randomness import check_seed
-from stackelberg_games.tabular import TabularGame
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.learning.follower import Follower
+from stackelberg_games.learning.information import Information
+from stackelberg_games.learning.leader import Leader
+from stackelberg_games.numerics.randomness import check_seed
+from stackelberg_games.play.rollout import TabularResponse
 from stackelberg_games.tournaments.contestant import Contestant, Spec, plain, roster
 from stackelberg_games.tournaments.match import BEST, OWN, REFERENCES, Match, Outcome, Reference, Rules
 from stackelberg_games.tournaments.results import Results

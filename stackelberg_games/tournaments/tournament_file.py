@@ -29,9 +29,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from stackelberg_games import registry
 from stackelberg_games.errors import InvalidArgumentError, StackelbergError, UnknownIdError
-from stackelberg_games.registry import Kind
+from stackelberg_games.learning import registry
+from stackelberg_games.learning.registry import Kind
 from stackelberg_games.tournaments.contestant import Contestant, check_settings
 from stackelberg_games.tournaments.tournament import Tournament
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from stackelberg_games import Follower, Game, TabularResponse
-from stackelberg_games.commitment import Commitment
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.follower import Answer, finite
-from stackelberg_games.objective import best_response
+from stackelberg_games.exact.objective import best_response
+from stackelberg_games.learning.follower import Answer, finite
+from stackelberg_games.rules.commitment import Commitment
 
 
 @dataclass

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from stackelberg_games import Evidence, Information, Leader, LeaderView
-from stackelberg_games.commitment import Commitment, assign, flatten
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.randomness import generator
+from stackelberg_games.numerics.randomness import generator
+from stackelberg_games.rules.commitment import Commitment, assign, flatten
 
 
 @dataclass

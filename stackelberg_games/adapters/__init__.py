@@ -1,0 +1,1 @@
+"""Games and followers that other libraries and other programs bring."""

@@ -1,0 +1,46 @@
+"""What the commands that take an experiment have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stackelberg_games.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from stackelberg_games.learning.experiment import Experiment
+
+
+def experiment_of(
+    file: str | None, game: str | None, leader: str | None, follower: str | None, changes: tuple[str, ...]
+) -> Experiment:
+    """The file's experiment, or the default one, with the command line's changes."""
+    from stackelberg_games.learning.experiment import Experiment, parse_value  # slow to import
+
+    pairs: list[tuple[str, Any]] = [
+        (f"{section}.id", name)
+        for section, name in (("game", game), ("leader", leader), ("follower", follower))
+        if name
+    ]
+    for change in changes:
+        name, equals, text = change.partition("=")
+        if not equals or "." not in name:
+            raise InvalidArgumentError(
+                f"--set {change!r}: expected SECTION.KEY=VALUE, such as leader.learning_rate=0.05"
+            )
+        pairs.append((name, parse_value(text)))
+    return (Experiment.load(file) if file else Experiment()).override(pairs)
+
+
+def experiment_options(command: Any) -> Any:
+    """Options shared by the commands that take an experiment."""
+    for option in (
+        click.option("--set", "changes", multiple=True, metavar="SECTION.KEY=VALUE", help="Override any setting."),
+        click.option("--follower", help="Follower id."),
+        click.option("--leader", help="Leader id."),
+        click.option("--game", help="Game id."),
+        click.argument("file", required=False, type=click.Path(dir_okay=False)),
+    ):
+        command = option(command)
+    return command

@@ -1,0 +1,1 @@
+"""Decisions of a leader: tables, networks, linear-Gaussian policies, configurations; and their files."""

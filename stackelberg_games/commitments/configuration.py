@@ -1,0 +1,70 @@
+"""A configuration of the game, chosen once an episode, with an optional policy beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from stackelberg_games.arrays import IntArray
+from stackelberg_games.commitments.tabular import DiscretePolicy
+from stackelberg_games.numerics.randomness import Streams
+from stackelberg_games.rules.commitment import Commitment
+
+
+class Configuration(Commitment):
+    """A per-episode configuration, with an optional per-stage policy beside it.
+
+    Args:
+        parameters: initial parameters, any shape.
+        transform: from parameters to configuration (the parametrisation: sigmoid, softmax over a
+            budget, ...); the identity if not given.
+        policy: the per-stage policy; None where the leader has a single action.
+        states: number of states, needed only without ``policy``.
+    """
+
+    def __init__(
+        self,
+        parameters: ArrayLike,
+        transform: Callable[[Tensor], Tensor] | None = None,
+        policy: DiscretePolicy | None = None,
+        states: int = 1,
+    ) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.as_tensor(parameters, dtype=torch.float64).clone())
+        self.transform = transform
+        self.policy = policy
+        self.states = states
+
+    def describe(self) -> dict[str, Any]:
+        """Class, shape of the parameters, parametrisation, and the policy beside it."""
+        named = {"name": getattr(self.transform, "__name__", type(self.transform).__name__)}
+        transform = None if self.transform is None else getattr(self.transform, "describe", lambda: named)()
+        policy = None if self.policy is None else self.policy.describe()
+        return {
+            **super().describe(),
+            "shape": list(self.weights.shape),
+            "transform": transform,
+            "policy": policy,
+            "states": self.states,
+        }
+
+    def configuration(self) -> Tensor:
+        """The configuration, a float64 tensor."""
+        return self.weights if self.transform is None else self.transform(self.weights)
+
+    def probabilities(self) -> Tensor:
+        """Action probabilities ``[S, A]``; a single sure action without a policy."""
+        if self.policy is None:
+            return torch.ones(self.states, 1, dtype=torch.float64)
+        return self.policy.probabilities()
+
+    def sample(self, states: Any, streams: Streams, stage: int) -> IntArray:
+        """Leader actions, int64 ``[N]``."""
+        if self.policy is None:
+            return np.zeros(len(states), dtype=np.int64)
+        return self.policy.sample(states, streams, stage)

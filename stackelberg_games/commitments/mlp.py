@@ -1,0 +1,38 @@
+"""A network as the policy of a finite game."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stackelberg_games.commitments.perceptron import perceptron
+from stackelberg_games.commitments.tabular import DiscretePolicy, Sized, sizes_of
+
+
+class MLPPolicy(DiscretePolicy):
+    """A multilayer perceptron on one-hot states, evaluated once for all states.
+
+    Args:
+        game: a finite game, the view of one, or its numbers of states and leader actions.
+        hidden: widths of the hidden layers.
+        seed: of the initial weights (Xavier-uniform; the last layer starts at zero, so that the
+            first commitment is the uniform policy).
+    """
+
+    def __init__(self, game: Sized, hidden: Sequence[int] = (64, 64), seed: int = 0) -> None:
+        super().__init__()
+        self.states, self.actions = sizes_of(game)
+        self.hidden = tuple(hidden)
+        self.network = perceptron([self.states, *hidden, self.actions], seed)
+        self.register_buffer("inputs", torch.eye(self.states, dtype=torch.float64), persistent=False)
+
+    def describe(self) -> dict[str, Any]:
+        """Class, sizes and hidden widths."""
+        return {**super().describe(), "hidden": list(self.hidden)}
+
+    def log_probabilities(self) -> Tensor:
+        """Log-softmax of the network's outputs in every state, ``[S, A]``."""
+        return torch.log_softmax(self.network(self.inputs), dim=1)

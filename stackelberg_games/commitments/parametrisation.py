@@ -1,0 +1,136 @@
+"""Parametrisations of a configuration: from free parameters to the numbers that configure a game.
+
+The parametrisation belongs to the leader's commitment; a game only suggests one. Each is a frozen
+dataclass, so that a stored commitment can name it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium.spaces import Box
+from torch import Tensor
+
+from stackelberg_games.commitments.space import BudgetBox
+from stackelberg_games.errors import CheckpointError, InvalidArgumentError
+
+
+@dataclass(frozen=True)
+class Parametrisation(ABC):
+    """A differentiable function from parameters to a configuration."""
+
+    @abstractmethod
+    def __call__(self, parameters: Tensor) -> Tensor:
+        """The configuration, float64 ``[C]``."""
+
+    def space(self, size: int) -> Box:
+        """Where ``size`` configured numbers lie, bounds included; float64."""
+        return Box(-np.inf, np.inf, (size,), np.float64)
+
+    def parameter_count(self, size: int) -> int:
+        """Number of parameters behind ``size`` configured numbers."""
+        return size
+
+    def describe(self) -> dict[str, Any]:
+        """Name and settings, for ``parametrisation``."""
+        return {"name": type(self).__name__, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Plain(Parametrisation):
+    """The parameters themselves."""
+
+    def __call__(self, parameters: Tensor) -> Tensor:
+        """Return them unchanged."""
+        return parameters
+
+
+@dataclass(frozen=True)
+class Bounded(Parametrisation):
+    """Numbers between two bounds: x = low + (high - low) sigmoid(theta).
+
+    Args:
+        low, high: bounds, low < high.
+
+    Raises:
+        InvalidArgumentError: the bounds are not in order.
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise InvalidArgumentError(f"low={self.low!r}, high={self.high!r}: expected low < high")
+
+    def __call__(self, parameters: Tensor) -> Tensor:
+        """Elementwise sigmoid between the bounds."""
+        return self.low + (self.high - self.low) * torch.sigmoid(parameters)
+
+    def space(self, size: int) -> Box:
+        """All numbers from ``low`` to ``high``."""
+        return Box(self.low, self.high, (size,), np.float64)
+
+
+@dataclass(frozen=True)
+class Budgeted(Parametrisation):
+    """Shares of a budget: x = budget * softmax(theta) without its last entry, which is not spent.
+
+    Args:
+        budget: largest possible sum, >= 0.
+        temperature: divides the parameters, > 0.
+
+    Raises:
+        InvalidArgumentError: the budget is negative or the temperature is not positive.
+    """
+
+    budget: float = 1.0
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_budget(self.budget)
+        if not self.temperature > 0:
+            raise InvalidArgumentError(f"temperature={self.temperature!r}: expected a number > 0")
+
+    def __call__(self, parameters: Tensor) -> Tensor:
+        """Softmax shares of the budget, the unspent one dropped."""
+        return self.budget * torch.softmax(parameters / self.temperature, dim=0)[:-1]
+
+    def space(self, size: int) -> Box:
+        """Numbers >= 0 with a sum of at most ``budget``."""
+        return BudgetBox(self.budget, size)
+
+    def parameter_count(self, size: int) -> int:
+        """One more than the configuration has: the unspent share."""
+        return size + 1
+
+
+def check_budget(budget: float) -> float:
+    """Return a finite budget >= 0 as a float; raise ``InvalidArgumentError`` otherwise."""
+    if not 0 <= budget < float("inf"):
+        raise InvalidArgumentError(f"budget={budget!r}: expected a finite number >= 0")
+    return float(budget)
+
+
+_KNOWN: dict[str, type[Parametrisation]] = {cls.__name__: cls for cls in (Plain, Bounded, Budgeted)}
+
+
+def parametrisation(description: Mapping[str, Any]) -> Parametrisation:
+    """The object that ``describe`` described.
+
+    Raises:
+        CheckpointError: its class is not one of this module.
+    """
+    settings = dict(description)
+    name = settings.pop("name", None)
+    if name not in _KNOWN:
+        raise CheckpointError(
+            f"unknown parametrisation {name!r}; known: {', '.join(sorted(_KNOWN))}; for another, pass `commitment` to "
+            "load into"
+        )
+    return _KNOWN[name](**settings)

@@ -1,0 +1,89 @@
+"""Policies over finitely many actions in finitely many states."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from stackelberg_games.arrays import IntArray
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.numerics.randomness import Lane, Streams
+from stackelberg_games.numerics.sampling import check_probabilities, cumulative
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.rules import Rules, require_game
+from stackelberg_games.rules.view import LeaderView
+
+Sized = Rules | LeaderView | tuple[int, int]
+"""A finite game, the view of one, or its numbers of states and leader actions."""
+
+
+class DiscretePolicy(Commitment):
+    """A policy over finitely many actions in finitely many states."""
+
+    states: int
+    actions: int
+
+    def describe(self) -> dict[str, Any]:
+        """Class and sizes."""
+        return {"class": type(self).__name__, "sizes": [self.states, self.actions]}
+
+    @abstractmethod
+    def log_probabilities(self) -> Tensor:
+        """Log-probabilities ``[S, A]``, float64, differentiable."""
+
+    def probabilities(self) -> Tensor:
+        """Action probabilities ``[S, A]``."""
+        return self.log_probabilities().exp()
+
+    def sample(self, states: Any, streams: Streams, stage: int) -> IntArray:
+        """Draw actions by inversion, int64 ``[N]``."""
+        with torch.no_grad():
+            table = cumulative(self.probabilities().numpy())
+        draws = streams.uniform(Lane.LEADER, stage)
+        return np.asarray((draws >= table[np.asarray(states)]).sum(axis=1), dtype=np.int64)
+
+
+class TabularPolicy(DiscretePolicy):
+    """One logit for each state and action.
+
+    Args:
+        game: a finite game, the view of one, or its numbers of states and leader actions.
+        logits: ``[S, A]``; zeros (the uniform policy) if not given.
+    """
+
+    def __init__(self, game: Sized, logits: ArrayLike | Tensor | None = None) -> None:
+        super().__init__()
+        self.states, self.actions = sizes_of(game)
+        values = torch.zeros(self.states, self.actions, dtype=torch.float64)
+        if logits is not None:
+            values = torch.as_tensor(logits, dtype=torch.float64).clone()
+        if tuple(values.shape) != (self.states, self.actions) or bool(torch.isnan(values).any()):
+            raise InvalidArgumentError(
+                f"logits of shape {tuple(values.shape)}: expected ({self.states}, {self.actions}), no NaN"
+            )
+        self.logits = nn.Parameter(values)
+
+    @classmethod
+    def from_probabilities(cls, game: Sized, probabilities: ArrayLike, floor: float = 1e-300) -> TabularPolicy:
+        """The policy with given action probabilities ``[S, A]``; zeros become ``floor``."""
+        rows = np.asarray(probabilities, dtype=np.float64)
+        check_probabilities("probabilities", rows)
+        return cls(game, np.log(np.maximum(rows, floor)))
+
+    def log_probabilities(self) -> Tensor:
+        """Log-softmax of the logits, ``[S, A]``."""
+        return torch.log_softmax(self.logits, dim=1)
+
+
+def sizes_of(game: Sized) -> tuple[int, int]:
+    """Numbers of states and leader actions of a finite game."""
+    if isinstance(game, tuple):
+        return game
+    view = game if isinstance(game, LeaderView) else require_game(game).view()
+    states, actions, _ = view.sizes()
+    return states, actions

@@ -1,0 +1,28 @@
+"""Ground truth of finite games: responses, objectives, hypergradients and optima."""
+
+from stackelberg_games.exact.critics import CriticTables
+from stackelberg_games.exact.objective import (
+    StateValues,
+    best_response,
+    critics,
+    differentiable_values,
+    follower_value,
+    leader_objective,
+    leader_value,
+)
+from stackelberg_games.exact.optimum import Solution, solve
+from stackelberg_games.exact.response import Response
+
+__all__ = [
+    "CriticTables",
+    "Response",
+    "Solution",
+    "StateValues",
+    "best_response",
+    "critics",
+    "differentiable_values",
+    "follower_value",
+    "leader_objective",
+    "leader_value",
+    "solve",
+]

@@ -1,0 +1,175 @@
+"""Tables of both players' values, read off at visited stages. Exact or estimated, the form is one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.exact.response import Arrays, Factorised
+from stackelberg_games.hypergradient import Influence, StageCritics
+from stackelberg_games.numerics.randomness import compiled
+from stackelberg_games.rules.trajectories import Trajectories, check_played, table_of
+
+
+@dataclass(frozen=True)
+class CriticTables:
+    """Values of a finite game at one commitment and response.
+
+    Attributes:
+        leader_q: QL, ``[S, A, B]``, or ``[H, S, A, B]`` where the leader's objective has a
+            horizon: entry h has h + 1 stages to go.
+        follower_q: QF, ``[S, A, B]``.
+        follower_action_values: VF(s, a), ``[S, A]``.
+        follower_values: VF(s), ``[S]``.
+        response: g, ``[S, A, B]``.
+        policy: f, ``[S, A]``.
+        alive: bool ``[S]``, false at terminal states.
+        sees: whether the follower sees the leader's action.
+    """
+
+    leader_q: FloatArray
+    follower_q: FloatArray
+    follower_action_values: FloatArray
+    follower_values: FloatArray
+    response: FloatArray
+    policy: FloatArray
+    alive: BoolArray
+    sees: bool
+
+    @property
+    def leader_action_values(self) -> FloatArray:
+        """VL(s, a) = E_b QL(s, a, b), ``[(H,) S, A]``."""
+        return np.asarray((self.response * self.leader_q).sum(axis=-1))
+
+    @property
+    def leader_values(self) -> FloatArray:
+        """VL(s), zero at terminal states, ``[(H,) S]``."""
+        return np.asarray((self.policy * self.leader_action_values).sum(axis=-1) * self.alive)
+
+    @property
+    def benefit(self) -> FloatArray:
+        """B = QL - E_b QL, ``[(H,) S, A, B]``; for an unseen a, of the average of QL over a."""
+        if self.sees:
+            return np.asarray(self.leader_q - self.leader_action_values[..., None])
+        blind = (self.policy[:, :, None] * self.leader_q).sum(axis=-2)
+        centred = blind - (self.response[:, 0] * blind).sum(axis=-1, keepdims=True)
+        return np.broadcast_to(centred[..., None, :], self.leader_q.shape)
+
+    @property
+    def leader_advantage(self) -> FloatArray:
+        """AL(s, a) = VL(s, a) - VL(s), ``[(H,) S, A]``."""
+        return np.asarray(self.leader_action_values - self.leader_values[..., None])
+
+    @property
+    def follower_advantage(self) -> FloatArray:
+        """AF, ``[S, A, B]``: VF(s, a) - VF(s), or QF - E_a QF for an unseen a."""
+        if self.sees:
+            seen = self.follower_action_values
+            centred = seen - (self.policy * seen).sum(axis=1, keepdims=True)
+            return np.broadcast_to(centred[:, :, None], self.follower_q.shape)
+        mean = (self.policy[:, :, None] * self.follower_q).sum(axis=1, keepdims=True)
+        return np.asarray(self.follower_q - mean)
+
+    def _stages_left(self, batch: Trajectories) -> tuple[IntArray, ...]:
+        """Leading index into the leader's tables: nothing, or the stages left, ``[1, T]``."""
+        if self.leader_q.ndim == 3:
+            return ()
+        if batch.stages > len(self.leader_q):
+            raise InvalidArgumentError(
+                f"episodes of {batch.stages} stages: these critics have a horizon of {len(self.leader_q)}"
+            )
+        return (len(self.leader_q) - 1 - np.arange(batch.stages)[None, :],)
+
+    def benefit_at(self, batch: Trajectories) -> FloatArray:
+        """B at the visited stages, ``[N, T]``; zero in padding."""
+        benefit, out = self.benefit, np.zeros((batch.episodes, batch.stages))
+        played = (batch.states, batch.leader_actions, batch.follower_actions, batch.lengths)
+        self._stages_left(batch)  # refuses episodes that are too long
+        check_played(batch, benefit.shape[-3:])
+        _read(benefit.reshape(-1, *benefit.shape[-3:]), played, out)
+        return out
+
+    def at(self, batch: Trajectories, *, transitions: bool = False) -> StageCritics:
+        """The values at the visited stages; next values too if ``transitions``."""
+        following = batch.states[:, 1:]
+        pair = (batch.states[:, :-1], batch.leader_actions)
+        left = self._stages_left(batch)
+        leader_next = None
+        if transitions:
+            values = self.leader_values
+            if left:  # after the last stage nothing is left
+                values = np.concatenate([np.zeros_like(values[:1]), values])
+            leader_next = values[(*left, following)]
+        return StageCritics(
+            self.benefit_at(batch),
+            self.leader_advantage[(*left, *pair)],
+            self.follower_advantage[(*pair, batch.follower_actions)],
+            leader_next,
+            self.follower_values[following] if transitions else None,
+        )
+
+    def direct_weights(self, batch: Trajectories, leader_discount: float) -> FloatArray:
+        """Table ``[S, A]`` whose product with log f is the direct term, averaged over the action.
+
+        The drawn action is replaced by its expectation at every visited state, so only the states
+        are sampled.
+        """
+        states = len(self.policy)
+        stages = np.arange(batch.stages)
+        cells = stages * states + batch.states[:, :-1]
+        visits = np.bincount(cells.ravel(), weights=batch.mask.ravel(), minlength=batch.stages * states)
+        weights = visits.reshape(batch.stages, states) * (leader_discount**stages / batch.episodes)[:, None]
+        advantage = self.leader_advantage
+        if advantage.ndim == 2:
+            return np.asarray(self.policy * weights.sum(axis=0)[:, None] * advantage)
+        left = len(advantage) - 1 - stages
+        return np.asarray(self.policy * np.einsum("ts,tsa->sa", weights, advantage[left]))
+
+    def response_weights(self, batch: Trajectories, influence: Influence) -> FloatArray:
+        """Table ``[S, A]`` whose product with log f is the response term, averaged over the action."""
+        states, actions, replies = self.follower_q.shape
+        trace = influence.before if self.sees else influence.after
+        owed = table_of(batch, trace, (states, actions, replies)).sum(axis=1, keepdims=True) / batch.episodes
+        return np.asarray(self.policy * (owed * self.follower_advantage).sum(axis=2))
+
+
+@compiled
+def _read(tables: Any, played: Any, out: Any) -> None:
+    """Entries of one table, or of the one for as many stages as are left, at the stages played."""
+    states, leader, follower, lengths = played
+    last = tables.shape[0] - 1
+    for i in range(lengths.shape[0]):
+        for t in range(lengths[i]):
+            out[i, t] = tables[max(last - t, 0), states[i, t], leader[i, t], follower[i, t]]
+
+
+def leader_q(arrays: Arrays, response: FloatArray, horizon: int | None) -> FloatArray:
+    """QL when both players follow their policies: ``[S, A, B]``, or ``[H, S, A, B]`` (entry h: h + 1 stages left)."""
+    joint = arrays.joint(response)
+    if horizon is None:
+        system = Factorised(arrays.kernel.chain(joint), arrays.leader_discount)
+        return arrays.leader_q(system.solve((joint * arrays.leader_reward).sum(axis=(1, 2))))
+    tables = np.empty((horizon, *response.shape))
+    _backward(arrays.transition, arrays.leader_reward, joint, arrays.leader_discount, tables)
+    return tables
+
+
+@compiled
+def _backward(transition: Any, reward: Any, joint: Any, discount: float, tables: Any) -> None:
+    horizon, states, actions, replies = tables.shape
+    values = np.zeros(states)
+    for h in range(horizon):
+        updated = np.zeros(states)
+        for s in range(states):
+            for a in range(actions):
+                for b in range(replies):
+                    total = 0.0
+                    for n in range(states):
+                        total += transition[s, a, b, n] * values[n]
+                    tables[h, s, a, b] = reward[s, a, b] + discount * total
+                    updated[s] += joint[s, a, b] * tables[h, s, a, b]
+        values = updated

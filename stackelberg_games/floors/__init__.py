@@ -1,0 +1,1 @@
+"""Games on floor plans of cells, and their pictures."""

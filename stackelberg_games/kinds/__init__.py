@@ -1,0 +1,1 @@
+"""Games given by arrays, by batched functions or by matrices, and those that a leader configures."""

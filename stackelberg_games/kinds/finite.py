@@ -1,0 +1,359 @@
+"""Finite games from arrays, with rewards and transitions that a leader may configure."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
+from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, InvalidGameError
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.kinds.kernel import DenseKernel, Kernel, kernel
+from stackelberg_games.numerics.randomness import Lane, Streams
+from stackelberg_games.numerics.sampling import Sampler, check_probabilities, cumulative
+from stackelberg_games.numerics.sampling import step as sample_step
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.drawing import Picture
+from stackelberg_games.rules.rules import Sampling, Step, check_discount, check_horizon
+
+
+class Tables(NamedTuple):
+    """What a configuration decides: float64 tensors, differentiable in the configuration.
+
+    Attributes:
+        transition: ``[S, A, B, S]``, rows sum to one.
+        leader_reward: ``[S, A, B]``.
+        follower_reward: ``[S, A, B]``.
+    """
+
+    transition: Tensor
+    leader_reward: Tensor
+    follower_reward: Tensor
+
+
+class Model(NamedTuple):
+    """A finite game under one commitment: ``Tables`` and the leader's policy, ``[S, A]``."""
+
+    policy: Tensor
+    transition: Tensor
+    leader_reward: Tensor
+    follower_reward: Tensor
+
+
+class _Table(NamedTuple):
+    """The policy of one episode in a finite game; a torch module would be evaluated at every stage."""
+
+    rows: FloatArray  # cumulative, [S, A]
+
+    def sample(self, states: Any, streams: Streams, stage: int) -> list[int]:
+        """The action of a batch of one, by inversion as in ``rollout``."""
+        draw = streams.uniform(Lane.LEADER, stage)[0, 0]
+        return [int(np.searchsorted(self.rows[states[0]], draw, side="right"))]
+
+
+class TabularGame(Game):
+    """A finite game given by arrays.
+
+    Args:
+        transition: ``[S, A, B, S]``, probabilities of the next state.
+        leader_reward: ``[S, A, B]``.
+        follower_reward: ``[S, A, B]``.
+        initial: ``[S]``, distribution of the first state.
+        leader_discount: in [0, 1); 1 is allowed with a finite horizon.
+        follower_discount: in [0, 1).
+        horizon: stages until truncation, or None for the infinite discounted game.
+        terminal: bool ``[S]``; entering such a state ends the episode, and its value is zero.
+        follower_sees_action: whether the follower observes the leader's action before it moves.
+        configure: for a leader that also configures the game, a differentiable function from its
+            configuration (a float64 tensor) to ``Tables``. The arrays above are then the tables
+            before any configuration.
+        configuration_space: of these configurations, a Box of float64; the PettingZoo faces need it
+            where there is ``configure``.
+        name: shown by faces and reports.
+
+    Raises:
+        InvalidGameError: a shape, probability, reward, discount or horizon is out of range.
+    """
+
+    def __init__(
+        self,
+        transition: ArrayLike,
+        leader_reward: ArrayLike,
+        follower_reward: ArrayLike,
+        initial: ArrayLike,
+        leader_discount: float = 0.99,
+        follower_discount: float = 0.99,
+        horizon: int | None = None,
+        *,
+        terminal: ArrayLike | None = None,
+        follower_sees_action: bool = True,
+        configure: Callable[[Tensor], Tables] | None = None,
+        configuration_space: gymnasium.spaces.Box | None = None,
+        name: str = "tabular_game",
+    ) -> None:
+        if not isinstance(name, str) or not name:
+            raise InvalidGameError(f"name={name!r}: expected a text, such as 'my_game-v0'")
+        self.name = name
+        self.horizon = check_horizon(horizon)
+        finite = self.horizon is not None
+        self.leader_discount = check_discount("leader_discount", leader_discount, one_allowed=finite)
+        self.follower_discount = check_discount("follower_discount", follower_discount)
+        if not isinstance(follower_sees_action, bool | np.bool_):
+            raise InvalidGameError(f"follower_sees_action={follower_sees_action!r}: expected True or False")
+        self.follower_sees_action = bool(follower_sees_action)
+        self._read_arrays(transition, leader_reward, follower_reward, initial, terminal)
+        self.configure, self.configuration_space = configure, configuration_space
+        self.idle_action = 0 if configure is not None and self.leader_actions == 1 else None
+        self.state_labels = [str(s) for s in range(self.states)]
+        self.state_space = gymnasium.spaces.Discrete(self.states)
+        self.leader_action_space = gymnasium.spaces.Discrete(self.leader_actions)
+        self.follower_action_space = gymnasium.spaces.Discrete(self.follower_actions)
+        self._observation_space = gymnasium.spaces.Box(0.0, 1.0, (self.states,), np.float32)
+        self._sampler: Sampler | None = None
+        self._own_kernel: Kernel | None = None
+        self._tables = Tables(*map(torch.tensor, (self.transition, self.leader_reward, self.follower_reward)))
+        self.alive_tensor = torch.tensor(~self.terminal, dtype=torch.float64)
+        self.initial_tensor = torch.tensor(self.initial_distribution)
+
+    def _read_arrays(
+        self,
+        transition: ArrayLike,
+        leader_reward: ArrayLike,
+        follower_reward: ArrayLike,
+        initial: ArrayLike,
+        terminal: ArrayLike | None,
+    ) -> None:
+        self.transition = _frozen("transition", transition, 4)
+        shape = self.transition.shape
+        states = shape[0]
+        if shape[3] != states or 0 in shape:
+            raise InvalidGameError(f"transition has shape {shape}: expected [S, A, B, S], no empty axis")
+        self.states, self.leader_actions, self.follower_actions = shape[:3]
+        self.leader_reward = _frozen("leader_reward", leader_reward, shape[:3])
+        self.follower_reward = _frozen("follower_reward", follower_reward, shape[:3])
+        self.initial_distribution = _frozen("initial", initial, (states,))
+        try:
+            flags = np.zeros(states, dtype=bool) if terminal is None else np.array(terminal)
+        except ValueError as error:
+            raise InvalidGameError(f"terminal is not an array: {error}") from error
+        if flags.shape != (states,) or flags.dtype != np.bool_:
+            raise InvalidGameError(
+                f"terminal has shape {flags.shape} and dtype {flags.dtype}: expected bool [{states}]"
+            )
+        flags.setflags(write=False)
+        self.terminal: BoolArray = flags
+        check_probabilities("transition", self.transition)
+        check_probabilities("initial", self.initial_distribution)
+        if self.initial_distribution[flags].any():
+            raise InvalidGameError("initial gives probability to a terminal state")
+
+    def drawing(self) -> Picture:
+        """A graph of the states."""
+        from stackelberg_games.kinds.graph_picture import GraphPicture  # Matplotlib is slow to import
+
+        return GraphPicture(self)
+
+    def label(self, state: Any) -> str:
+        """The state's name."""
+        return self.state_labels[int(state)]
+
+    def sampling(self, commitment: Commitment) -> Sampling:
+        """The policy as a table, evaluated once."""
+        return _Table(cumulative(self.policy(commitment).detach().numpy()))
+
+    @property
+    def observation_space(self) -> gymnasium.spaces.Box:
+        """One-hot states: Box(0, 1, [S])."""
+        return self._observation_space
+
+    @property
+    def sampler(self) -> Sampler:
+        """The game's own tables, prepared for compiled sampling."""
+        if self._sampler is None:
+            self._sampler = self._prepare(self.transition, self.leader_reward, self.follower_reward)
+        return self._sampler
+
+    def _prepare(self, transition: FloatArray, leader: FloatArray, follower: FloatArray) -> Sampler:
+        width = int((transition > 0).sum(axis=-1).max())
+        order = np.argsort(transition <= 0, axis=-1, kind="stable")[..., :width]
+        weights = np.take_along_axis(transition, order, axis=-1)
+        return Sampler(
+            (self.leader_actions, self.follower_actions),
+            width,
+            cumulative(self.initial_distribution),
+            np.ascontiguousarray(order, dtype=np.int64).ravel(),
+            cumulative(weights).ravel(),
+            leader.ravel(),
+            follower.ravel(),
+            self.terminal,
+        )
+
+    def fingerprint(self) -> str:
+        """Hash of the arrays and of everything else that defines the game."""
+        digest = hashlib.sha256(super().fingerprint().encode())
+        for array in (self.transition, self.leader_reward, self.follower_reward, self.initial_distribution):
+            digest.update(array.tobytes())
+        digest.update(self.terminal.tobytes())
+        return digest.hexdigest()
+
+    def tables(self, configuration: Tensor | None = None) -> Tables:
+        """Transition and rewards under a configuration (None: as given to the constructor).
+
+        Raises:
+            InvalidGameError: the game has no ``configure`` or it returned invalid tables.
+        """
+        if configuration is None:
+            return self._tables
+        if self.configure is None:
+            raise InvalidGameError(f"{self.name} cannot be configured; give it a `configure` function")
+        tables = self.configure(configuration)
+        self._check(tables)
+        return tables
+
+    def _check(self, tables: Tables) -> None:
+        shape = self.transition.shape
+        for name, table, expected in zip(Tables._fields, tables, (shape, shape[:3], shape[:3]), strict=True):
+            if tuple(table.shape) != expected or not bool(torch.isfinite(table).all()):
+                raise InvalidGameError(f"configure: {name} is not a finite table of shape {expected}")
+        check_probabilities("configured transition", tables.transition.detach().numpy())
+
+    def continuing(self, transition: Tensor) -> Kernel:
+        """A transition as a kernel, columns of terminal states set to zero; the game's own is prepared only once."""
+        if transition is not self._tables.transition:
+            return DenseKernel(transition.detach().numpy() * ~self.terminal)
+        if self._own_kernel is None:
+            self._own_kernel = kernel(self.transition * ~self.terminal)
+        return self._own_kernel
+
+    def configured(self, configuration: Tensor) -> TabularGame:
+        """The game with its tables fixed under a configuration; it cannot be configured again.
+
+        Raises:
+            InvalidGameError: the game has no ``configure`` or it returned invalid tables.
+        """
+        tables = Tables(*(table.detach().clone() for table in self.tables(configuration)))
+        fixed = copy.copy(self)
+        fixed.transition, fixed.leader_reward, fixed.follower_reward = (
+            _frozen(name, table.numpy(), table.dim()) for name, table in zip(Tables._fields, tables, strict=True)
+        )
+        fixed.configure, fixed._tables, fixed._sampler, fixed._own_kernel = None, tables, None, None
+        fixed.configuration_space = fixed.idle_action = None
+        return fixed
+
+    def model(self, commitment: Commitment) -> Model:
+        """The game under a commitment, differentiable in the commitment's parameters."""
+        return Model(self.policy(commitment), *self.tables(commitment.configuration()))
+
+    def policy(self, commitment: Commitment) -> Tensor:
+        """The commitment's action probabilities, ``[S, A]``.
+
+        Raises:
+            InvalidArgumentError: the commitment was made for a game of another size.
+        """
+        probabilities = commitment.probabilities()
+        expected = (self.states, self.leader_actions)
+        if tuple(probabilities.shape) != expected:
+            raise InvalidArgumentError(
+                f"the commitment's probabilities have shape {tuple(probabilities.shape)}: expected {expected}"
+            )
+        return probabilities
+
+    def check_response(self, response: FloatArray) -> None:
+        """Raise ``InvalidArgumentError`` unless a response policy has shape ``[S, A, B]``."""
+        expected = (self.states, self.leader_actions, self.follower_actions)
+        if response.shape != expected:
+            raise InvalidArgumentError(f"the response has shape {response.shape}: expected {expected}")
+
+    def under(self, commitment: Commitment) -> Sampler:
+        """Sampling tables under a commitment: the game's own unless it is configured."""
+        configuration = commitment.configuration()
+        if configuration is None:
+            return self.sampler
+        tables = self.tables(configuration)
+        return self._prepare(*(np.ascontiguousarray(t.detach().numpy()) for t in tables))
+
+    def initial(self, streams: Streams) -> IntArray:
+        """First states, int64 ``[N]``; draw 0 of the environment's lane."""
+        draws = streams.uniform(Lane.ENVIRONMENT, 0)[:, 0]
+        return np.searchsorted(self.sampler.initial, draws, side="right").astype(np.int64)
+
+    def step(self, states: Any, leader_actions: Any, follower_actions: Any, streams: Streams, stage: int) -> Step:
+        """Play one stage; draw ``stage + 1`` of the environment's lane.
+
+        Raises:
+            InvalidActionError: an action is not an index of the player's actions.
+            InvalidArgumentError: a state does not exist, or the batch is not one state an episode.
+        """
+        shape = (len(streams.episodes),)
+        if np.shape(states) != shape:
+            raise InvalidArgumentError(f"states have shape {np.shape(states)}: expected {shape}")
+        leader = _integers("leader", leader_actions, self.leader_actions, shape)
+        follower = _integers("follower", follower_actions, self.follower_actions, shape)
+        out = Step(
+            np.empty(len(states), dtype=np.int64),
+            np.empty(len(states)),
+            np.empty(len(states)),
+            np.empty(len(states), dtype=np.bool_),
+        )
+        draws = streams.uniform(Lane.ENVIRONMENT, stage + 1)[:, 0]
+        if not sample_step(states, leader, follower, draws, self.sampler, tuple(out)):
+            _check_range("leader", leader, self.leader_actions)
+            _check_range("follower", follower, self.follower_actions)
+            raise InvalidArgumentError(f"states {np.asarray(states).tolist()}: expected integers in [0, {self.states})")
+        return out
+
+    def observe(self, state: Any) -> NDArray[np.float32]:
+        """One-hot vector of a state."""
+        vector = np.zeros(self.states, dtype=np.float32)
+        vector[state] = 1.0
+        return vector
+
+    def observe_batch(self, states: Any) -> NDArray[np.float32]:
+        """One-hot vectors, ``[N, S]``."""
+        vectors = np.zeros((len(states), self.states), dtype=np.float32)
+        vectors[np.arange(len(states)), states] = 1.0
+        return vectors
+
+
+def _frozen(name: str, values: ArrayLike, expected: int | tuple[int, ...]) -> FloatArray:
+    """A read-only float64 copy of the expected rank or shape, all finite."""
+    try:
+        array = np.array(values, order="C")
+        if array.dtype.kind == "c":
+            raise TypeError("its numbers are complex")
+        array = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidGameError(f"{name} is not a numeric array: {error}") from error
+    if isinstance(expected, int) and array.ndim != expected:
+        raise InvalidGameError(f"{name} has shape {array.shape}: expected {expected} axes")
+    if isinstance(expected, tuple) and array.shape != expected:
+        raise InvalidGameError(f"{name} has shape {array.shape}: expected {expected}")
+    if not np.isfinite(array).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise InvalidGameError(f"{name}{list(where)} is {array[where]}: expected a finite number")
+    array.setflags(write=False)
+    return array
+
+
+def _integers(player: str, actions: Any, count: int, shape: tuple[int, ...]) -> IntArray:
+    array = np.asarray(actions)
+    if array.dtype.kind not in "iu":
+        raise InvalidActionError(f"{player} action {array.tolist()}: expected integers in [0, {count})")
+    if array.shape != shape:
+        raise InvalidActionError(f"{player} action {array.tolist()}: expected {shape[0]} integers, one an episode")
+    return array.astype(np.int64, copy=False)
+
+
+def _check_range(player: str, actions: IntArray, count: int) -> None:
+    """Report what the compiled step has refused."""
+    wrong = actions[(actions < 0) | (actions >= count)]
+    if wrong.size:
+        raise InvalidActionError(f"{player} action {wrong.tolist()}: expected integers in [0, {count})")

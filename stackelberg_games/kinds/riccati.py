@@ -1,0 +1,228 @@
+"""Linear-Gaussian games in closed form: the soft Riccati response and the leader's value.
+
+    x' = A x + B u + C a + xi,   xi ~ N(0, Xi)
+    rF = -(x'Q x + u'R u)
+    a  ~ N(K x, W W')            the leader;  u  the follower, who sees a
+
+With y = A x + C a, P the matrix of the follower's value averaged over a, gF its discount and tau its
+temperature,
+
+    S = R + gF B'P B,     L = gF S^-1 B'P,     G = gF P - gF^2 P B S^-1 B'P
+    P = Q + (A + C K)' G (A + C K)
+    u ~ N(-L y, (tau / 2) S^-1)
+    VF(x, a) = -(x'Q x + y'G y + c),           VF(x) = E_a VF(x, a) = -(x'P x + v)
+    c = gF tr(P Xi) + gF v - (tau / 2) (m log(pi tau) - log det S),   v = c + tr(G C W W' C')
+
+so the closed loop is linear-Gaussian too and both players' expected rewards are Gaussian moments.
+All quantities are torch tensors, differentiable in K: the Riccati equation is solved without
+gradients, and one differentiable Newton step from the solution carries the implicit derivative.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import scipy.linalg
+import torch
+from torch import Tensor
+
+from stackelberg_games.arrays import FloatArray
+from stackelberg_games.commitments.gaussian import LinearGaussianPolicy, LinearGaussianResponse
+from stackelberg_games.errors import InvalidArgumentError, SolverError
+from stackelberg_games.kinds.moments import StateReward
+
+
+class Plant(NamedTuple):
+    """Dynamics and the follower's cost; float64 tensors.
+
+    Attributes:
+        state: A, ``[n, n]``.
+        follower: B, ``[n, m]``.
+        leader: C, ``[n, k]``.
+        noise: Xi, covariance ``[n, n]``.
+        state_cost: Q, ``[n, n]``, symmetric positive semidefinite.
+        control_cost: R, ``[m, m]``, symmetric positive definite.
+    """
+
+    state: Tensor
+    follower: Tensor
+    leader: Tensor
+    noise: Tensor
+    state_cost: Tensor
+    control_cost: Tensor
+
+
+class SoftRiccati(NamedTuple):
+    """The soft-optimal response and its values; see the module's text.
+
+    Attributes:
+        value: P, ``[n, n]``.
+        constant: v, a scalar.
+        seen_value: G, ``[n, n]``.
+        seen_constant: c, a scalar.
+        gain: L, ``[m, n]``.
+        covariance: (tau / 2) S^-1, ``[m, m]``.
+    """
+
+    value: Tensor
+    constant: Tensor
+    seen_value: Tensor
+    seen_constant: Tensor
+    gain: Tensor
+    covariance: Tensor
+
+    def policy(self, plant: Plant) -> LinearGaussianResponse:
+        """The response policy: u = -L (A x + C a) + noise."""
+        with torch.no_grad():
+            factor = torch.linalg.cholesky(self.covariance)
+            gains = (-self.gain @ plant.state, -self.gain @ plant.leader, factor)
+        return LinearGaussianResponse(*(part.numpy() for part in gains))
+
+    def average(self, states: Tensor) -> Tensor:
+        """VF(x), ``[...]``."""
+        return -((states @ self.value) * states).sum(dim=-1) - self.constant
+
+
+class Loop(NamedTuple):
+    """Both players' policies in one linear recursion x' = M x + N(0, N); see ``closed_loop``."""
+
+    matrix: Tensor
+    noise: Tensor
+
+
+def soft_riccati(plant: Plant, policy: LinearGaussianPolicy, discount: float, temperature: float) -> SoftRiccati:
+    """The follower's soft-optimal stationary response to a linear-Gaussian leader.
+
+    Args:
+        plant: the game.
+        policy: the leader's; the result is differentiable in its parameters.
+        discount: gF in [0, 1).
+        temperature: tau > 0.
+
+    Raises:
+        InvalidArgumentError: tau is not positive.
+        SolverError: the follower cannot keep its discounted cost finite under this commitment.
+    """
+    drift = plant.state + plant.leader @ policy.gain
+    value = _newton_step(plant, drift, torch.from_numpy(_solve(plant, drift, discount)), discount)
+    return _response_to(value, plant, policy, discount, temperature)
+
+
+def riccati_sweeps(
+    plant: Plant, policy: LinearGaussianPolicy, discount: float, temperature: float, start: Tensor, sweeps: int
+) -> SoftRiccati:
+    """The response of a follower that stops after some sweeps of P <- Q + (A + C K)' G (A + C K).
+
+    Args:
+        plant, policy, discount, temperature: see ``soft_riccati``.
+        start: P before the first sweep, ``[n, n]``, symmetric positive semidefinite.
+        sweeps: how many, >= 0. Values are those of a follower who believes in the last P.
+
+    Raises:
+        InvalidArgumentError: tau is not positive.
+    """
+    drift, value = plant.state + plant.leader @ policy.gain, start
+    for _ in range(sweeps):
+        value = _symmetric(plant.state_cost + drift.T @ _backup(plant, value, discount)[2] @ drift)
+    return _response_to(value, plant, policy, discount, temperature)
+
+
+def _response_to(
+    value: Tensor, plant: Plant, policy: LinearGaussianPolicy, discount: float, temperature: float
+) -> SoftRiccati:
+    """Response and constants that go with P."""
+    if not temperature > 0:
+        raise InvalidArgumentError(f"temperature={temperature!r}: a soft response needs a number > 0")
+    score, gain, seen = _backup(plant, value, discount)
+    size = len(plant.control_cost)
+    entropy = 0.5 * temperature * (size * math.log(math.pi * temperature) - torch.linalg.slogdet(score).logabsdet)
+    shaken = torch.trace(seen @ plant.leader @ policy.covariance @ plant.leader.T)
+    fixed = discount * torch.trace(value @ plant.noise) - entropy
+    constant = (fixed + shaken) / (1 - discount)
+    covariance = 0.5 * temperature * torch.linalg.inv(score)
+    return SoftRiccati(value, constant, seen, fixed + discount * constant, gain, _symmetric(covariance))
+
+
+def _backup(plant: Plant, value: Tensor, discount: float) -> tuple[Tensor, Tensor, Tensor]:
+    """S, L and G for a given P."""
+    pulled = discount * plant.follower.T @ value
+    score = plant.control_cost + pulled @ plant.follower
+    gain = torch.linalg.solve(score, pulled)
+    return score, gain, _symmetric(discount * value - pulled.T @ gain)
+
+
+def _solve(plant: Plant, drift: Tensor, discount: float) -> FloatArray:
+    """The stabilising solution P of the discounted Riccati equation, by the QZ method."""
+    scale = math.sqrt(discount)
+    cost, control = plant.state_cost.detach().numpy(), plant.control_cost.detach().numpy()
+    with torch.no_grad():
+        matrices = (scale * drift.detach().numpy(), scale * plant.follower.numpy(), cost, control)
+        unstable = SolverError(
+            "the follower has no finite discounted cost under this commitment: the system is unstable and cannot be "
+            f"stabilised (spectral radius {np.abs(np.linalg.eigvals(matrices[0])).max():.4g} after discounting)"
+        )
+        try:
+            value = np.asarray(scipy.linalg.solve_discrete_are(*matrices), dtype=np.float64)
+        except (np.linalg.LinAlgError, ValueError) as error:
+            raise unstable from error
+        polished = _newton_step(plant, drift, torch.from_numpy(value), discount)
+        _, gain, _ = _backup(plant, polished, discount)
+        loop = scale * (drift - plant.follower @ (gain @ drift)).detach().numpy()
+        if not np.isfinite(loop).all() or np.abs(np.linalg.eigvals(loop)).max() >= 1:
+            raise unstable
+        return np.asarray(polished.numpy())
+
+
+def _newton_step(plant: Plant, drift: Tensor, value: Tensor, discount: float) -> Tensor:
+    """P + (I - T')^-1 (T P - P) with T the Riccati operator and T' its derivative at P, held constant.
+
+    T' X = gF M' X M, M = (I - B L) (A + C K): Newton's method of Kleinman (1968) and Hewer (1971).
+    """
+    value = value.detach()
+    _, gain, seen = _backup(plant, value, discount)
+    updated = plant.state_cost + drift.T @ seen @ drift
+    with torch.no_grad():
+        loop = drift - plant.follower @ (gain @ drift)
+        system = torch.eye(value.numel(), dtype=torch.float64) - discount * torch.kron(loop.T, loop.T)
+    step = torch.linalg.solve(system, (updated - value).reshape(-1)).reshape(value.shape)
+    return _symmetric(value + step)
+
+
+def closed_loop(plant: Plant, policy: LinearGaussianPolicy, response: SoftRiccati) -> Loop:
+    """Transition matrix and noise covariance of the state when both follow their policies."""
+    left = torch.eye(len(plant.state), dtype=torch.float64) - plant.follower @ response.gain
+    pushed = left @ plant.leader
+    noise = pushed @ policy.covariance @ pushed.T + plant.follower @ response.covariance @ plant.follower.T
+    return Loop(left @ (plant.state + plant.leader @ policy.gain), _symmetric(noise + plant.noise))
+
+
+def powers(matrix: Tensor, count: int) -> Tensor:
+    """M^0 ... M^(count - 1), ``[count, n, n]``, by doubling."""
+    stack, square = torch.eye(len(matrix), dtype=torch.float64).unsqueeze(0), matrix
+    while len(stack) < count:
+        stack = torch.cat([stack, stack[: count - len(stack)] @ square])
+        square = square @ square
+    return stack
+
+
+def moments(loop: Loop, mean: Tensor, covariance: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Means ``[count, n]`` and covariances ``[count, n, n]`` of the states x_0 ... x_(count-1)."""
+    stack = powers(loop.matrix, count)
+    spread = stack @ covariance @ stack.transpose(-1, -2)
+    grown = (stack[:-1] @ loop.noise @ stack[:-1].transpose(-1, -2)).cumsum(dim=0)
+    return stack @ mean, torch.cat([spread[:1], spread[1:] + grown])
+
+
+def discounted_reward(
+    loop: Loop, mean: Tensor, covariance: Tensor, reward: StateReward, discount: float, count: int
+) -> Tensor:
+    """sum_t discount^t E r(x_t) over ``count`` stages, a scalar."""
+    means, covariances = moments(loop, mean, covariance, count)
+    weights = discount ** torch.arange(count, dtype=torch.float64)
+    return weights @ reward.expectation(means, covariances)
+
+
+def _symmetric(matrix: Tensor) -> Tensor:
+    return 0.5 * (matrix + matrix.transpose(-1, -2))

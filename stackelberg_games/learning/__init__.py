@@ -1,0 +1,1 @@
+"""Leaders, followers, what they may know, and the loop in which they meet."""

@@ -1,0 +1,186 @@
+"""How good is a leader's gradient? Its estimates against the exact hypergradient."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.stats import f as f_distribution
+
+from stackelberg_games.arrays import FloatArray
+from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
+from stackelberg_games.exact.objective import leader_objective
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.learning.follower import Follower
+from stackelberg_games.learning.information import Evidence, grant
+from stackelberg_games.learning.leader import GradientLeader, Leader
+from stackelberg_games.learning.registry import make_follower, make_leader
+from stackelberg_games.numerics.randomness import generator
+from stackelberg_games.numerics.threads import single_threaded
+from stackelberg_games.play.rollout import rollout
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.rules import require_game
+
+
+@dataclass(frozen=True)
+class GradientReport:
+    """Estimates of the hypergradient from independent batches, beside the truth.
+
+    Attributes:
+        exact: exact hypergradient, ``[D]``.
+        estimates: one estimate for each batch, ``[K, D]``.
+        transitions: stages spent on each estimate, warm-up included.
+    """
+
+    exact: FloatArray
+    estimates: FloatArray
+    transitions: int
+
+    @property
+    def mean(self) -> FloatArray:
+        """Mean estimate, ``[D]``."""
+        return np.asarray(self.estimates.mean(axis=0))
+
+    @property
+    def standard_error(self) -> FloatArray:
+        """Standard error of the mean estimate, ``[D]``."""
+        return np.asarray(self.estimates.std(axis=0, ddof=1) / len(self.estimates) ** 0.5)
+
+    @property
+    def cosine(self) -> float:
+        """Cosine between the mean estimate and the exact gradient; NaN where one of them is zero."""
+        return _cosine(self.mean, self.exact)
+
+    @property
+    def mean_cosine(self) -> float:
+        """Mean cosine of single estimates; what one update sees."""
+        return float(np.mean([_cosine(row, self.exact) for row in self.estimates]))
+
+    @property
+    def relative_bias(self) -> float:
+        """Norm of (mean - exact) over the norm of the exact gradient."""
+        return float(np.linalg.norm(self.mean - self.exact) / _norm(self.exact))
+
+    @property
+    def relative_bias_error(self) -> float:
+        """Norm of the standard errors over the norm of the exact gradient: what noise alone gives."""
+        return float(np.linalg.norm(self.standard_error) / _norm(self.exact))
+
+    @property
+    def relative_deviation(self) -> float:
+        """Standard deviation of one estimate (root of the total variance) over the exact norm."""
+        return float(self.estimates.var(axis=0, ddof=1).sum() ** 0.5 / _norm(self.exact))
+
+    @property
+    def p_value(self) -> float:
+        """Probability of a deviation at least this large if the estimates were unbiased.
+
+        Hotelling's T-squared test over all coordinates together, in the subspace where the
+        estimates vary. NaN with too few estimates, or where they do not vary.
+        """
+        count = len(self.estimates)
+        values, vectors = np.linalg.eigh(np.cov(self.estimates.T).reshape(len(self.exact), -1))
+        rounding = (1e-12 * float(np.linalg.norm(self.exact))) ** 2
+        kept = values > max(1e-10 * float(values.max()), rounding)
+        freedom = int(kept.sum())
+        if freedom == 0 or count <= freedom + 1:
+            return float("nan")
+        shift = (vectors.T @ (self.mean - self.exact))[kept]
+        statistic = count * float((shift**2 / values[kept]).sum())
+        scaled = statistic * (count - freedom) / (freedom * (count - 1))
+        return float(f_distribution.sf(scaled, freedom, count - freedom))
+
+    def __str__(self) -> str:
+        return (
+            f"cosine {self.cosine:.4f} (single estimates {self.mean_cosine:.4f}), "
+            f"relative bias {self.relative_bias:.3g} (noise alone {self.relative_bias_error:.3g}), "
+            f"relative standard deviation {self.relative_deviation:.3g}, p-value {self.p_value:.3g}, "
+            f"{self.transitions} transitions an estimate, {len(self.estimates)} estimates"
+        )
+
+
+@single_threaded()
+def gradient_check(
+    game: Game,
+    leader: Leader | str,
+    follower: Follower | str = "soft_value_iteration",
+    *,
+    commitment: Commitment | None = None,
+    batches: int = 200,
+    episodes: int = 3,
+    warmup: int = 0,
+    seed: int = 0,
+) -> GradientReport:
+    """Hold a leader's gradient estimates against the exact hypergradient at one commitment.
+
+    Every estimate comes from a leader that starts anew: it observes ``warmup`` batches to learn
+    its critics, then estimates from one more.
+
+    Args:
+        game: a finite game, or another with an exact objective.
+        leader: an id, or a leader that estimates gradients.
+        follower: an id, or a follower; it must declare a temperature > 0.
+        commitment: where to compare; the leader's first commitment if not given.
+        batches: number of independent estimates, >= 2.
+        episodes: in each batch.
+        warmup: batches observed before each estimate.
+        seed: integer in [0, 2**63).
+
+    Raises:
+        UnsupportedGameError: the leader estimates no gradient, or the game has no exact objective.
+        InvalidArgumentError: an argument is out of range.
+    """
+    game = require_game(game)
+    leader = make_leader(leader) if isinstance(leader, str) else leader
+    follower = make_follower(follower) if isinstance(follower, str) else follower
+    if not isinstance(leader, GradientLeader):
+        raise UnsupportedGameError(f"{type(leader).__name__} does not estimate a gradient")
+    temperature = follower.declared_temperature
+    if batches < 2 or warmup < 0 or not temperature:
+        raise InvalidArgumentError(
+            f"batches={batches!r}, warmup={warmup!r}, temperature={temperature!r}: expected >= 2, >= 0 and > 0"
+        )
+    leader.begin(game.view(temperature), seed=seed, commitment=commitment)
+    start = copy.deepcopy(leader.commitment)
+    exact = _exact(game, start, temperature)
+    follower.begin(game, seed=seed)
+    answer = follower.respond(game, start)
+    play_seed = int(generator(seed, 1).integers(2**62))
+
+    def evidence(number: int) -> Evidence:
+        batch = rollout(game, start, answer.policy, episodes=episodes, seed=play_seed, first_episode=number * episodes)
+        return grant(
+            leader.information,
+            batch,
+            game=game,
+            follower_policy=answer.policy,
+            follower_values=answer.values,
+            follower_rewards=leader.granted_follower_rewards,
+            lever=leader.view.lever,
+        )
+
+    estimates, spent = [], 0
+    for number in range(batches):
+        leader.begin(game.view(temperature), seed=seed, commitment=copy.deepcopy(start))
+        first = number * (warmup + 1)
+        for k in range(warmup):
+            leader.observe(evidence(first + k))
+        estimates.append(leader.estimate(evidence(first + warmup)).numpy())
+        spent = (warmup + 1) * episodes * game.stages()
+    return GradientReport(exact, np.stack(estimates), spent)
+
+
+def _exact(game: Game, commitment: Commitment, temperature: float) -> FloatArray:
+    parameters = list(commitment.parameters())
+    gradients = torch.autograd.grad(leader_objective(game, commitment, temperature), parameters, materialize_grads=True)
+    return np.asarray(torch.cat([gradient.ravel() for gradient in gradients]).numpy())
+
+
+def _norm(vector: FloatArray) -> float:
+    return float(np.linalg.norm(vector)) or float("nan")
+
+
+def _cosine(one: FloatArray, other: FloatArray) -> float:
+    return float(one @ other / (_norm(one) * _norm(other)))

@@ -1,0 +1,132 @@
+"""Experiments as TOML files: a game, a leader, a follower and how long to train.
+
+[game]
+id = "discrete_toy-v0"
+R = 2.0
+
+[leader]
+id = "bchg"
+learning_rate = 0.02
+
+[follower]
+id = "soft_value_iteration"
+temperature = 0.05
+
+[training]
+iterations = 500
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stackelberg_games.errors import InvalidArgumentError, StackelbergError
+from stackelberg_games.learning.registry import make, make_follower, make_leader
+
+SECTIONS = ("game", "leader", "follower", "training")
+TRAINING = ("iterations", "episodes", "stages", "seed", "temperature", "evaluate_every", "checkpoint_every")
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "game": {"id": "discrete_toy-v0"},
+    "leader": {"id": "bchg"},
+    "follower": {"id": "soft_value_iteration"},
+    "training": {},
+}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Sections of settings; see the module's text.
+
+    Attributes:
+        sections: settings by section; ``id`` names the game and the agents.
+    """
+
+    sections: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: DEFAULTS)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Experiment:
+        """Read a TOML file; what it leaves out has its default.
+
+        Raises:
+            InvalidArgumentError: the file cannot be read, or a key is unknown.
+        """
+        try:
+            content = tomllib.loads(Path(path).read_text())
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise InvalidArgumentError(f"cannot read the experiment {path}: {error}") from error
+        pairs = []
+        for section, settings in content.items():
+            if not isinstance(settings, dict):
+                raise InvalidArgumentError(f"{path}: {section!r} stands outside the sections {', '.join(SECTIONS)}")
+            pairs += [(f"{section}.{key}", value) for key, value in settings.items()]
+        try:
+            return cls().override(pairs)
+        except StackelbergError as error:
+            raise InvalidArgumentError(f"{path}: {error}") from error
+
+    def override(self, pairs: Iterable[tuple[str, Any]]) -> Experiment:
+        """A copy with some settings replaced.
+
+        Args:
+            pairs: names such as ``"leader.learning_rate"`` with their values. A new ``id`` forgets
+                the settings of the old one.
+
+        Raises:
+            InvalidArgumentError: a section or a training key is unknown.
+        """
+        sections = {name: dict(settings) for name, settings in self.sections.items()}
+        ordered = sorted(pairs, key=lambda pair: not pair[0].endswith(".id"))
+        for name, value in ordered:
+            section, _, key = name.partition(".")
+            _check("section", section, SECTIONS)
+            if section == "training":
+                _check("key of [training]", key, TRAINING)
+            if key == "id" and value != sections[section].get("id"):
+                sections[section] = {}
+            sections[section][key] = value
+        return Experiment(sections)
+
+    def build(self) -> tuple[Any, Any, Any]:
+        """Game, leader and follower.
+
+        Raises:
+            UnknownIdError: an id is not registered.
+            InvalidArgumentError: a setting is unknown or out of range.
+        """
+        built = []
+        for section, maker in (("game", make), ("leader", make_leader), ("follower", make_follower)):
+            settings = dict(self.sections[section])
+            built.append(maker(settings.pop("id"), **settings))
+        return built[0], built[1], built[2]
+
+    def run(self, **overrides: Any) -> Any:
+        """Train; returns a ``Run``. Keyword arguments go to ``train`` and win over the file's."""
+        from stackelberg_games.learning.training import train
+
+        game, leader, follower = self.build()
+        return train(game, leader, follower, **{**self.sections["training"], **overrides})
+
+
+def parse_value(text: str) -> Any:
+    """A value as TOML reads it; a bare word is a string, ``none`` is None, and ``.1`` and ``1.`` are numbers."""
+    if text.lower() == "none":
+        return None
+    if re.fullmatch(r"[+-]?(\.\d+|\d+\.)(e[+-]?\d+)?", text, re.IGNORECASE):
+        return float(text)
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _check(what: str, name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+        raise InvalidArgumentError(f"unknown {what} {name!r}; {hint}")

@@ -1,0 +1,83 @@
+"""What every follower is: settings, a temperature, and a response to a commitment."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from stackelberg_games.errors import UnsupportedGameError
+from stackelberg_games.exact.response import Response
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.play.rollout import ResponsePolicy
+from stackelberg_games.rules.commitment import Commitment
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a follower returns.
+
+    Attributes:
+        policy: the response policy.
+        values: its values, where it knows them.
+        transitions: stages it played on its own to learn this response.
+    """
+
+    policy: ResponsePolicy
+    values: Response | None = None
+    transitions: int = 0
+
+
+class Follower(ABC):
+    """A follower. Subclasses are dataclasses whose fields are their settings.
+
+    It owns its learning: what it keeps between two commitments is its own business.
+    """
+
+    @property
+    def declared_temperature(self) -> float | None:
+        """The temperature that leaders are told; None where the notion does not apply."""
+        return getattr(self, "temperature", None)
+
+    def begin(self, game: Game, *, seed: int = 0) -> None:  # noqa: B027 (some keep nothing and play everything)
+        """Start a match with no memory of earlier ones.
+
+        Raises:
+            UnsupportedGameError: the follower cannot play this game.
+        """
+
+    @abstractmethod
+    def respond(self, game: Game, commitment: Commitment) -> Answer:
+        """Respond to a commitment."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings it was constructed with."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that changes during a match, as nested dicts, lists, numbers and arrays."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027 (likewise)
+        """Continue from a stored state, after ``begin``."""
+
+
+class FiniteFollower(Follower):
+    """A follower that plays games given by arrays, and no others."""
+
+    def begin(self, game: Game, *, seed: int = 0) -> None:
+        """See ``Follower.begin``."""
+        finite(game, self)
+
+
+def finite(game: Game, who: object) -> TabularGame:
+    """``game`` if it is finite; raise ``UnsupportedGameError`` naming the agent if not."""
+    if not isinstance(game, TabularGame):
+        raise UnsupportedGameError(
+            f"{type(who).__name__} needs a game given by arrays (TabularGame), got {type(game).__name__}; "
+            "maxent_lqr plans in linear-quadratic games, black_box and, where actions are bounded, sb3 learn by playing"
+        )
+    return game

@@ -1,0 +1,100 @@
+"""Information classes: what a leader gets to see, and nothing more."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from stackelberg_games.arrays import FloatArray
+from stackelberg_games.errors import InformationError
+from stackelberg_games.exact.response import Response
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.play.rollout import ResponsePolicy, TabularResponse
+from stackelberg_games.rules.lever import Lever
+from stackelberg_games.rules.trajectories import Trajectories
+
+
+class Information(enum.IntEnum):
+    """What a leader observes after each batch; every class includes the ones below it.
+
+    Leaders are ranked only against leaders of their own class.
+    """
+
+    RETURNS = 0
+    """The leader's own return of every episode."""
+    TRAJECTORIES = 1
+    """States, both players' actions, its own rewards, and the follower's where it declares so."""
+    FOLLOWER_POLICY = 2
+    """The follower's response policy itself."""
+    FOLLOWER_VALUES = 3
+    """The follower's value functions."""
+    MODEL = 4
+    """The game's transitions and rewards."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the training loop hands to a leader; fields beyond its class are None.
+
+    Attributes:
+        leader_returns: discounted return of every episode, ``[N]``.
+        trajectories: the episodes.
+        follower_policy: the response that was played.
+        follower_values: the follower's values.
+        game: the game itself.
+    """
+
+    leader_returns: FloatArray
+    trajectories: Trajectories | None = None
+    follower_policy: ResponsePolicy | None = None
+    follower_values: Response | None = None
+    game: Game | None = None
+
+    def require_trajectories(self) -> Trajectories:
+        """The trajectories, or ``InformationError`` where the class does not grant them."""
+        if self.trajectories is None:
+            raise InformationError("this leader needs trajectories; it was granted returns only")
+        return self.trajectories
+
+    def require_table(self, leader: str) -> FloatArray:
+        """The follower's policy ``[S, A, B]``, or ``InformationError`` where it plays something else.
+
+        ``leader`` is the id of who asks, for the message.
+        """
+        if not isinstance(self.follower_policy, TabularResponse):
+            raise InformationError(
+                f"{leader} reads a table of the follower's policy, and this follower plays a "
+                f'{type(self.follower_policy).__name__}; set reads="none"'
+            )
+        return self.follower_policy.probabilities
+
+
+def grant(
+    information: Information,
+    batch: Trajectories,
+    *,
+    game: Game,
+    follower_policy: ResponsePolicy,
+    follower_values: Response | None,
+    follower_rewards: bool,
+    lever: Lever | None = None,
+) -> Evidence:
+    """Cut the outcome of an iteration down to an information class.
+
+    ``lever`` is the leader's; it learns which stages its owner may ask about from now on.
+
+    Raises:
+        InformationError: the class includes the follower's values and this follower has none.
+    """
+    if information >= Information.FOLLOWER_VALUES and follower_values is None and information < Information.MODEL:
+        raise InformationError("the leader reads the follower's values, which this follower cannot give")
+    if lever is not None and information >= Information.TRAJECTORIES:
+        lever.reveal(batch)
+    seen = batch if follower_rewards else batch.without_follower_rewards()
+    return Evidence(
+        batch.leader_returns(game.leader_discount),
+        seen if information >= Information.TRAJECTORIES else None,
+        follower_policy if information >= Information.FOLLOWER_POLICY else None,
+        follower_values if information >= Information.FOLLOWER_VALUES else None,
+        game if information >= Information.MODEL else None,
+    )

@@ -1,0 +1,338 @@
+"""The decentralised loop: respond, play, hand over what the leader may see, update."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from stackelberg_games._version import __version__
+from stackelberg_games.adapters.aec import as_game
+from stackelberg_games.errors import (
+    CheckpointError,
+    FollowerError,
+    InvalidArgumentError,
+    SolverError,
+    UnsupportedGameError,
+)
+from stackelberg_games.exact.objective import best_response, leader_objective, leader_value
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.learning.follower import Answer, Follower
+from stackelberg_games.learning.information import grant
+from stackelberg_games.learning.leader import Leader
+from stackelberg_games.learning.registry import make_follower, make_leader, refusals_named
+from stackelberg_games.learning.run import (
+    HISTORY,
+    SETTINGS,
+    STATE,
+    Record,
+    Run,
+    read_history,
+    read_settings,
+    write_history,
+    write_settings,
+)
+from stackelberg_games.numerics import checkpoint
+from stackelberg_games.numerics.randomness import check_seed, generator
+from stackelberg_games.numerics.threads import single_threaded
+from stackelberg_games.play.rollout import TabularResponse, rollout
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.trajectories import Trajectories
+
+if TYPE_CHECKING:
+    from pettingzoo import AECEnv
+
+Callback = Callable[[Mapping[str, float], Leader], None]
+
+
+@single_threaded()
+def train(
+    game: Game | AECEnv[Any, Any, Any],
+    leader: Leader | str,
+    follower: Follower | str,
+    *,
+    iterations: int = 500,
+    episodes: int = 3,
+    stages: int | None = None,
+    budget: int | None = None,
+    seed: int = 0,
+    commitment: Commitment | None = None,
+    temperature: float | None = None,
+    evaluate_every: int = 10,
+    directory: str | Path | None = None,
+    checkpoint_every: int = 50,
+    callbacks: Sequence[Callback] = (),
+    progress: bool | None = None,
+) -> Run:
+    """Train a leader against a follower.
+
+    In every iteration the follower responds to the leader's commitment, ``episodes`` episodes are
+    played, and the leader is handed what its information class grants, nothing more. The loop computes
+    with one thread; for several seeds take several processes.
+
+    Args:
+        game: the rules, or a plain AEC environment with the agents leader_0 and follower_0; make an
+            ``AECGame`` of it to say its discounts, horizon and workers.
+        leader: an id, or a leader object.
+        follower: an id, or a follower object.
+        iterations: number of updates, >= 1.
+        episodes: played in each iteration, >= 1.
+        stages: cut episodes here, at the horizon or before; see ``rollout``.
+        budget: transitions the leader may play; it stops before a batch could exceed them.
+        seed: of the whole match; integer in [0, 2**63).
+        commitment: to start from; the leader's default if not given.
+        temperature: what the leader believes of the follower; the truth, as the follower declares
+            it, if not given.
+        evaluate_every: iterations between exact evaluations (finite games only; for the record, the
+            leader never sees them); 0 for none.
+        directory: keeps the run on disk. A run that was killed continues from its last checkpoint
+            when called again with the same arguments, to the same numbers.
+        checkpoint_every: iterations between checkpoints.
+        callbacks: called with each record and the leader.
+        progress: show a bar; by default where standard error is a terminal.
+
+    Raises:
+        InvalidArgumentError, InformationError, UnsupportedGameError: before anything is played.
+        CheckpointError: ``directory`` holds another run or a damaged one.
+    """
+    _check_counts(iterations=iterations, episodes=episodes, checkpoint_every=checkpoint_every)
+    if evaluate_every:
+        _check_counts(evaluate_every=evaluate_every)
+    match = _Loop(
+        as_game(game),
+        make_leader(leader) if isinstance(leader, str) else leader,
+        make_follower(follower) if isinstance(follower, str) else follower,
+        check_seed(seed),
+        episodes,
+        stages,
+        evaluate_every,
+    )
+    horizon = match.game.horizon
+    if stages is not None and horizon is not None and stages > horizon:
+        raise InvalidArgumentError(f"stages={stages!r}: episodes of {match.game.name} have {horizon} stages")
+    if not match.affords(budget):
+        raise InvalidArgumentError(f"budget={budget!r}: less than one batch of {episodes} episodes can take")
+    match.begin(commitment, temperature)
+    settings = match.settings(temperature)
+    folder = None if directory is None else Path(directory)
+    if folder is not None:
+        match.resume(folder, settings)
+    with _bar(iterations, progress) as advance:
+        while match.iteration < iterations and match.affords(budget):
+            try:
+                record = match.play()
+            except FollowerError:
+                if folder is not None:
+                    match.store(folder)  # what is finished is kept, and the run goes on from here
+                raise
+            for callback in callbacks:
+                callback(record, match.leader)
+            advance(match.iteration, record)
+            if folder is not None and match.iteration % checkpoint_every == 0:
+                match.store(folder)
+    run = Run(settings, match.history, match.leader.recommendation, match.recommended_value())
+    if folder is not None:
+        match.store(folder)
+        run.save(folder)
+    return run
+
+
+def _check_counts(**counts: int) -> None:
+    for name, value in counts.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+            raise InvalidArgumentError(f"{name}={value!r}: expected an integer >= 1")
+
+
+@dataclass
+class _Loop:
+    """One leader, one follower, one game, one seed, and how far it has come."""
+
+    game: Game
+    leader: Leader
+    follower: Follower
+    seed: int
+    episodes: int
+    stages: int | None
+    evaluate_every: int
+    history: list[Record] = field(default_factory=list)
+    transitions: int = 0
+    follower_transitions: int = 0
+
+    @property
+    def iteration(self) -> int:
+        return len(self.history)
+
+    def affords(self, budget: int | None) -> bool:
+        """Whether one more batch fits into the budget however long its episodes last."""
+        longest = self.game.stages() if self.stages is None else self.stages
+        return budget is None or self.transitions + self.episodes * longest <= budget
+
+    def begin(self, commitment: Commitment | None, temperature: float | None) -> None:
+        believed = self.follower.declared_temperature if temperature is None else temperature
+        with refusals_named("leader", self.leader, self.game):
+            self.leader.begin(self.game.view(believed), seed=self.seed, commitment=commitment)
+        with refusals_named("follower", self.follower, self.game):
+            self.follower.begin(self.game, seed=self.seed)
+        # Play has a seed of its own, so that evaluating with the match's seed meets new episodes.
+        self.play_seed = int(generator(self.seed, 1).integers(2**62))
+
+    def play(self) -> Record:
+        """One iteration; the record is complete before the leader learns."""
+        with refusals_named("follower", self.follower, self.game):
+            answer = self.follower.respond(self.game, self.leader.commitment)
+        batch = rollout(
+            self.game,
+            self.leader.commitment,
+            answer.policy,
+            episodes=self.episodes,
+            seed=self.play_seed,
+            first_episode=self.iteration * self.episodes,
+            stages=self.stages,
+        )
+        record = self._record(batch, answer)
+        if self.evaluate_every and self.iteration % self.evaluate_every == 0:
+            record |= self._evaluate(answer)
+        with refusals_named("leader", self.leader, self.game):
+            evidence = grant(
+                self.leader.information,
+                batch,
+                game=self.game,
+                follower_policy=answer.policy,
+                follower_values=answer.values,
+                follower_rewards=self.leader.granted_follower_rewards,
+                lever=self.leader.view.lever,
+            )
+            record |= self.leader.update(evidence)
+        self.history.append(record)
+        return record
+
+    def _record(self, batch: Trajectories, answer: Answer) -> Record:
+        self.transitions += batch.transitions
+        self.follower_transitions += answer.transitions
+        return {
+            "iteration": self.iteration,
+            "transitions": self.transitions,
+            "follower_transitions": self.follower_transitions,
+            "leader_return": float(batch.leader_returns(self.game.leader_discount).mean()),
+            "follower_return": float(batch.follower_returns(self.game.follower_discount).mean()),
+        }
+
+    def _evaluate(self, answer: Answer) -> Record:
+        values = {}
+        if isinstance(self.game, TabularGame) and isinstance(answer.policy, TabularResponse):
+            values["leader_value"] = leader_value(self.game, self.leader.commitment, answer.policy.probabilities)
+        optimal = self.recommended_value()
+        return values if optimal is None else {**values, "recommended_value": optimal}
+
+    def recommended_value(self) -> float | None:
+        """Exact value of the recommendation against the optimal response, where both are known."""
+        temperature, recommendation = self.follower.declared_temperature, self.leader.recommendation
+        if temperature is None:
+            return None
+        if isinstance(self.game, TabularGame):
+            optimal = best_response(self.game, recommendation, temperature).policy
+            return leader_value(self.game, recommendation, optimal)
+        with torch.no_grad(), suppress(UnsupportedGameError, SolverError):
+            return float(leader_objective(self.game, recommendation, temperature))
+        return None
+
+    def settings(self, temperature: float | None) -> dict[str, Any]:
+        """What identifies the match, for its folder and for reports."""
+        loop = {"episodes": self.episodes, "stages": self.stages, "evaluate_every": self.evaluate_every}
+        agents = {
+            kind: {"class": f"{type(agent).__module__}.{type(agent).__qualname__}", "settings": agent.settings}
+            for kind, agent in (("leader", self.leader), ("follower", self.follower))
+        }
+        settings: dict[str, Any] = _plain(
+            {
+                "version": __version__,
+                "game": {"name": self.game.name, "fingerprint": self.game.fingerprint(), "spec": self.game.spec},
+                **agents,
+                "start": _digest(self.leader.state_dict()["commitment"]),
+                "seed": self.seed,
+                "temperature": temperature,
+                "loop": loop,
+            }
+        )
+        return settings
+
+    def store(self, folder: Path) -> None:
+        """Write history, then state; the state says how much of the history counts."""
+        write_history(folder, self.history)
+        state = {
+            "iteration": self.iteration,
+            "transitions": self.transitions,
+            "follower_transitions": self.follower_transitions,
+            "leader": self.leader.state_dict(),
+            "follower": self.follower.state_dict(),
+        }
+        checkpoint.save(folder / STATE, state)
+
+    def resume(self, folder: Path, settings: dict[str, Any]) -> None:
+        """Continue from a folder, or claim an empty one."""
+        if not (folder / SETTINGS).exists():
+            write_settings(folder, settings)
+            return
+        stored = read_settings(folder)
+        different = [key for key in settings if stored.get(key) != settings[key]]
+        if different:
+            raise CheckpointError(
+                f"{folder} holds another run ({', '.join(different)} differ); choose another directory"
+            )
+        if not (folder / STATE).exists():
+            return
+        state = checkpoint.load(folder / STATE)
+        self.history = read_history(folder)[: state["iteration"]]
+        if len(self.history) < state["iteration"]:
+            raise CheckpointError(
+                f"{folder / HISTORY} is truncated: {len(self.history)} of {state['iteration']} records"
+            )
+        self.transitions, self.follower_transitions = state["transitions"], state["follower_transitions"]
+        self.leader.load_state_dict(state["leader"])
+        self.follower.load_state_dict(state["follower"])
+
+
+def _plain(value: Any) -> Any:
+    """Settings as they come back from JSON."""
+    return json.loads(json.dumps(value, default=lambda v: v.tolist() if isinstance(v, np.ndarray) else str(v)))
+
+
+def _digest(state: Mapping[str, Any]) -> str:
+    """Hash of a commitment's parameters."""
+    text = hashlib.sha256()
+    for name, tensor in state.items():
+        text.update(name.encode())
+        text.update(tensor.detach().numpy().tobytes())
+    return text.hexdigest()
+
+
+@contextmanager
+def _bar(iterations: int, progress: bool | None) -> Iterator[Callable[[int, Record], None]]:
+    """A progress bar that shows the last known value of the leader."""
+    if not (sys.stderr.isatty() if progress is None else progress):
+        yield lambda iteration, record: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[shown]}"))
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("training", total=iterations, shown="")
+
+        def advance(iteration: int, record: Record) -> None:
+            for name in ("recommended_value", "leader_value"):
+                if name in record:
+                    bar.update(task, shown=f"leader value {record[name]:.4g}")
+                    break
+            bar.update(task, completed=iteration)
+
+        yield advance

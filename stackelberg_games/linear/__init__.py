@@ -1,1 +1,0 @@
-"""Linear-Gaussian games: closed-form responses, objectives and estimators."""

@@ -1,1 +1,0 @@
-"""Commitments, critics and responses of networks, for games whose states are vectors."""

@@ -1,0 +1,1 @@
+"""Random streams, sampling, threads and files: what is needed everywhere and knows no game."""

@@ -1,0 +1,127 @@
+"""Sampling from finite distributions: cumulative tables that compiled code searches."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
+from stackelberg_games.errors import InvalidGameError
+from stackelberg_games.numerics.randomness import compiled
+
+ROW_SUM_TOLERANCE = 1e-8
+
+
+class Sampler(NamedTuple):
+    """Flat tables for compiled sampling; a cell is the flat index of (s, a, b).
+
+    Attributes:
+        actions: numbers of leader and follower actions (A, B).
+        width: K, the largest number of possible successors.
+        initial: cumulative distribution of the first state, ``[S]``.
+        successors: ``[S * A * B * K]``, states that can follow a cell.
+        cumulative: ``[S * A * B * K]``, their cumulative probabilities (see ``cumulative``).
+        leader_reward, follower_reward: ``[S * A * B]``.
+        terminal: bool ``[S]``.
+    """
+
+    actions: tuple[int, int]
+    width: int
+    initial: FloatArray
+    successors: IntArray
+    cumulative: FloatArray
+    leader_reward: FloatArray
+    follower_reward: FloatArray
+    terminal: BoolArray
+
+
+@compiled
+def pick(cumulative: Any, start: int, width: int, u: float) -> int:
+    """Index of the first of ``width`` entries from ``start`` that lies above ``u``.
+
+    Tables are flat: a slice would cost as much as the search.
+    """
+    low, high = 0, width - 1
+    while high - low > 8:
+        middle = (low + high) // 2
+        if u < cumulative[start + middle]:
+            high = middle
+        else:
+            low = middle + 1
+    while low < high and u >= cumulative[start + low]:
+        low += 1
+    return low
+
+
+@compiled
+def step(states: Any, leader: Any, follower: Any, u: Any, sampler: Any, out: Any) -> bool:
+    """Play one stage of N episodes with draws ``u`` and fill ``out``; false at the first state or action that is out of range."""
+    next_states, leader_rewards, follower_rewards, terminated = out
+    leader_count, follower_count = sampler.actions
+    for i in range(states.shape[0]):
+        if not (0 <= leader[i] < leader_count and 0 <= follower[i] < follower_count):
+            return False
+        if not 0 <= states[i] < sampler.terminal.shape[0]:
+            return False
+        cell = (states[i] * leader_count + leader[i]) * follower_count + follower[i]
+        start = cell * sampler.width
+        k = pick(sampler.cumulative, start, sampler.width, u[i])
+        next_states[i] = sampler.successors[start + k]
+        leader_rewards[i] = sampler.leader_reward[cell]
+        follower_rewards[i] = sampler.follower_reward[cell]
+        terminated[i] = sampler.terminal[next_states[i]]
+    return True
+
+
+def cumulative(probabilities: FloatArray) -> FloatArray:
+    """Cumulative sums along the last axis that never pick an entry of probability zero."""
+    sums = np.empty(probabilities.shape)
+    width = probabilities.shape[-1]
+    _accumulate(np.ascontiguousarray(probabilities).reshape(-1, width), sums.reshape(-1, width))
+    return sums
+
+
+@compiled
+def _accumulate(rows: Any, sums: Any) -> None:
+    width = rows.shape[1]
+    for i in range(rows.shape[0]):
+        total, last = 0.0, width - 1
+        for k in range(width):
+            total += rows[i, k]
+            sums[i, k] = total
+            if rows[i, k] > 0:
+                last = k
+        for k in range(width):
+            sums[i, k] = 1.0 if k >= last else sums[i, k] / total
+
+
+@compiled
+def _distributions(rows: Any) -> bool:
+    for i in range(rows.shape[0]):
+        total = 0.0
+        for k in range(rows.shape[1]):
+            if not rows[i, k] >= 0:
+                return False
+            total += rows[i, k]
+        if not abs(total - 1.0) <= ROW_SUM_TOLERANCE:
+            return False
+    return True
+
+
+def check_probabilities(name: str, values: FloatArray) -> None:
+    """Raise ``InvalidGameError`` unless every row along the last axis is a distribution."""
+    if values.size and _distributions(np.ascontiguousarray(values).reshape(-1, values.shape[-1])):
+        return
+    if not np.isfinite(values).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+        raise InvalidGameError(f"{name}{list(where)} is {values[where]}: expected a probability")
+    if (values < 0).any():
+        where = tuple(int(i) for i in np.argwhere(values < 0)[0])
+        raise InvalidGameError(f"{name}{list(where)} is {values[where]}: a probability is >= 0")
+    sums = values.sum(axis=-1)
+    wrong = np.abs(sums - 1.0) > ROW_SUM_TOLERANCE
+    if wrong.any():
+        where = tuple(int(i) for i in np.argwhere(wrong)[0])
+        row = f"{name}{list(where)}" if where else name
+        raise InvalidGameError(f"{row} sums to {float(sums[where]):.12g}, not to 1; normalise the row")

@@ -1,0 +1,1 @@
+"""Playing a commitment against a response: batches of trajectories, and films."""

@@ -1,0 +1,239 @@
+"""Playing a commitment against a response policy: batches of sampled trajectories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+
+from stackelberg_games.arrays import FloatArray, IntArray
+from stackelberg_games.commitments.tabular import DiscretePolicy
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.numerics.randomness import Lane, Streams, compiled, stream, uniform
+from stackelberg_games.numerics.sampling import check_probabilities, cumulative, pick
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.rules import Rules, require_game
+from stackelberg_games.rules.trajectories import Trajectories
+
+
+class ResponsePolicy(Protocol):
+    """What a follower plays once it has learned."""
+
+    def sample(self, states: Any, leader_actions: Any, streams: Streams, stage: int) -> Any:
+        """Follower actions for a batch of states and observed leader actions.
+
+        ``leader_actions`` is what the leader played; a policy of a game in which the follower
+        does not see it must not depend on it.
+        """
+
+
+@dataclass(frozen=True)
+class TabularResponse:
+    """A response policy as a table.
+
+    Args:
+        probabilities: ``[S, A, B]``, distribution over follower actions.
+
+    Raises:
+        InvalidGameError: a row is not a distribution.
+    """
+
+    probabilities: FloatArray
+
+    def __post_init__(self) -> None:
+        check_probabilities("follower policy", self.probabilities)
+
+    @classmethod
+    def uniform(cls, game: TabularGame) -> TabularResponse:
+        """The response that ignores everything."""
+        shape = (game.states, game.leader_actions, game.follower_actions)
+        return cls(np.full(shape, 1.0 / game.follower_actions))
+
+    def sample(self, states: Any, leader_actions: Any, streams: Streams, stage: int) -> IntArray:
+        """Draw actions by inversion from the follower's lane, int64 ``[N]``."""
+        rows = cumulative(self.probabilities[np.asarray(states), np.asarray(leader_actions)])
+        return np.asarray((streams.uniform(Lane.FOLLOWER, stage) >= rows).sum(axis=1), dtype=np.int64)
+
+
+class _Batch(NamedTuple):
+    """Arrays that the compiled loop fills."""
+
+    states: IntArray
+    leader_actions: IntArray
+    follower_actions: IntArray
+    leader_rewards: FloatArray
+    follower_rewards: FloatArray
+    lengths: IntArray
+    terminated: Any
+
+
+_ENVIRONMENT, _LEADER, _FOLLOWER = (np.uint64(lane) for lane in list(Lane)[:3])
+
+
+@compiled
+def _roll(sampler: Any, leader: Any, follower: Any, seed: np.uint64, first: np.uint64, out: Any) -> None:
+    states, leader_actions, follower_actions, leader_rewards, follower_rewards, lengths, ends = out
+    stages = leader_actions.shape[1]
+    (leader_count, follower_count), width = sampler.actions, sampler.width
+    for i in range(states.shape[0]):
+        episode = first + np.uint64(i)
+        e_start, e_gamma = stream(seed, episode, _ENVIRONMENT)
+        l_start, l_gamma = stream(seed, episode, _LEADER)
+        f_start, f_gamma = stream(seed, episode, _FOLLOWER)
+        s = pick(sampler.initial, 0, sampler.initial.shape[0], uniform(e_start, e_gamma, np.uint64(0)))
+        states[i, 0] = s
+        length = stages
+        for t in range(stages):
+            counter = np.uint64(t)
+            row = s * leader_count
+            a = pick(leader, row, leader_count, uniform(l_start, l_gamma, counter))
+            cell = (row + a) * follower_count
+            b = pick(follower, cell, follower_count, uniform(f_start, f_gamma, counter))
+            cell += b
+            k = pick(sampler.cumulative, cell * width, width, uniform(e_start, e_gamma, np.uint64(t + 1)))
+            leader_actions[i, t] = a
+            follower_actions[i, t] = b
+            leader_rewards[i, t] = sampler.leader_reward[cell]
+            follower_rewards[i, t] = sampler.follower_reward[cell]
+            s = sampler.successors[cell * width + k]
+            states[i, t + 1] = s
+            if sampler.terminal[s]:
+                length = t + 1
+                ends[i] = True
+                break
+        lengths[i] = length
+        for t in range(length, stages):
+            leader_actions[i, t] = follower_actions[i, t] = 0
+            leader_rewards[i, t] = follower_rewards[i, t] = 0.0
+            states[i, t + 1] = s
+
+
+def rollout(
+    game: Game,
+    commitment: Commitment,
+    follower_policy: ResponsePolicy,
+    *,
+    episodes: int = 64,
+    seed: int = 0,
+    first_episode: int = 0,
+    stages: int | None = None,
+) -> Trajectories:
+    """Play episodes of a commitment against a response policy.
+
+    Episode number n of a seed is always the same episode, whatever batch it is played in.
+
+    Args:
+        game: any game; it is played under the commitment's configuration, if that has one.
+        commitment: the leader's decision.
+        follower_policy: the follower's response.
+        episodes: how many, at least 1.
+        seed: integer in [0, 2**63).
+        first_episode: number of the first episode of this batch.
+        stages: truncate episodes here; the game's horizon if not given, and for a game without
+            one the stage at which both discounts have fallen to 1 %.
+
+    Raises:
+        InvalidArgumentError: ``episodes``, ``first_episode`` or ``stages`` is out of range.
+    """
+    game = require_game(game)
+    stages = game.stages() if stages is None else stages
+    for name, value, least in (("episodes", episodes, 1), ("stages", stages, 1), ("first_episode", first_episode, 0)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            raise InvalidArgumentError(f"{name}={value!r}: expected an integer >= {least}")
+    streams = Streams.of(seed, episodes, first_episode)
+    if isinstance(game, TabularGame) and isinstance(follower_policy, TabularResponse):
+        return _rollout_tables(game, commitment, follower_policy, streams, stages)
+    if hasattr(follower_policy, "play"):
+        played: Trajectories = follower_policy.play(game, commitment, streams, stages)
+        return played
+    batch = game.simulate(commitment, follower_policy, streams, stages)
+    return _rollout_batched(game, commitment, follower_policy, streams, stages) if batch is None else batch
+
+
+def _rollout_tables(
+    game: TabularGame, commitment: Commitment, follower: TabularResponse, streams: Streams, stages: int
+) -> Trajectories:
+    game.check_response(follower.probabilities)
+    with torch.no_grad():
+        leader = cumulative(game.policy(commitment).numpy()).ravel()
+        sampler = game.under(commitment)
+    episodes = len(streams.episodes)
+    out = _Batch(
+        np.empty((episodes, stages + 1), dtype=np.int64),
+        np.empty((episodes, stages), dtype=np.int64),
+        np.empty((episodes, stages), dtype=np.int64),
+        np.empty((episodes, stages)),
+        np.empty((episodes, stages)),
+        np.empty(episodes, dtype=np.int64),
+        np.zeros(episodes, dtype=np.bool_),
+    )
+    first = streams.episodes[0]
+    follower_rows = cumulative(follower.probabilities).ravel()
+    _roll(sampler, leader, follower_rows, np.uint64(streams.seed), first, tuple(out))
+    return Trajectories(*out)
+
+
+def _rollout_batched(
+    game: Game, commitment: Commitment, follower: ResponsePolicy, streams: Streams, stages: int
+) -> Trajectories:
+    """One vectorised step of all episodes at a time, for every kind of game and policy."""
+    rules, idle = _configured(game, commitment)
+    states = rules.initial(streams)
+    history = [states]
+    actions: list[tuple[Any, Any]] = []
+    rewards: list[tuple[Any, Any]] = []
+    alive = np.ones(len(streams.episodes), dtype=np.bool_)
+    terminated = np.zeros_like(alive)
+    lengths = np.zeros(len(alive), dtype=np.int64)
+    for stage in range(stages):
+        leader_action = commitment.sample(states, streams, stage) if idle is None else _repeated(idle, len(alive))
+        follower_action = follower.sample(states, leader_action, streams, stage)
+        step = rules.step(states, leader_action, follower_action, streams, stage)
+        states = np.where(_as_column(alive, step.states), step.states, states)
+        history.append(states)
+        actions.append((_blank(leader_action, alive), _blank(follower_action, alive)))
+        rewards.append((step.leader_rewards * alive, step.follower_rewards * alive))
+        lengths += alive
+        terminated |= alive & step.terminated
+        alive = alive & ~step.terminated
+    leader_actions, follower_actions = (np.stack(side, axis=1) for side in zip(*actions, strict=True))
+    leader_rewards, follower_rewards = (np.stack(side, axis=1) for side in zip(*rewards, strict=True))
+    return Trajectories(
+        np.stack(history, axis=1),
+        leader_actions,
+        follower_actions,
+        leader_rewards,
+        follower_rewards,
+        lengths,
+        terminated,
+    )
+
+
+def _configured(game: Game, commitment: Commitment) -> tuple[Rules, Any]:
+    """The game under a commitment, and what the leader plays at every stage where it only configures, else None."""
+    configuration = commitment.configuration()
+    if configuration is None:
+        return game, None
+    with torch.no_grad():
+        return game.configured(configuration.detach()), game.idle_action
+
+
+def _repeated(action: Any, count: int) -> Any:
+    return np.broadcast_to(action, (count, *np.shape(action)))
+
+
+def _as_column(flags: Any, like: Any) -> Any:
+    """``flags`` with as many trailing axes as ``like``, for broadcasting."""
+    return flags.reshape(flags.shape + (1,) * (np.ndim(like) - 1))
+
+
+def _blank(actions: Any, alive: Any) -> Any:
+    array = np.asarray(actions)
+    return np.where(_as_column(alive, array), array, np.zeros_like(array))
+
+
+__all__ = ["DiscretePolicy", "ResponsePolicy", "TabularResponse", "rollout"]

@@ -1,0 +1,195 @@
+"""Critics of a finite game estimated from trajectories alone.
+
+Transitions and rewards do not change between updates, so every observed stage keeps counting. The
+follower's policy does change, so its counts fade. The values of both players are those of the
+estimated game under the leader's own (known) policy and the follower's estimated one: the tabular
+solution that LSTD(0) has on the same data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from stackelberg_games.arrays import FloatArray
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.exact.critics import CriticTables, leader_q
+from stackelberg_games.exact.response import Arrays, Factorised
+from stackelberg_games.kinds.kernel import DenseKernel, Kernel
+from stackelberg_games.numerics.randomness import compiled
+from stackelberg_games.rules.trajectories import Trajectories, check_played
+from stackelberg_games.rules.view import LeaderView
+
+
+@compiled
+def _count(batch: Any, lengths: Any, known: Any, out: Any) -> None:
+    states, leader, follower, leader_rewards, follower_rewards = batch
+    known_leader, known_follower = known
+    visits, totals, recent, leader_reward, follower_reward = out
+    for i in range(lengths.shape[0]):
+        for t in range(lengths[i]):
+            s, a, b = states[i, t], leader[i, t], follower[i, t]
+            visits[s, a, b, states[i, t + 1]] += 1.0
+            totals[s, a, b] += 1.0
+            recent[s, a, b] += 1.0
+            leader_reward[s, a, b] += leader_rewards[i, t] - known_leader[s, a, b]
+            follower_reward[s, a, b] += follower_rewards[i, t] - known_follower[s, a, b]
+
+
+class TabularEstimator:
+    """Counts of what was observed, and the critics that follow from them.
+
+    Args:
+        view: what the leader knows of the game; its spaces must be discrete.
+        memory: factor in [0, 1] by which the follower's action counts fade from batch to batch.
+
+    Raises:
+        InvalidArgumentError: ``memory`` is outside [0, 1].
+        UnsupportedGameError: a space is not discrete.
+
+    Attributes:
+        visits: how often every stage was observed, ``[S, A, B, S]``.
+        totals: the same without regard to the next state, ``[S, A, B]``.
+        recent: faded counts of the follower's actions, ``[S, A, B]``.
+    """
+
+    def __init__(self, view: LeaderView, memory: float = 0.8) -> None:
+        if not 0 <= memory <= 1:
+            raise InvalidArgumentError(f"memory={memory!r}: expected a number in [0, 1]")
+        states, leader, follower = view.sizes()
+        self.view, self.memory = view, memory
+        self.visits = np.zeros((states, leader, follower, states))
+        self.totals = np.zeros((states, leader, follower))
+        self.recent = np.zeros_like(self.totals)
+        self.leader_rewards = np.zeros_like(self.recent)
+        self.follower_rewards = np.zeros_like(self.recent)
+        self.alive = np.ones(states, dtype=np.bool_)
+        self._nothing = np.zeros_like(self.recent)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Numbers of states, leader actions and follower actions."""
+        states, actions, replies, _ = self.visits.shape
+        return states, actions, replies
+
+    def observe(self, batch: Trajectories) -> None:
+        """Add a batch; without follower rewards theirs count as zero.
+
+        Raises:
+            InvalidArgumentError: a state or an action does not exist.
+        """
+        check_played(batch, self.shape)
+        self._add(batch, (None, None))
+
+    def _add(self, batch: Trajectories, known: tuple[FloatArray | None, FloatArray | None]) -> None:
+        """Count a batch, but for the parts of both players' rewards ``[S, A, B]`` that the leader knows."""
+        self.recent *= self.memory
+        follower_rewards, follower_known = batch.follower_rewards, known[1]
+        if follower_rewards is None:
+            follower_rewards, follower_known = np.zeros_like(batch.leader_rewards), None
+        nothing = self._nothing
+        _count(
+            (batch.states, batch.leader_actions, batch.follower_actions, batch.leader_rewards, follower_rewards),
+            batch.lengths,
+            (nothing if known[0] is None else known[0], nothing if follower_known is None else follower_known),
+            (self.visits, self.totals, self.recent, self.leader_rewards, self.follower_rewards),
+        )
+        ends = batch.states[np.arange(batch.episodes), batch.lengths]
+        self.alive[ends[batch.terminated]] = False
+
+    def follower_policy(self) -> FloatArray:
+        """Estimated response ``[S, A, B]``; uniform over the actions ever seen, or over all, without recent data."""
+        seen = self.totals > 0
+        weights = self.recent if self.view.follower_sees_action else self._pooled(self.recent)
+        seen = seen if self.view.follower_sees_action else self._pooled(seen) > 0
+        fallback = np.where(seen.any(axis=2, keepdims=True), seen, 1.0)
+        weights = np.where(weights.sum(axis=2, keepdims=True) > 0, weights, fallback)
+        return np.asarray(weights / weights.sum(axis=2, keepdims=True))
+
+    @staticmethod
+    def _pooled(counts: Any) -> FloatArray:
+        """Counts summed over leader actions that the follower does not see."""
+        return np.broadcast_to(counts.sum(axis=1, keepdims=True), counts.shape)
+
+    def arrays(self, policy: FloatArray) -> Arrays:
+        """The estimated game under the leader's policy ``[S, A]``; unvisited stages lead nowhere and pay nothing."""
+        scale = 1.0 / self.weights
+        return Arrays(
+            policy,
+            self.kernel(),
+            self.leader_rewards * scale,
+            self.follower_rewards * scale,
+            self.alive,
+            self.view.leader_discount,
+            self.view.follower_discount,
+            self.view.follower_sees_action,
+        )
+
+    def kernel(self) -> Kernel:
+        """The estimated transitions; columns of terminal states are zero."""
+        return DenseKernel(self.visits * (self.alive / self.weights[..., None]))
+
+    @property
+    def weights(self) -> FloatArray:
+        """What sums over observations are divided by, ``[S, A, B]``: ``totals``, which may have faded, or 1."""
+        return np.where(self.totals > 0, self.totals, 1.0)
+
+    def tables(
+        self,
+        policy: FloatArray,
+        temperature: float,
+        *,
+        response: FloatArray | None = None,
+        follower_q: FloatArray | None = None,
+    ) -> CriticTables:
+        """Critics at the leader's policy.
+
+        Args:
+            policy: ``[S, A]``.
+            temperature: tau >= 0, weight of the entropy in the follower's values.
+            response: the follower's policy ``[S, A, B]`` where it is given; estimated otherwise.
+            follower_q: its soft values QF where they are given; estimated otherwise.
+        """
+        arrays = self.arrays(policy)
+        response = self.follower_policy() if response is None else response
+        surprise = -temperature * np.log(np.where(response > 0, response, 1.0))
+        if follower_q is None:
+            reward = arrays.average(arrays.follower_reward + surprise, response)
+            system = Factorised(arrays.chain(response), arrays.follower_discount)
+            follower_q = arrays.follower_q(system.solve(reward))
+        action_values = (response * (follower_q + surprise)).sum(axis=2)
+        never = self.totals.sum(axis=2) == 0
+        action_values = _neutral(action_values, policy, never)
+        values = (policy * action_values).sum(axis=1) * self.alive
+        return CriticTables(
+            leader_q(arrays, response, self.view.horizon),
+            follower_q,
+            action_values,
+            values,
+            response,
+            policy,
+            self.alive,
+            self.view.follower_sees_action,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """The counts."""
+        names = ("visits", "totals", "recent", "leader_rewards", "follower_rewards", "alive")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore the counts."""
+        for name, array in state.items():
+            setattr(self, name, np.array(array))
+
+
+def _neutral(action_values: FloatArray, policy: FloatArray, never: Any) -> FloatArray:
+    """Give leader actions that were never tried the value of their state, so that they carry no signal."""
+    if not never.any():
+        return action_values
+    known = np.where(never, 0.0, policy)
+    weight = known.sum(axis=1)
+    mean = (known * action_values).sum(axis=1) / np.where(weight > 0, weight, 1.0)
+    return np.asarray(np.where(never, mean[:, None], action_values))

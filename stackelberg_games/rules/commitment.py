@@ -1,0 +1,46 @@
+"""Commitments: the leader's decision as a torch module.
+
+A commitment decides per stage (a policy over leader actions given the state), per episode (a
+configuration of the game), or both.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stackelberg_games.numerics.randomness import Streams
+
+
+class Commitment(nn.Module, ABC):
+    """The leader's decision theta. Parameters are float64."""
+
+    def configuration(self) -> Tensor | None:
+        """The per-episode configuration, or None where the leader only acts."""
+        return None
+
+    @abstractmethod
+    def probabilities(self) -> Tensor:
+        """Action probabilities in every state, ``[S, A]``; finite games only."""
+
+    def describe(self) -> dict[str, Any]:
+        """What ``restore`` needs to build an object of the same class and shape."""
+        return {"class": type(self).__name__}
+
+    @abstractmethod
+    def sample(self, states: Any, streams: Streams, stage: int) -> Any:
+        """Leader actions for a batch of states, drawn from the leader's lane."""
+
+
+def flatten(commitment: nn.Module) -> Tensor:
+    """All trainable parameters as one detached vector."""
+    return nn.utils.parameters_to_vector(commitment.parameters()).detach().clone()
+
+
+def assign(commitment: nn.Module, vector: Tensor) -> None:
+    """Write a vector from ``flatten`` back into the parameters."""
+    with torch.no_grad():
+        nn.utils.vector_to_parameters(vector.clone(), commitment.parameters())

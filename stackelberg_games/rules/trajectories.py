@@ -1,0 +1,221 @@
+"""What a leader sees: batches of episodes as frozen, checked arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.numerics.randomness import compiled
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """N episodes of at most T stages, padded at the end.
+
+    Entries at and beyond an episode's length are padding and carry zero rewards.
+
+    Attributes:
+        states: ``[N, T + 1, ...]``; ``states[:, t + 1]`` follows stage t.
+        leader_actions: ``[N, T, ...]``.
+        follower_actions: ``[N, T, ...]``.
+        leader_rewards: float64 ``[N, T]``.
+        follower_rewards: float64 ``[N, T]``, or None where they are not observed.
+        lengths: int64 ``[N]``, stages played, between 1 and T.
+        terminated: bool ``[N]``; true where the last state is terminal, false where the episode
+            was truncated there (values continue).
+
+    Raises:
+        InvalidArgumentError: shapes disagree, a length is out of range, or a reward is not finite
+            or lies in the padding.
+    """
+
+    states: NDArray[Any]
+    leader_actions: NDArray[Any]
+    follower_actions: NDArray[Any]
+    leader_rewards: FloatArray
+    follower_rewards: FloatArray | None
+    lengths: IntArray
+    terminated: BoolArray
+
+    def __post_init__(self) -> None:
+        if self.leader_rewards.ndim != 2:
+            raise InvalidArgumentError(f"leader_rewards has shape {self.leader_rewards.shape}: expected [N, T]")
+        episodes, stages = self.leader_rewards.shape
+        expected: dict[str, tuple[int, ...]] = {
+            "states": (episodes, stages + 1),
+            "leader_actions": (episodes, stages),
+            "follower_actions": (episodes, stages),
+            "leader_rewards": (episodes, stages),
+            "follower_rewards": (episodes, stages),
+            "lengths": (episodes,),
+            "terminated": (episodes,),
+        }
+        for name, shape in expected.items():
+            array = getattr(self, name)
+            if array is None and name == "follower_rewards":
+                continue
+            if array.shape[: len(shape)] != shape:
+                raise InvalidArgumentError(f"{name} has shape {array.shape}: expected {shape}")
+            frozen = array.view()  # the caller's own array stays as it is
+            frozen.setflags(write=False)
+            object.__setattr__(self, name, frozen)
+        wrong = np.flatnonzero((self.lengths < 1) | (self.lengths > stages))
+        if wrong.size:
+            raise InvalidArgumentError(f"lengths[{wrong[0]}] is {self.lengths[wrong[0]]}: expected 1 to {stages}")
+        for name in ("leader_rewards", "follower_rewards"):
+            rewards = getattr(self, name)
+            if rewards is not None and not _sound(rewards, self.lengths):
+                if not np.isfinite(rewards).all():
+                    raise InvalidArgumentError(f"{name} holds a value that is not finite")
+                raise InvalidArgumentError(f"{name} holds a reward beyond the length of its episode: expected zeros")
+
+    @property
+    def episodes(self) -> int:
+        """Number of episodes N."""
+        return int(self.lengths.shape[0])
+
+    @property
+    def stages(self) -> int:
+        """Longest possible episode T."""
+        return int(self.leader_rewards.shape[1])
+
+    @property
+    def transitions(self) -> int:
+        """Number of stages played in all episodes together."""
+        return int(self.lengths.sum())
+
+    @cached_property
+    def mask(self) -> BoolArray:
+        """True where a stage was played, bool ``[N, T]``."""
+        mask = np.asarray(np.arange(self.stages) < self.lengths[:, None])
+        mask.setflags(write=False)
+        return mask
+
+    def leader_returns(self, discount: float = 1.0) -> FloatArray:
+        """Discounted return of the leader in every episode, ``[N]``."""
+        return np.asarray(self.leader_rewards @ discount ** np.arange(self.stages))
+
+    def follower_returns(self, discount: float = 1.0) -> FloatArray:
+        """Discounted return of the follower in every episode, ``[N]``.
+
+        Raises:
+            InvalidArgumentError: the follower's rewards are not observed.
+        """
+        if self.follower_rewards is None:
+            raise InvalidArgumentError("these trajectories do not hold the follower's rewards")
+        return np.asarray(self.follower_rewards @ discount ** np.arange(self.stages))
+
+    def without_follower_rewards(self) -> Trajectories:
+        """The same episodes as seen by a leader that does not observe the follower's rewards."""
+        return replace(self, follower_rewards=None)
+
+    def __getitem__(self, episodes: slice) -> Trajectories:
+        """A batch of some of the episodes."""
+        parts: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        chosen: dict[str, Any] = {k: None if v is None else v[episodes] for k, v in parts.items()}
+        return Trajectories(**chosen)
+
+
+@compiled
+def _sound(rewards: Any, lengths: Any) -> bool:
+    """Whether rewards are finite, and zero beyond the end of their episodes."""
+    for i in range(rewards.shape[0]):
+        for t in range(rewards.shape[1]):
+            if not (np.isfinite(rewards[i, t]) if t < lengths[i] else rewards[i, t] == 0):
+                return False
+    return True
+
+
+def check_played(batch: Trajectories, shape: tuple[int, ...]) -> None:
+    """Raise ``InvalidArgumentError`` unless the states and actions played exist in a finite game.
+
+    Compiled code does not look where it reads and writes: this comes before it.
+
+    Args:
+        batch: what was played.
+        shape: numbers of states, leader actions and follower actions.
+    """
+    played = {name: getattr(batch, name) for name in ("states", "leader_actions", "follower_actions")}
+    if _inside(tuple(played.values()), batch.lengths, shape[:3]):
+        return
+    for (name, part), count in zip(played.items(), shape, strict=False):
+        if part.min() < 0 or part.max() >= count:
+            raise InvalidArgumentError(f"{name} from {part.min()} to {part.max()}: expected 0 to {count - 1}")
+
+
+def mark(batch: Trajectories, flags: BoolArray) -> bool:
+    """Set flags ``[S, A, B, S]`` of the stages played in a finite game; whether one of them is new.
+
+    Raises:
+        InvalidArgumentError: see ``check_played``.
+    """
+    check_played(batch, flags.shape)
+    return bool(_mark((batch.states, batch.leader_actions, batch.follower_actions), batch.lengths, flags))
+
+
+def table_of(batch: Trajectories, weights: FloatArray, shape: tuple[int, int, int]) -> FloatArray:
+    """Weights of the stages played in a finite game, ``[N, T]``, added up over equal (s, a, b), ``[S, A, B]``.
+
+    Raises:
+        InvalidArgumentError: see ``check_played``.
+    """
+    check_played(batch, shape)
+    table = np.zeros(shape)
+    _add_up((batch.states, batch.leader_actions, batch.follower_actions), batch.lengths, weights, table)
+    return table
+
+
+@compiled
+def _inside(played: Any, lengths: Any, shape: Any) -> bool:
+    (states, leader, follower), (state_count, leader_count, follower_count) = played, shape
+    for i in range(lengths.shape[0]):
+        for t in range(lengths[i]):
+            if not (0 <= leader[i, t] < leader_count and 0 <= follower[i, t] < follower_count):
+                return False
+        for t in range(lengths[i] + 1):
+            if not 0 <= states[i, t] < state_count:
+                return False
+    return True
+
+
+@compiled
+def _mark(played: Any, lengths: Any, flags: Any) -> bool:
+    states, leader, follower = played
+    new = False
+    for i in range(lengths.shape[0]):
+        for t in range(lengths[i]):
+            s, a, b, following = states[i, t], leader[i, t], follower[i, t], states[i, t + 1]
+            if not flags[s, a, b, following]:
+                flags[s, a, b, following] = new = True
+    return new
+
+
+@compiled
+def _add_up(played: Any, lengths: Any, weights: Any, table: Any) -> None:
+    states, leader, follower = played
+    for i in range(lengths.shape[0]):
+        for t in range(lengths[i]):
+            table[states[i, t], leader[i, t], follower[i, t]] += weights[i, t]
+
+
+def concatenate(batches: Sequence[Trajectories]) -> Trajectories:
+    """One batch from several with the same number of stages.
+
+    Raises:
+        InvalidArgumentError: there is no batch, or the numbers of stages differ.
+    """
+    if not batches or len({batch.stages for batch in batches}) != 1:
+        raise InvalidArgumentError("expected at least one batch, all with the same number of stages")
+    parts: dict[str, Any] = {}
+    for field in fields(Trajectories):
+        arrays = [getattr(batch, field.name) for batch in batches]
+        missing = any(array is None for array in arrays)
+        parts[field.name] = None if missing else np.concatenate(arrays)
+    return Trajectories(**parts)

@@ -1,0 +1,52 @@
+"""What a leader is told of a game before the first episode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium
+
+from stackelberg_games.errors import UnsupportedGameError
+from stackelberg_games.rules.lever import Lever
+
+
+@dataclass(frozen=True)
+class LeaderView:
+    """Everything a leader is told of a game before the first episode.
+
+    Spaces, discounts and the order of moves; no transition, no reward, no follower.
+
+    Attributes:
+        state_space, leader_action_space, follower_action_space: gymnasium spaces.
+        leader_discount, follower_discount: in [0, 1).
+        horizon: stages of an episode, or None.
+        follower_sees_action: whether the follower observes the leader's action before it moves.
+        temperature: the follower's temperature as the leader believes it, or None if untold.
+        lever: how the leader's configuration enters, where it has one to choose; else None.
+    """
+
+    state_space: gymnasium.Space[Any]
+    leader_action_space: gymnasium.Space[Any]
+    follower_action_space: gymnasium.Space[Any]
+    leader_discount: float
+    follower_discount: float
+    horizon: int | None
+    follower_sees_action: bool
+    temperature: float | None = None
+    lever: Lever | None = field(default=None, repr=False, compare=False)
+
+    def sizes(self) -> tuple[int, int, int]:
+        """Numbers of states, leader actions and follower actions of a finite game.
+
+        Raises:
+            UnsupportedGameError: one of the spaces is not discrete.
+        """
+        spaces = (self.state_space, self.leader_action_space, self.follower_action_space)
+        if not all(isinstance(space, gymnasium.spaces.Discrete) for space in spaces):
+            raise UnsupportedGameError(
+                f"a finite game is needed; these are its spaces: {spaces}; evolution_strategies and random_search "
+                "need no table"
+            )
+        states, leader, follower = (int(space.n) for space in spaces)  # type: ignore[attr-defined]
+        return states, leader, follower
