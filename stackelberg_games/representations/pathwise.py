@@ -131,7 +131,7 @@ class Pathwise:
         critic = LeaderCritic.of(game, policy, response, int(left.max()))
         spread = (plant.noise + plant.follower @ response.covariance @ plant.follower.T).detach()
         values = critic.future(answered, spread, left)
-        weights = game.leader_discount ** torch.arange(batch.stages) * torch.tensor(batch.mask)
+        weights = game.leader_discount ** torch.arange(batch.stages, dtype=torch.float64) * torch.tensor(batch.mask)
         total = (weights * values).sum()
         if self.respond:
             with torch.no_grad():
