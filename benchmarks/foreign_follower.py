@@ -60,8 +60,8 @@ SAC = {
     "tau": 0.02,
     "policy_kwargs": {"net_arch": [64, 64]},
 }
-CHEAP = {"critic_steps": 15}
-NOISY = {"learning_rate": 0.1, "critic_steps": 40, "smoothing": 0.7}
+CHEAP = {"representation": {"steps": 15}}
+NOISY = {"learning_rate": 0.1, "representation": {"steps": 40, "smoothing": 0.7}}
 STUDIES = {
     "discrete_toy-v0": Study(
         ("discrete_toy-v0", {}),

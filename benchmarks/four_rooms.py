@@ -40,7 +40,7 @@ TOGETHER = 4
 """Episodes for which a commitment is played."""
 
 PLANNER: dict[str, Any] = {
-    "learning_rate": 0.1,
+    "rate": 0.1,
     "explore": 1000,
     "starts": 6,
     "steps": 200,
@@ -51,13 +51,13 @@ PLANNER: dict[str, Any] = {
 OURS = "model_based"
 AS_PLAYED = "model_based, belief as played"
 ABLATION: dict[str, dict[str, Any]] = {
-    "model_based, gradient only": {"learning_rate": 0.1},
+    "model_based, gradient only": {"rate": 0.1},
     "model_based, no exploration": {**PLANNER, "explore": 1},
     "model_based, one start a plan": {**PLANNER, "starts": 1},
     "model_based, no annealing": {**PLANNER, "heat": 1.0, "cold_share": 1.0},
     "model_based, one plan": {**PLANNER, "replan": 0},
     "bchg": {"learning_rate": 0.1},
-    "bchg, ramp and spread": {"learning_rate": 0.1, "ramp": 700, "spread": 3.0},
+    "bchg, ramp and spread": {"learning_rate": 0.1, "representation": {"ramp": 700}, "start": {"spread": 3.0}},
 }
 LEADERS = {OURS: PLANNER, AS_PLAYED: {**PLANNER, "belief": "played"}, **ABLATION}
 Task = tuple[str, float, int, bool, int]
@@ -70,7 +70,8 @@ def run(task: Task) -> dict[str, Any]:
     game = sg.make("four_rooms-v0", mismatch=mismatch)
     episodes, settings = CUTS[size], LEADERS[label]
     hold = {"hold": TOGETHER // episodes} if "starts" in settings else {}
-    leader = sg.make_leader(label.split(",")[0], **settings, **hold)
+    name = label.split(",")[0]
+    leader = sg.make_leader(name, **({"planning": {**settings, **hold}} if name == OURS else settings))
     follower = sg.make_follower("soft_value_iteration", temperature=temperature)
     loop: dict[str, Any] = {"iterations": EPISODES // episodes, "episodes": episodes, "stages": STAGES}
     start = time.process_time()

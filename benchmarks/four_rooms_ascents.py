@@ -65,9 +65,9 @@ def ascend(objective: ByAdjoint, commitment: Any, temperature: float, form: Form
 def row(label: str, temperature: float, starts: int) -> dict[str, Any]:
     """Ends of one form of ascent from several starts."""
     game = sg.make("four_rooms-v0")
-    lever = game.view(temperature).lever
-    stages = Stages(*np.nonzero(game.transition))
-    lever.restore(stages)
+    ledger, stages = game.ledger(), Stages(*np.nonzero(game.transition))
+    ledger.load_state_dict({"played": np.flatnonzero(game.transition)})  # everything is known here
+    lever = game.view(temperature, ledger).lever
     arrays = Arrays.of(game, game.single(game.base))
     objective = ByAdjoint(arrays, game.initial_distribution, Incentives(lever, stages))
     begin, form, ends = time.process_time(), FORMS[label], []

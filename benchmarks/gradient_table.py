@@ -41,14 +41,15 @@ CASES: dict[str, Case] = {
     "thermal_control-v0": Case({}, 0.1, (1, 10, 100), "maxent_lqr"),
 }
 TOY_P = 0.25
+UNROLLED = 'adjoint={"kind": "unroll"}'
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "bchg": {
         "": {},
-        "centre=False": {"centre": False},
-        "trace_decay=0.9": {"trace_decay": 0.9},
+        'adjoint={"centre": False}': {"adjoint": {"centre": False}},
+        'adjoint={"decay": 0.9}': {"adjoint": {"decay": 0.9}},
         'reads="policy"': {"reads": "policy"},
         'reads="values"': {"reads": "values"},
-        "bootstrap=False": {"bootstrap": False},
+        'adjoint={"kind": "unroll"}': {"adjoint": {"kind": "unroll"}},
     },
     "hpgd": {
         "": {},
@@ -59,10 +60,10 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
     "sobirl": {"": {}, "truncated=True": {"truncated": True}},
 }
 ONLY = {
-    "thermal_control-v0": {"bootstrap=False"},
-    "four_rooms-v0": {"trace_decay=0.9", "centre=False", 'reads="policy"', 'reads="values"'},
+    "thermal_control-v0": {UNROLLED},
+    "four_rooms-v0": {'adjoint={"decay": 0.9}', 'adjoint={"centre": False}', 'reads="policy"', 'reads="values"'},
 }
-"""Variants of bchg that say something in a game; ``bootstrap`` says nothing in finite ones."""
+"""Variants of bchg that say something in a game; finite ones are always unrolled."""
 
 
 def commitment(name: str, game: Any) -> Any:
@@ -106,7 +107,7 @@ def rows(games: list[str], batches: int) -> Iterator[dict[str, Any]]:
     """All cells; a leader that cannot play a game is left out there."""
     for name in games:
         for leader, label, settings in candidates():
-            if leader == "bchg" and label and label not in ONLY.get(name, set(VARIANTS["bchg"]) - {"bootstrap=False"}):
+            if leader == "bchg" and label and label not in ONLY.get(name, set(VARIANTS["bchg"]) - {UNROLLED}):
                 continue
             for episodes in CASES[name].episodes:
                 try:

@@ -15,7 +15,7 @@ import stackelberg_games as sg
 
 CASES: dict[str, dict[str, Any]] = {
     "table of logits, 1 actor step": {},
-    "MLP 64-64, 10 actor steps": {"hidden": (64, 64), "actor_steps": 10, "learning_rate": 1e-4},
+    "MLP 64-64, 10 actor steps": {"start": {"hidden": (64, 64)}, "actor_steps": 10, "learning_rate": 1e-4},
 }
 ITERATIONS, REPEATS = 200, 7
 

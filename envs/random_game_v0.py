@@ -19,23 +19,18 @@ Version history: v0, first version.
 
 from __future__ import annotations
 
-import dataclasses
+from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box
 from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.commitments.configuration import Configuration
-from stackelberg_games.commitments.parametrisation import Plain
-from stackelberg_games.commitments.tabular import TabularPolicy
-from stackelberg_games.errors import InvalidGameError, UnsupportedGameError
+from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
+from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Tables, TabularGame
-from stackelberg_games.kinds.levers import TabularLever
 from stackelberg_games.numerics.randomness import generator
-from stackelberg_games.rules.view import LeaderView
 
 
 def game(
@@ -51,7 +46,7 @@ def game(
     terminal_states: int = 0,
     follower_sees_action: bool = True,
     configuration_size: int = 0,
-) -> RandomGame:
+) -> TabularGame:
     """A random game, the same for the same arguments.
 
     Args:
@@ -88,43 +83,18 @@ def game(
     terminal = np.arange(states) >= states - terminal_states
     initial = np.where(terminal, 0.0, 1.0) / (states - terminal_states)
     tables = (transition, leader_reward, follower_reward)
-    tilt = _Tilt(tables, draws.normal(size=(configuration_size, 3, *shape, states))) if configuration_size else None
-    return RandomGame(
-        *tables,
-        initial,
-        leader_discount,
-        follower_discount,
-        horizon,
-        terminal=terminal,
-        follower_sees_action=follower_sees_action,
-        configure=tilt,
-        configuration_space=None if tilt is None else Box(-np.inf, np.inf, (configuration_size,), np.float64),
-        name="random_game-v0",
-    )
-
-
-class RandomGame(TabularGame):
-    """A random game; where it can be configured, its leader also acts and is told how both enter."""
-
-    def commitment(self, seed: int = 0, spread: float | None = None) -> Configuration:
-        """The standard first commitment: numbers from N(0, 0.01^2), and the uniform policy.
-
-        Raises:
-            UnsupportedGameError: the game has no configuration.
-        """
-        if self.configuration_space is None:
-            raise UnsupportedGameError(f"{self.name} cannot be configured; give it a configuration_size")
-        scale = 0.01 if spread is None else spread
-        draws = scale * generator(seed, 5).standard_normal(self.configuration_space.shape)
-        policy = TabularPolicy((self.states, self.leader_actions)) if self.leader_actions > 1 else None
-        return Configuration(draws, Plain(), policy, self.states)
-
-    def view(self, temperature: float | None = None) -> LeaderView:
-        """What a leader is told, with the lever of a game that it configures."""
-        view = super().view(temperature)
-        if self.configure is None:
-            return view
-        return dataclasses.replace(view, lever=TabularLever(self.configure, self.tables(), self.commitment))
+    rules: dict[str, Any] = {
+        "leader_discount": leader_discount,
+        "follower_discount": follower_discount,
+        "horizon": horizon,
+        "terminal": terminal,
+        "follower_sees_action": follower_sees_action,
+        "name": "random_game-v0",
+    }
+    if not configuration_size:
+        return TabularGame(*tables, initial, **rules)
+    tilt = _Tilt(tables, draws.normal(size=(configuration_size, 3, *shape, states)))
+    return ConfigurableGame(*tables, initial, size=configuration_size, configure=tilt, **rules)
 
 
 class _Tilt:

@@ -56,11 +56,11 @@ from stackelberg_games.faces import faces
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Tables
 from stackelberg_games.kinds.game import Game
-from stackelberg_games.kinds.levers import ObservedLever
+from stackelberg_games.kinds.levers import ObservedLedger, ObservedLever
 from stackelberg_games.numerics.randomness import Lane, Streams, generator
 from stackelberg_games.play.rollout import rollout
 from stackelberg_games.rules.commitment import Commitment
-from stackelberg_games.rules.lever import Stages, Terms
+from stackelberg_games.rules.lever import Ledger, Stages, Terms
 from stackelberg_games.rules.rules import Step, check_discount, check_horizon
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView
@@ -306,9 +306,16 @@ class ContinuousTaxDesign(Game):
         """Taxes near 0.3."""
         return Configuration(*rates_at_first(self.highest_rate, seed, spread))
 
-    def view(self, temperature: float | None = None) -> LeaderView:
+    def ledger(self) -> Ledger | None:
+        """A record of the stages played, for whoever plays; None once the taxes are given."""
+        return None if self.configuration_space is None else ObservedLedger()
+
+    def view(self, temperature: float | None = None, ledger: Ledger | None = None) -> LeaderView:
         """What a leader is told, its lever included."""
-        return dataclasses.replace(super().view(temperature), lever=ObservedLever(self._terms, self.commitment))
+        view = super().view(temperature, ledger)
+        if self.configuration_space is None:
+            return view
+        return dataclasses.replace(view, lever=ObservedLever(self._terms, self.commitment, ledger))
 
     def _terms(self, rates: Tensor, stages: Stages) -> Terms:
         """How taxes enter at stages: rewards beyond those without taxes, and the density of the next assets."""

@@ -37,13 +37,14 @@ from stackelberg_games.commitments.gaussian import LinearGaussianResponse
 from stackelberg_games.commitments.parametrisation import Bounded
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.faces import faces
-from stackelberg_games.kinds.linear_lever import ConfiguredLinear, LinearLever, LinearObjective, check_stable
+from stackelberg_games.kinds.linear_lever import LinearLever, LinearObjective, check_stable, idle_policy
 from stackelberg_games.kinds.linear_quadratic import Cost, Dynamics, LinearGaussianGame
 from stackelberg_games.kinds.moments import Quadratic
 from stackelberg_games.kinds.riccati import Plant, SoftRiccati, soft_riccati
 from stackelberg_games.numerics.randomness import Lane, Streams, generator
 from stackelberg_games.numerics.rows import product, quadratic
 from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.rules import Step
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView
@@ -130,12 +131,12 @@ class ThermalControl(LinearGaussianGame):
         scale = 0.01 if spread is None else spread
         return Configuration(scale * generator(seed, 5).standard_normal(8), self.parametrisation)
 
-    def view(self, temperature: float | None = None) -> LeaderView:
+    def view(self, temperature: float | None = None, ledger: Ledger | None = None) -> LeaderView:
         """What a leader is told, its lever included."""
         if self.configuration_space is None:
-            return super().view(temperature)
+            return super().view(temperature, ledger)
         lever = LinearLever(transition, design_cost, self.commitment)
-        return dataclasses.replace(super().view(temperature), lever=lever)
+        return dataclasses.replace(super().view(temperature, ledger), lever=lever)
 
     def plant_of(self, commitment: Commitment) -> Plant:
         """Dynamics and cost under a configuration, differentiable in it."""
@@ -148,7 +149,7 @@ class ThermalControl(LinearGaussianGame):
         """The follower's soft-optimal response; raises ``SolverError`` where there is none."""
         if commitment.configuration() is None:
             return super().response(commitment, temperature)
-        return soft_riccati(self.plant_of(commitment), ConfiguredLinear.idle(4), self.follower_discount, temperature)
+        return soft_riccati(self.plant_of(commitment), idle_policy(4), self.follower_discount, temperature)
 
     def draw(self, axes: Any, scene: Scene) -> bool:
         """The zones with their temperatures, what the leader has built, and the last heating."""

@@ -34,13 +34,16 @@ if TYPE_CHECKING:
     from stackelberg_games.kinds.finite import Tables, TabularGame
     from stackelberg_games.kinds.game import Game, best_response_env
     from stackelberg_games.kinds.vector import VectorGame
+    from stackelberg_games.learning.ascent import GradientAscent, GradientLeader
     from stackelberg_games.learning.diagnostics import gradient_check
     from stackelberg_games.learning.follower import Follower
     from stackelberg_games.learning.information import Evidence, Information
-    from stackelberg_games.learning.leader import GradientLeader, Leader
+    from stackelberg_games.learning.leader import Leader
     from stackelberg_games.learning.run import Run
     from stackelberg_games.learning.training import train
     from stackelberg_games.play.rollout import TabularResponse, rollout
+    from stackelberg_games.representations.algorithm import Algorithm
+    from stackelberg_games.representations.protocol import Representation, Values
     from stackelberg_games.rules.commitment import Commitment
     from stackelberg_games.rules.rules import Step
     from stackelberg_games.rules.trajectories import Trajectories
@@ -48,17 +51,20 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "AECGame": "adapters.aec",
+    "Algorithm": "representations.algorithm",
     "Commitment": "rules.commitment",
     "ConfigurableGame": "kinds.configurable",
     "Configuration": "commitments.configuration",
     "Evidence": "learning.information",
     "Follower": "learning.follower",
     "Game": "kinds.game",
-    "GradientLeader": "learning.leader",
+    "GradientAscent": "learning.ascent",
+    "GradientLeader": "learning.ascent",
     "Information": "learning.information",
     "Leader": "learning.leader",
     "LeaderView": "rules.view",
     "MLPPolicy": "commitments.mlp",
+    "Representation": "representations.protocol",
     "Results": "tournaments.results",
     "Run": "learning.run",
     "Step": "rules.rules",
@@ -68,6 +74,7 @@ _LAZY = {
     "TabularResponse": "play.rollout",
     "Tournament": "tournaments.tournament",
     "Trajectories": "rules.trajectories",
+    "Values": "representations.protocol",
     "VectorGame": "kinds.vector",
     "best_response_env": "kinds.game",
     "check_game": "conformance",
@@ -82,17 +89,20 @@ _LAZY = {
 
 __all__ = [
     "AECGame",
+    "Algorithm",
     "Commitment",
     "ConfigurableGame",
     "Configuration",
     "Evidence",
     "Follower",
     "Game",
+    "GradientAscent",
     "GradientLeader",
     "Information",
     "Leader",
     "LeaderView",
     "MLPPolicy",
+    "Representation",
     "Results",
     "Run",
     "Step",
@@ -102,6 +112,7 @@ __all__ = [
     "TabularResponse",
     "Tournament",
     "Trajectories",
+    "Values",
     "VectorGame",
     "__version__",
     "best_response_env",

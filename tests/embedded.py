@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gymnasium
@@ -13,13 +14,17 @@ from stackelberg_games import exact
 from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.commitments.networks import MLPCategoricalPolicy
 from stackelberg_games.commitments.tabular import DiscretePolicy
+from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
+from stackelberg_games.kinds.levers import ObservedLedger, ObservedLever
 from stackelberg_games.learning.follower import Answer, Follower
 from stackelberg_games.numerics.randomness import Streams
 from stackelberg_games.play.rollout import TabularResponse
 from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.lever import Ledger, Stages, Terms
 from stackelberg_games.rules.rules import Step
+from stackelberg_games.rules.view import LeaderView
 
 
 class Embedded(Game):
@@ -34,6 +39,29 @@ class Embedded(Game):
         self.follower_action_space = table.follower_action_space
         self.leader_discount, self.follower_discount = table.leader_discount, table.follower_discount
         self.horizon, self.follower_sees_action = table.horizon, table.follower_sees_action
+        self.configuration_space, self.idle_action = table.configuration_space, table.idle_action
+
+    def configured(self, configuration: Tensor) -> Embedded:
+        assert isinstance(self.table, ConfigurableGame)
+        return Embedded(self.table.configured(configuration), self.points.shape[1])
+
+    def ledger(self) -> Ledger | None:
+        return None if self.configuration_space is None else ObservedLedger()
+
+    def view(self, temperature: float | None = None, ledger: Ledger | None = None) -> LeaderView:
+        view = super().view(temperature, ledger)
+        if self.configuration_space is None:
+            return view
+        assert isinstance(self.table, ConfigurableGame)
+        return replace(view, lever=ObservedLever(self._terms, self.table.commitment, ledger))
+
+    def _terms(self, configuration: Tensor, stages: Stages) -> Terms:
+        """What the finite game's tables say at the stages."""
+        assert isinstance(self.table, ConfigurableGame)
+        cell = (self.codes(stages.states), stages.leader_actions, stages.follower_actions)
+        tables, base = self.table.tables(configuration), self.table.base
+        leader, follower = (now[cell] - before[cell] for now, before in zip(tables[1:], base[1:], strict=True))
+        return Terms(None, leader, follower, tables.transition[(*cell, self.codes(stages.next_states))].log())
 
     @property
     def observation_space(self) -> gymnasium.spaces.Box:
@@ -53,8 +81,10 @@ class Embedded(Game):
         step = self.table.step(self.codes(states), leader_actions, follower_actions, streams, stage)
         return step._replace(states=self.points[step.states])
 
-    def as_table(self, commitment: Commitment) -> Rows:
+    def as_table(self, commitment: Commitment) -> Commitment:
         """A commitment to this game as one to the finite game."""
+        if commitment.configuration() is not None:
+            return commitment
         assert isinstance(commitment, MLPCategoricalPolicy)
         return Rows(commitment, self.points)
 
@@ -76,11 +106,11 @@ class Rows(DiscretePolicy):
         return self.policy.log_probabilities(self.points)
 
 
+@dataclass
 class SoftFollower(Follower):
     """The soft-optimal response, found in the finite game."""
 
-    def __init__(self, temperature: float) -> None:
-        self.temperature = temperature
+    temperature: float
 
     def respond(self, game: Game, commitment: Commitment) -> Answer:
         assert isinstance(game, Embedded)

@@ -12,6 +12,7 @@ from stackelberg_games.adapters.aec import AECGame
 from stackelberg_games.envs import discrete_toy_v0
 from stackelberg_games.errors import StackelbergError
 from stackelberg_games.kinds.linear_quadratic import LinearGaussianGame
+from stackelberg_games.representations.algorithm import Algorithm
 from tests.embedded import Embedded
 from tests.plain_env import Ferry
 
@@ -78,9 +79,10 @@ def refusal(game: sg.Game, leader: str | sg.Leader, follower: str | sg.Follower)
 def leader_refusal(kind: str, leader: str) -> StackelbergError | None:
     """Why a leader does not play a kind of game."""
     game = KINDS[kind]()
-    made = sg.make_leader(leader)
-    if hasattr(made, "critic_steps"):
-        made = sg.make_leader(leader, critic_steps=1)
+    vectors = not isinstance(game, sg.TabularGame | LinearGaussianGame)
+    made = sg.make_leader(leader, **({"reads": "none"} if vectors and leader == "stackelberg_actor_critic" else {}))
+    if isinstance(made, Algorithm) and vectors:
+        made.representation = {"steps": 1}  # of networks, which are slow
     return refusal(game, made, partner(game))
 
 

@@ -312,7 +312,7 @@ def test_the_battery_passes(game: Callable[[], Game]) -> None:
 class Forgetful(Bandit):
     """Faces that pay the unconfigured game."""
 
-    def configured(self, configuration: torch.Tensor) -> TabularGame:
+    def configured(self, configuration: torch.Tensor) -> ConfigurableGame:
         return super().configured(0 * configuration)
 
 
@@ -350,10 +350,6 @@ def test_what_has_no_meaning_here_is_refused_with_the_reason() -> None:
     for env in (game.env(), game.parallel_env(), Bandit().env(), random_game_v0.game(configuration_size=1).env()):
         with pytest.raises(UnsupportedGameError, match="cannot pad"):
             sg.homogenize(env)
-    zero = np.zeros((1, 1, 2))
-    silent = TabularGame(np.ones((1, 1, 2, 1)), zero, zero, [1.0], configure=Bandit().pay)
-    with pytest.raises(UnsupportedGameError, match="configuration_space"):
-        silent.env()
     with pytest.raises(UnsupportedGameError, match="cannot be configured"):
         Drift().configured(torch.zeros(1))
     with pytest.raises(UnsupportedGameError, match="cannot be configured"):

@@ -118,13 +118,15 @@ def test_the_covariance_estimate_agrees_with_the_exact_hypergradient() -> None:
 
 def test_the_lever_refuses_stages_that_were_not_observed() -> None:
     game = made()
-    lever = game.view().lever
+    ledger = game.ledger()
+    lever = game.view(ledger=ledger).lever
+    assert ledger is not None
     assert lever is not None
     commitment = lever.commitment(0)
     configuration = commitment.configuration()
     assert configuration is not None
     batch = sg.rollout(game, commitment, sg.TabularResponse.uniform(game), episodes=1, seed=0, stages=5)
-    lever.reveal(batch)
+    ledger.reveal(batch)
     seen = Stages(batch.states[0, :-1], batch.leader_actions[0], batch.follower_actions[0], batch.states[0, 1:])
     terms = lever.terms(configuration, seen)
     assert terms.follower_reward is not None

@@ -10,7 +10,8 @@ import torch
 
 import stackelberg_games as sg
 from stackelberg_games.envs import random_game_v0
-from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnsupportedGameError
+from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
+from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Tables
 
 
@@ -114,6 +115,7 @@ def test_bchg_configures_and_acts_by_the_exact_hypergradient(leader_actions: int
         configuration_size=2,
         follower_sees_action=sees,
     )
+    assert isinstance(game, ConfigurableGame)
     commitment = game.commitment(1, 0.7)
     follower = sg.make_follower("soft_value_iteration", temperature=0.3)
     report = sg.gradient_check(game, "bchg", follower, commitment=commitment, batches=40, episodes=3000, seed=2)
@@ -130,5 +132,3 @@ def test_a_leader_of_a_configurable_random_game_starts_with_both_parts() -> None
     assert configuration.detach().abs().max() > 0.02  # it has moved away from the start
     assert (run.commitment.probabilities() - 1 / 3).abs().max() > 0.001
     assert random_game_v0.game().view().lever is None
-    with pytest.raises(UnsupportedGameError, match="configuration_size"):
-        random_game_v0.game().commitment()

@@ -146,14 +146,16 @@ def test_sampled_assets_are_truncated_normal() -> None:
 
 def test_the_lever_of_the_continuous_form_is_the_density_and_refuses_the_unseen() -> None:
     game = sampled()
-    lever, commitment = game.view().lever, at(RATES)
+    ledger, commitment = game.ledger(), at(RATES)
+    lever = game.view(ledger=ledger).lever
+    assert ledger is not None
     assert lever is not None
     batch = sg.rollout(game, commitment, _Uniform(game), episodes=3, seed=0, stages=4)
     stages = Stages(batch.states[0, :-1], batch.leader_actions[0], batch.follower_actions[0], batch.states[0, 1:])
     rates = commitment.configuration()
     with pytest.raises(InformationError, match="never observed"):
         lever.terms(rates, stages)
-    lever.reveal(batch)
+    ledger.reveal(batch)
     terms = lever.terms(rates, stages)
     assert terms.log_transition is not None
     assert terms.leader_reward is not None

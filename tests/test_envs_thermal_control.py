@@ -88,7 +88,7 @@ def test_trajectories_alone_reach_minus_170_with_a_thousandth_of_the_published_t
     follower = sg.make_follower("maxent_lqr", temperature=TEMPERATURE)
     values = []
     for seed in range(10):
-        leader = sg.make_leader("model_based", planning_rate=0.2)
+        leader = sg.make_leader("model_based", planning={"rate": 0.2})
         assert leader.information is sg.Information.TRAJECTORIES
         run = sg.train(game, leader, follower, iterations=5, episodes=40, seed=seed, evaluate_every=0)
         assert run.history[-1]["transitions"] == 20_000  # the published run: 20,000,000
@@ -101,11 +101,11 @@ def test_trajectories_alone_reach_minus_170_with_a_thousandth_of_the_published_t
 def test_the_fit_is_the_game() -> None:
     game = made()
     follower = sg.make_follower("maxent_lqr", temperature=TEMPERATURE)
-    leader = sg.make_leader("model_based", planning_steps=1)
+    leader = sg.make_leader("model_based", planning={"steps": 1})
     run = sg.train(game, leader, follower, iterations=3, episodes=400, seed=0, evaluate_every=0)
     assert isinstance(run.commitment, Configuration)
     # what is left is the spread of the first states: their second moments carry 1 / sqrt(1200 / 2) of noise
-    assert run.history[-1]["fitted_value"] == pytest.approx(value(game, run.commitment), rel=0.1)
+    assert run.history[-1]["leader/model_value"] == pytest.approx(value(game, run.commitment), rel=0.1)
 
 
 def test_an_unstable_building_is_reported() -> None:
@@ -127,10 +127,10 @@ def sg_linear(game: ThermalControl) -> Any:
 
 
 def test_it_refuses_other_games_and_bad_settings() -> None:
-    with pytest.raises(InvalidArgumentError):
-        sg.make_leader("model_based", planning_steps=0)
     game = made()
-    leader = sg.make_leader("model_based", planning_rate=0.2)
+    with pytest.raises(InvalidArgumentError):
+        sg.make_leader("model_based", planning={"steps": 0}).begin(game.view(TEMPERATURE))
+    leader = sg.make_leader("model_based", planning={"rate": 0.2})
     leader.begin(game.view(TEMPERATURE))
     follower = sg.make_follower("maxent_lqr", temperature=TEMPERATURE)
     batch = sg.rollout(game, leader.commitment, follower.respond(game, leader.commitment).policy, episodes=2)

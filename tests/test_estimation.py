@@ -19,6 +19,7 @@ from stackelberg_games.exact.objective import critics as exact_critics
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.representations.counts import TabularEstimator
+from stackelberg_games.representations.finite import Finite
 from stackelberg_games.rules.trajectories import Trajectories
 
 
@@ -35,7 +36,7 @@ def estimated(game: TabularGame, policy: sg.TabularPolicy, batch: Trajectories, 
     estimator = TabularEstimator(game.view(temperature))
     estimator.observe(batch)
     with torch.no_grad():
-        return estimator.tables(policy.probabilities().numpy(), temperature)
+        return estimator.tables(estimator.arrays(policy.probabilities().numpy()), temperature)
 
 
 def squared_errors(episodes: int, seed: int, **settings: Any) -> list[float]:
@@ -100,7 +101,8 @@ def test_state_is_restored() -> None:
     one.observe(batch)
     other.load_state_dict(one.state_dict())
     table = policy.probabilities().detach().numpy()
-    np.testing.assert_array_equal(one.tables(table, 0.5).leader_q, other.tables(table, 0.5).leader_q)
+    found = [each.tables(each.arrays(table), 0.5).leader_q for each in (one, other)]
+    np.testing.assert_array_equal(found[0], found[1])
 
 
 @pytest.mark.parametrize("memory", [-0.1, 1.1, float("nan")])
@@ -114,25 +116,23 @@ def test_the_levers_terms_at_hand_serve_one_ascent_step_only(game_id: str, setti
     """The first surrogate after a batch reuses what observing it computed; later ones ask anew."""
     game, leader = sg.make(game_id, **settings), BCHG()
     assert isinstance(game, TabularGame)
-    leader.begin(game.view(0.01), seed=1)
-    lever, commitment = leader.view.lever, leader.commitment
-    assert lever is not None
+    ledger = game.ledger()
+    assert ledger is not None
+    leader.begin(game.view(0.01, ledger), seed=1)
+    commitment = leader.commitment
     assert isinstance(commitment, Configuration)
     batch = sg.rollout(game, commitment, sg.TabularResponse.uniform(game), episodes=6, stages=30)
-    lever.reveal(batch)
+    ledger.reveal(batch)
     evidence = Evidence(batch.leader_returns(), batch)
-    leader.observe(evidence)
+    surrogate = leader.objective(evidence)
 
-    def expected() -> Tensor:
-        total = torch.zeros((), dtype=torch.float64)
-        for pull in leader.pulls:
-            total = total + pull.surrogate(lever.terms(commitment.configuration(), pull.stages))
-        return torch.autograd.grad(total, commitment.weights)[0]
+    def gradient() -> Tensor:
+        return torch.autograd.grad(surrogate(), commitment.weights)[0]
 
     gradients = []
     for _ in range(3):
-        gradients.append(torch.autograd.grad(leader.surrogate(evidence), commitment.weights)[0])
-        torch.testing.assert_close(gradients[-1], expected())
+        gradients.append(gradient())
+        torch.testing.assert_close(gradients[-1], gradient())  # whose terms are never at hand
         with torch.no_grad():
             commitment.weights.add_(torch.linspace(-1, 1, commitment.weights.numel(), dtype=torch.float64))
     assert not torch.allclose(gradients[0], gradients[1])
@@ -142,17 +142,20 @@ def test_faded_counts_still_give_distributions() -> None:
     """Where old rewards go stale all counts fade, below one too; what was seen stays a distribution."""
     game, leader = sg.make("random_mdp-v0"), BCHG()
     assert isinstance(game, TabularGame)
-    leader.begin(game.view(0.01), seed=1)
-    commitment, lever = leader.commitment, leader.view.lever
-    assert lever is not None
+    ledger = game.ledger()
+    assert ledger is not None
+    leader.begin(game.view(0.01, ledger), seed=1)
+    commitment = leader.commitment
     for number in range(30):
         batch = sg.rollout(game, commitment, sg.TabularResponse.uniform(game), episodes=4, first_episode=4 * number)
-        lever.reveal(batch)
-        leader.observe(Evidence(batch.leader_returns(), batch))
-    totals = leader.estimator.totals
+        ledger.reveal(batch)
+        leader.objective(Evidence(batch.leader_returns(), batch))
+    assert isinstance(leader.learned, Finite)
+    counts = leader.learned.counts
+    totals = counts.totals
     assert ((totals > 0) & (totals < 0.1)).any()
-    np.testing.assert_allclose(totals, leader.estimator.visits.sum(axis=3), rtol=1e-12)
-    sums = leader.estimator.kernel().dense.sum(axis=3)
+    np.testing.assert_allclose(totals, counts.visits.sum(axis=3), rtol=1e-12)
+    sums = counts.kernel().dense.sum(axis=3)
     np.testing.assert_allclose(sums, totals > 0, atol=1e-12)
 
 

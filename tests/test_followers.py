@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import stackelberg_games as sg
+from stackelberg_games.commitments.gaussian import LinearGaussianPolicy, LinearGaussianResponse
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.learning.follower import Answer, finite
@@ -142,3 +143,15 @@ def test_bad_settings_are_named(follower: str, settings: dict[str, Any]) -> None
 def test_a_planner_says_that_it_needs_a_finite_game() -> None:
     with pytest.raises(UnsupportedGameError, match="str needs a game given by arrays"):
         finite(cast("sg.Game", object()), "x")
+
+
+def test_a_follower_of_another_temperature_than_declared_is_noisier() -> None:
+    game = sg.make("lqr-v0")
+    start = LinearGaussianPolicy(game, [[-9.0, -9.0]])
+    follower = sg.make_follower("maxent_lqr", factor=4.0)
+    warm, usual = follower.respond(game, start).policy, sg.make_follower("maxent_lqr").respond(game, start).policy
+    assert follower.declared_temperature == 0.1
+    assert isinstance(warm, LinearGaussianResponse)
+    assert isinstance(usual, LinearGaussianResponse)
+    np.testing.assert_allclose(warm.factor, 2 * usual.factor)
+    np.testing.assert_allclose(warm.state_gain, usual.state_gain)

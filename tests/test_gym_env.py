@@ -16,7 +16,7 @@ from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.envs import discrete_toy_v0, matrix_v0, random_game_v0
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, InvalidGameError, UnsupportedGameError
 from stackelberg_games.faces.gym_env import BestResponseEnv
-from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.game import best_response_env
 from stackelberg_games.play.rollout import rollout
 from stackelberg_games.rules.commitment import assign, flatten
@@ -30,8 +30,9 @@ def env_of(table: Table) -> BestResponseEnv:
     return env
 
 
-def configured(horizon: int | None = 25) -> tuple[TabularGame, Configuration]:
+def configured(horizon: int | None = 25) -> tuple[ConfigurableGame, Configuration]:
     game = random_game_v0.game(4, 2, 3, horizon=horizon, terminal_states=1, configuration_size=2, seed=1)
+    assert isinstance(game, ConfigurableGame)
     policy = TabularPolicy(game, np.random.default_rng(0).normal(size=(4, 2)))
     return game, Configuration([2.0, -1.5], policy=policy)
 
@@ -163,7 +164,7 @@ def test_refuses_what_it_cannot_play() -> None:
     assert env.step(np.int64(2))[3] is True
     with pytest.raises(InvalidActionError, match="reset"):
         env.step(0)
-    with pytest.raises(InvalidGameError, match="cannot be configured"):
+    with pytest.raises(UnsupportedGameError, match="cannot be configured"):
         best_response_env(discrete_toy_v0.game(), Configuration([1.0], states=3))
     with pytest.raises(UnsupportedGameError, match="drift-v0"):
         best_response_env(Drift(), Configuration([1.0]))

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import stackelberg_games as sg
-from stackelberg_games.agents.leaders.hpgd import _sarsa
-from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.representations.finite_advantage import _sarsa
 
 SMALL = "xxxxxxx\nxS   Gx\nx xxx x\nx  T  x\nxxxxxxx"
 TEMPERATURE = 0.02
@@ -63,20 +63,17 @@ def test_sarsa_carries_its_table_from_update_to_update() -> None:
     follower = sg.make_follower("soft_value_iteration", temperature=TEMPERATURE)
 
     def keep(record: Any, who: Any) -> None:
-        tables.append(who.sarsa.copy())
+        tables.append(who.learned.sarsa.copy())
 
     sg.train(game, leader, follower, iterations=3, episodes=1, stages=10, seed=1, callbacks=[keep])
     changed = [int((one != other).sum()) for one, other in itertools.pairwise(tables)]
     assert all(1 <= count <= 10 for count in changed)  # only the stages of the last batch moved
 
 
-@pytest.mark.parametrize("leader", ["hpgd", "sobirl"])
-def test_games_without_a_configuration_are_refused(leader: str) -> None:
-    with pytest.raises(UnsupportedGameError, match="configurable"):
-        sg.train(sg.make("discrete_toy-v0"), leader, "soft_value_iteration", iterations=1)
-
-
-@pytest.mark.parametrize("settings", [{"estimation": "x"}, {"sarsa_step": 0.0}, {"oracle_transitions": 0}])
+@pytest.mark.parametrize(
+    "settings",
+    [{"estimation": "x"}, {"estimation": "sarsa", "sarsa_step": 0.0}, {"sarsa_step": 0.3}, {"oracle_transitions": 5}],
+)
 def test_bad_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgumentError):
         sg.make_leader("hpgd", **settings)

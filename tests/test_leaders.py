@@ -10,15 +10,17 @@ import torch
 
 import stackelberg_games as sg
 from stackelberg_games.agents.leaders.bchg import BCHG
-from stackelberg_games.agents.leaders.bi_actor_critic import stackelberg_q
 from stackelberg_games.agents.leaders.evolution_strategies import EvolutionStrategies
 from stackelberg_games.agents.leaders.random_search import RandomSearch
+from stackelberg_games.commitments.gaussian import LinearGaussianPolicy
 from stackelberg_games.errors import InformationError, InvalidArgumentError
 from stackelberg_games.exact.response import Arrays, soft_response
 from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.learning.ascent import GradientAscent
 from stackelberg_games.learning.information import Evidence, Information
-from stackelberg_games.learning.leader import GradientLeader
+from stackelberg_games.representations.stackelberg_backup import stackelberg_q
 from stackelberg_games.rules.commitment import flatten
+from tests.checks import FALSE_ALARM
 
 SEEDS = range(10)
 UPDATES = 500  # of 3 episodes of 150 stages: 225,000 transitions
@@ -32,6 +34,14 @@ def value(run: sg.Run) -> float:
 
 def train(leader: str, R: float, seed: int) -> sg.Run:
     return sg.train(sg.make("discrete_toy-v0", R=R), leader, "soft_value_iteration", iterations=UPDATES, seed=seed)
+
+
+def train_lqr(leader: Any, iterations: int, **options: Any) -> float:
+    """Undiscounted value in the linear-quadratic game of what a leader recommends in the end."""
+    game = sg.make("lqr-v0")
+    run = sg.train(game, leader, "maxent_lqr", iterations=iterations, episodes=4, seed=0, progress=False, **options)
+    with torch.no_grad():
+        return float(sg.exact.leader_objective(game, run.commitment, 0.1, discount=1.0))
 
 
 def test_bchg_reaches_the_optimum_of_the_toy_from_trajectories_alone() -> None:
@@ -81,7 +91,9 @@ def test_the_control_variate_lowers_the_variance_and_not_the_mean() -> None:
     assert isinstance(game, TabularGame)
     start = sg.TabularPolicy(game, np.log([[0.5, 0.5], [0.45, 0.55], [0.5, 0.5]]))
     reports = [
-        sg.gradient_check(game, sg.make_leader("bchg", centre=centre), commitment=start, warmup=3, batches=300)
+        sg.gradient_check(
+            game, sg.make_leader("bchg", adjoint={"centre": centre}), commitment=start, warmup=3, batches=300
+        )
         for centre in (True, False)
     ]
     centred, plain = (report.estimates[:, 3] for report in reports)
@@ -97,7 +109,7 @@ def test_a_longer_reach_than_the_trace_decay_is_forgotten() -> None:
     start = sg.TabularPolicy(game, np.log([[0.5, 0.5], [0.7, 0.3], [0.5, 0.5]]))
     slopes = {}
     for decay in (0.0, 0.5, 1.0):
-        leader = sg.make_leader("bchg", trace_decay=decay)
+        leader = sg.make_leader("bchg", adjoint={"decay": decay})
         slopes[decay] = sg.gradient_check(game, leader, commitment=start, warmup=3, batches=100).mean[3]
     assert slopes[1.0] < slopes[0.5] < slopes[0.0]
     assert slopes[0.0] > 0  # without any trace only the direct term is left, and it points the wrong way
@@ -120,12 +132,12 @@ def test_bchg_refuses_trajectories_without_follower_rewards() -> None:
 
 def test_bchg_works_on_a_single_episode() -> None:
     run = sg.train(sg.make("discrete_toy-v0"), "bchg", "soft_value_iteration", iterations=3, episodes=1)
-    assert np.isfinite(run.history[-1]["gradient_norm"])
+    assert np.isfinite(run.history[-1]["leader/gradient_norm"])
 
 
 def test_the_mlp_commitment_reaches_the_optimum_too() -> None:
     game = sg.make("discrete_toy-v0")
-    leader = sg.make_leader("bchg", hidden=(64, 64), actor_steps=10, learning_rate=1e-4)
+    leader = sg.make_leader("bchg", start={"hidden": (64, 64)}, actor_steps=10, learning_rate=1e-4)
     run = sg.train(game, leader, "soft_value_iteration", iterations=300)
     assert value(run) > 0.98 * 27.3156
 
@@ -239,5 +251,22 @@ def test_every_leader_declares_its_class_and_restores_its_settings(leader_id: st
     assert isinstance(leader.information, Information)
     assert sg.make_leader(leader_id, **leader.settings).settings == leader.settings
     assert isinstance(leader.__doc__, str)
-    if isinstance(leader, GradientLeader):
+    if isinstance(leader, GradientAscent):
         assert leader.learning_rate > 0
+
+
+def test_model_based_reaches_the_optimum_within_5000_transitions() -> None:
+    assert train_lqr("model_based", 12, evaluate_every=0) > 18.0
+
+
+def test_bchg_reaches_the_optimum_and_the_naive_gradient_does_not() -> None:
+    assert train_lqr(sg.make_leader("bchg", learning_rate=0.1), 200, evaluate_every=0) > 18.0
+    assert train_lqr(sg.make_leader("policy_gradient", learning_rate=0.1), 200, evaluate_every=0) < 15.0
+
+
+def test_bchg_estimates_the_hypergradient_from_trajectories_alone() -> None:
+    game = sg.make("lqr-v0")
+    start = LinearGaussianPolicy(game, [[-8.0, -9.0]])
+    report = sg.gradient_check(game, "bchg", "maxent_lqr", commitment=start, batches=60, episodes=4)
+    assert report.p_value > FALSE_ALARM
+    assert report.cosine > 0.999

@@ -14,8 +14,9 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.envs.random_mdp_v0 import instance
 from stackelberg_games.errors import InformationError, InvalidArgumentError, SolverError, UnsupportedGameError
 from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.learning.ascent import GradientLeader
 from stackelberg_games.learning.follower import Follower
-from stackelberg_games.learning.leader import GradientLeader, Leader
+from stackelberg_games.learning.leader import Leader
 from stackelberg_games.rules.commitment import Commitment, assign, flatten
 
 REFERENCE = {  # at iteration k: |g_k|, |grad phi(x_k)|, relative error, cosine, phi(x_k); public code, instance of seed 3

@@ -35,7 +35,9 @@ def test_with_much_data_its_gradient_is_the_exact_one(
 def test_planning_on_the_estimate_finds_the_way_past_the_target() -> None:
     game = sg.make("four_rooms-v0", plan=SMALL, budget=0.5, cost=1.0)
     assert isinstance(game, sg.TabularGame)
-    leader = sg.make_leader("model_based", learning_rate=0.1, explore=20, starts=4, steps=100, replan=30)
+    leader = sg.make_leader(
+        "model_based", planning={"rate": 0.1, "explore": 20, "starts": 4, "steps": 100, "replan": 30}
+    )
     follower = sg.make_follower("soft_value_iteration", temperature=0.01)
     run = sg.train(game, leader, follower, iterations=80, episodes=20, stages=100, seed=5, evaluate_every=0)
     found = float(exact.leader_objective(game, run.commitment, 0.01).detach())
@@ -50,7 +52,9 @@ def test_a_resumed_run_continues_to_the_same_numbers(tmp_path: Path) -> None:
     follower = sg.make_follower("soft_value_iteration", temperature=0.01)
 
     def played(iterations: int, folder: Path) -> sg.Run:
-        leader = sg.make_leader("model_based", learning_rate=0.1, explore=2, starts=2, steps=10, replan=2)
+        leader = sg.make_leader(
+            "model_based", planning={"rate": 0.1, "explore": 2, "starts": 2, "steps": 10, "replan": 2}
+        )
         return sg.train(
             game, leader, follower, iterations=iterations, episodes=2, stages=30, directory=folder, checkpoint_every=3
         )
@@ -62,7 +66,7 @@ def test_a_resumed_run_continues_to_the_same_numbers(tmp_path: Path) -> None:
 
 def test_exploration_plays_different_commitments() -> None:
     game = sg.make("four_rooms-v0", plan=SMALL)
-    leader = sg.make_leader("model_based", explore=3)
+    leader = sg.make_leader("model_based", planning={"explore": 3})
     played = []
     follower = sg.make_follower("soft_value_iteration", temperature=0.05)
     sg.train(
@@ -79,21 +83,23 @@ def test_exploration_plays_different_commitments() -> None:
     assert np.isfinite(torch.cat(played).numpy()).all()
 
 
-@pytest.mark.parametrize("settings", [{"explore": -1}, {"heat": 0.5}, {"steps": 0}])
+@pytest.mark.parametrize(
+    "settings", [{"explore": -1}, {"starts": 2, "heat": 0.5}, {"steps": 0}, {"hold": 2}, {"learning_rate": 0.1}]
+)
 def test_bad_settings_are_refused(settings: dict[str, float]) -> None:
-    with pytest.raises(InvalidArgumentError):
-        sg.make_leader("model_based", **settings)
+    with pytest.raises(InvalidArgumentError, match=list(settings)[-1]):
+        sg.make_leader("model_based", planning=settings).begin(sg.make("discrete_toy-v0").view(0.1))
 
 
 def test_rewards_are_stored_without_the_incentives_and_read_under_any_configuration() -> None:
     game = sg.make("four_rooms-v0", plan=SMALL)
     assert isinstance(game, sg.TabularGame)
-    leader = sg.make_leader("model_based", explore=3, starts=1, steps=1)
+    leader = sg.make_leader("model_based", planning={"explore": 3, "starts": 1, "steps": 1})
     follower = sg.make_follower("soft_value_iteration", temperature=0.01)
     sg.train(game, leader, follower, iterations=3, episodes=20, stages=60, seed=2)
     other = game.view().lever.commitment(9, 1.0).configuration()  # type: ignore[union-attr]
-    truth, estimate = game.tables(other), leader.estimate_game.tables(other)  # type: ignore[attr-defined]
-    visited = torch.from_numpy(leader.estimator.visits.sum(axis=3) > 0)  # type: ignore[attr-defined]
+    truth, estimate = game.tables(other), leader.learned.fitted().game.tables(other)  # type: ignore[attr-defined]
+    visited = torch.from_numpy(leader.learned.counts.visits.sum(axis=3) > 0)  # type: ignore[attr-defined]
     assert int(visited.sum()) > 10
     torch.testing.assert_close(estimate.leader_reward[visited], truth.leader_reward[visited])
     torch.testing.assert_close(estimate.follower_reward[visited], truth.follower_reward[visited])

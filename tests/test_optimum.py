@@ -16,6 +16,7 @@ from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.envs import discrete_toy_v0, matrix_v0, random_game_v0
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
+from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Tables, TabularGame
 
 
@@ -104,7 +105,8 @@ def priced_game() -> TabularGame:
         return Tables(torch.ones(1, 1, 2, 1, dtype=torch.float64), leader.reshape(1, 1, 2), follower.reshape(1, 1, 2))
 
     flat = np.zeros((1, 1, 2))
-    return TabularGame(np.ones((1, 1, 2, 1)), flat, flat, [1.0], 0.0, 0.0, 1, configure=configure)
+    settings: dict[str, Any] = {"leader_discount": 0.0, "follower_discount": 0.0, "horizon": 1}
+    return ConfigurableGame(np.ones((1, 1, 2, 1)), flat, flat, [1.0], size=1, configure=configure, **settings)
 
 
 def test_soft_optimum_of_a_configuration_agrees_with_a_grid() -> None:

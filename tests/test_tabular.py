@@ -22,6 +22,7 @@ from stackelberg_games.errors import (
     StackelbergError,
     UnknownIdError,
 )
+from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Tables, TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.numerics.randomness import Lane, Streams
@@ -265,14 +266,21 @@ def tables(**changes: torch.Tensor) -> Callable[[torch.Tensor], Tables]:
         (tables(transition=torch.zeros(3, 2, 2)), "configure: transition"),
         (tables(leader_reward=torch.full((3, 2, 2), torch.nan)), "configure: leader_reward"),
         (tables(follower_reward=torch.zeros(2)), "configure: follower_reward"),
-        (None, "cannot be configured"),
     ],
 )
 def test_invalid_configured_tables_are_refused(configure: Any, named: str) -> None:
-    game = TabularGame(**valid(), configure=configure)
+    game = ConfigurableGame(**valid(), size=1, configure=configure)
     commitment = Configuration([0.5], policy=TabularPolicy(game))
     for use in (game.model, game.under):
         with pytest.raises(InvalidGameError, match=named):
+            use(commitment)
+
+
+def test_a_game_of_fixed_tables_cannot_be_configured() -> None:
+    game = TabularGame(**valid())
+    commitment = Configuration([0.5], policy=TabularPolicy(game))
+    for use in (game.model, game.under):
+        with pytest.raises(InvalidGameError, match="ConfigurableGame"):
             use(commitment)
 
 
@@ -296,6 +304,7 @@ def test_sampler_of_a_configured_game_holds_the_configured_probabilities() -> No
 
 def test_game_fixed_under_a_configuration_has_its_tables_and_no_lever() -> None:
     game = random_game_v0.game(4, 2, 2, 3, configuration_size=2)
+    assert isinstance(game, ConfigurableGame)
     configuration = torch.tensor([1.0, -1.0], dtype=torch.float64)
     fixed, expected = game.configured(configuration), game.tables(configuration)
     for name, table in zip(Tables._fields, expected, strict=True):

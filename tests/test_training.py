@@ -24,7 +24,12 @@ from stackelberg_games.learning.leader import Leader
 
 PAIRS = [
     ("bchg", {}, "soft_value_iteration", {}),
-    ("bchg", {"hidden": (8,), "actor_steps": 3}, "soft_q_learning", {"first_transitions": 2000, "transitions": 300}),
+    (
+        "bchg",
+        {"start": {"hidden": (8,)}, "actor_steps": 3},
+        "soft_q_learning",
+        {"first_transitions": 2000, "transitions": 300},
+    ),
     ("policy_gradient", {}, "soft_value_iteration", {"sweeps": 3, "start": "reset"}),
     ("bi_actor_critic", {}, "soft_value_iteration", {"sweeps": 3}),
     ("evolution_strategies", {"pairs": 2}, "soft_value_iteration", {}),
@@ -136,7 +141,7 @@ def test_play_does_not_reuse_the_episodes_of_the_matchs_own_seed() -> None:
 def test_a_run_is_stored_and_loaded_without_its_game(tmp_path: Path) -> None:
     game = sg.make("discrete_toy-v0", horizon=30)
     run = sg.train(
-        game, sg.make_leader("bchg", hidden=(6, 5)), "soft_value_iteration", iterations=4, directory=tmp_path
+        game, sg.make_leader("bchg", start={"hidden": (6, 5)}), "soft_value_iteration", iterations=4, directory=tmp_path
     )
     loaded = sg.Run.load(tmp_path)
     assert loaded.history == run.history

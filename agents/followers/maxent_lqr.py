@@ -19,7 +19,7 @@ import torch
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.kinds.game import Game
-from stackelberg_games.kinds.linear_lever import ConfiguredLinear
+from stackelberg_games.kinds.linear_lever import idle_policy
 from stackelberg_games.kinds.linear_quadratic import LinearGaussianGame, linear
 from stackelberg_games.kinds.riccati import Plant, SoftRiccati, riccati_sweeps
 from stackelberg_games.learning.follower import Answer, Follower
@@ -90,7 +90,7 @@ class MaxEntLQR(Follower):
             draws = self.random.normal(size=(size, size))
             self.memory = draws @ draws.T / size
         acts = commitment.configuration() is None
-        policy = linear(commitment) if acts else ConfiguredLinear.idle(size)
+        policy = linear(commitment) if acts else idle_policy(size)
         start, temperature = torch.tensor(self.memory), self.factor * self.temperature
         solved = riccati_sweeps(plant, policy, game.follower_discount, temperature, start, sweeps)
         self.memory = solved.value.numpy()

@@ -24,7 +24,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stackelberg_games.agents.leaders.implicit import (
+from stackelberg_games.arrays import FloatArray
+from stackelberg_games.errors import InvalidArgumentError, SolverError, UnsupportedGameError
+from stackelberg_games.exact.implicit import (
     action_values,
     adjoint_system,
     centred,
@@ -32,8 +34,6 @@ from stackelberg_games.agents.leaders.implicit import (
     partial,
     require_finite_lever,
 )
-from stackelberg_games.arrays import FloatArray
-from stackelberg_games.errors import InvalidArgumentError, SolverError, UnsupportedGameError
 from stackelberg_games.exact.response import Arrays, soft_backup, soft_response
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.learning.information import Evidence, Information
@@ -99,7 +99,7 @@ class MSoBiRL(Leader):
 
     def update(self, evidence: Evidence) -> dict[str, float]:
         """One iteration; logs the gradient's norm before it and the objective after it."""
-        game = configurable(evidence, self)
+        game = configurable(evidence.require_game(), self)
         configuration = self.commitment.configuration()
         if configuration is None:
             raise UnsupportedGameError("m_sobirl needs a commitment that configures the game")

@@ -1,64 +1,103 @@
-"""Model-based hypergradient: estimate the game from trajectories, then differentiate the estimate exactly.
+"""Model-based hypergradient: fit the game to trajectories, then differentiate the fitted game exactly.
 
-Gradient ascent alone finds the nearest local optimum. Before it the leader can explore with random
-commitments and then plan on its estimate from several starts, for which it anneals what it is free
-to imagine: the follower's temperature (from ``heat`` times the true one), and the cost of its own
-configuration (from ``cold_share`` of it).
+The follower is taken to be soft-optimal for the rewards that were fitted, at the temperature the leader was
+told; its response, and how that moves with the commitment, come from the fitted game.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
-import gymnasium
+from torch import Tensor
 
-from stackelberg_games.agents.leaders.by_game import ByGame
-from stackelberg_games.agents.leaders.model_based_configured_linear import ConfiguredLinearModel
-from stackelberg_games.agents.leaders.model_based_finite import FiniteModel
-from stackelberg_games.agents.leaders.model_based_linear import LinearModel
-from stackelberg_games.agents.leaders.unrewarded import Unrewarded
-from stackelberg_games.learning.leader import GradientLeader
+from stackelberg_games.commitments.first import first_commitment
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.learning.ascent import GradientLeader
+from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.representations.choose import choose
+from stackelberg_games.representations.planner import planner_of
+from stackelberg_games.representations.protocol import Needs
+from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.view import LeaderView
 
 
 @dataclass
-class ModelBased(Unrewarded, ByGame, FiniteModel):
-    """Exact hypergradient of an estimated game; class TRAJECTORIES.
-
-    Linear-quadratic games are fitted by least squares (``LinearModel``), also where the leader
-    configures their dynamics (``ConfiguredLinearModel``).
+class ModelBased(GradientLeader):
+    """Exact hypergradient of a fitted game; class TRAJECTORIES.
 
     Args:
-        learning_rate, actor_steps, hidden, memory, spread, ramp: see ``PolicyGradient``.
-        explore: first commitments, drawn at random with deviation ``reach``.
-        reach: see ``explore``; also of the starts of planning.
-        starts: starts of every planning; 0 climbs with every batch instead.
-        steps: ascent steps from each start.
-        heat: factor on the temperature, >= 1, with which every other start begins.
-        replan: commitments after which it plans again; in between it plays what planning found, the
-            best ends in turn, so that it learns where they lead. 0 plans once.
-        cold_share: share of its own cost with which starts begin, in [0, 1].
-        hold: batches for which it plays a commitment before the next, where it plans.
-        belief: transitions that it takes the follower to plan with: those ``"played"``, or
-            ``"estimated"`` from the follower's behaviour too (see ``configurable.belief``): then it plans
-            under both, and the replies seen judge.
-        planning_rate, planning_steps: learning rate and ascent steps for each batch in linear-quadratic
-            games, where ``starts`` and ``reach`` are those of a configuration and no other setting counts.
+        start: settings of the first commitment, see ``commitments.first``.
+        representation: see ``Algorithm``; what fits the game.
+        planning: see ``representations.planner.Planning``: it climbs with every batch, or plans from several starts.
         follower_rewards: ``"observed"``, or ``"unobserved"``: inferred from the follower's actions
-            (``Unrewarded``) where the leader acts at every stage.
+            where the leader acts at every stage.
     """
 
-    planning_rate: float = 0.1
-    planning_steps: int = 20
+    start: Mapping[str, Any] = field(default_factory=dict)
+    representation: Mapping[str, Any] = field(default_factory=dict)
+    planning: Mapping[str, Any] = field(default_factory=dict)
+    follower_rewards: Literal["observed", "unobserved"] = "observed"
+
+    needs_follower_rewards: ClassVar[bool] = True
+    needs_temperature: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        LinearModel(self.planning_rate, self.planning_steps)  # refuses what is out of range
+        if self.follower_rewards not in ("observed", "unobserved"):
+            raise InvalidArgumentError(
+                f"follower_rewards={self.follower_rewards!r}: expected 'observed' or 'unobserved'"
+            )
 
-    def other_form(self, view: LeaderView) -> GradientLeader | None:
-        """Least squares where all spaces are Boxes."""
-        if not isinstance(view.state_space, gymnasium.spaces.Box):
-            return None
-        if view.lever is None:
-            return LinearModel(self.planning_rate, self.planning_steps)
-        return ConfiguredLinearModel(self.planning_rate, self.planning_steps, starts=self.starts, reach=self.reach)
+    @property
+    def information(self) -> Information:
+        """TRAJECTORIES with the follower's rewards."""
+        return Information.TRAJECTORIES
+
+    @property
+    def granted_follower_rewards(self) -> bool:
+        """See ``Leader``."""
+        return self.follower_rewards == "observed"
+
+    def first_commitment(self, view: LeaderView, seed: int) -> Commitment:
+        """See ``commitments.first``."""
+        return first_commitment(view, seed, self.start)
+
+    def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
+        """See ``Leader.begin``.
+
+        Raises:
+            InvalidArgumentError: a setting makes no difference in this game.
+            UnsupportedGameError: no representation fits a game to plan in.
+        """
+        super().begin(view, seed=seed, commitment=commitment)
+        needs = Needs(follower=True, infers=self.follower_rewards == "unobserved", values=False)
+        self.learned = choose(view, self.commitment, needs, seed, self.representation)
+        assert view.temperature is not None
+        self.planner = planner_of(self.planning, self.learned, self.commitment, view.temperature, seed)
+
+    def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
+        """The leader's value in the game fitted to all that was observed."""
+        self.learned.observe(evidence, self.commitment)
+        model = self.learned.fitted()
+        return lambda: model.objective(self.commitment, self.planner.temperature)[1]
+
+    def update(self, evidence: Evidence) -> dict[str, float]:
+        """Fit, then plan."""
+        self.learned.observe(evidence, self.commitment)
+        return self.planner.improve(self.learned)
+
+    @property
+    def recommendation(self) -> Commitment:
+        """The plan that is worth most by what was seen, or the commitment where it climbs."""
+        return self.planner.recommendation(self.learned)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Commitment, fits and plans."""
+        return {**super().state_dict(), "learned": self.learned.state_dict(), "planner": self.planner.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See ``Leader.load_state_dict``."""
+        super().load_state_dict(state)
+        self.learned.load_state_dict(state["learned"])
+        self.planner.load_state_dict(state["planner"])

@@ -41,6 +41,7 @@ def watch(
       stackelberg watch --game guided_pendulum-v0 --leader evolution_strategies --follower sb3 --out swing.mp4
       stackelberg watch --run runs/first/seed_0 --out first.gif
     """
+    from stackelberg_games.learning.leader import told
     from stackelberg_games.learning.run import Run
     from stackelberg_games.learning.training import train
     from stackelberg_games.play.film import frames, save_film
@@ -53,7 +54,7 @@ def watch(
     elif iterations:
         commitment = train(rules, lead, follow, iterations=iterations, seed=seed).commitment
     else:
-        lead.begin(rules.view(follow.declared_temperature), seed=seed)
+        lead.begin(told(rules, lead, follow.declared_temperature), seed=seed)
         commitment = lead.commitment
     follow.begin(rules, seed=seed)
     answer = follow.respond(rules, commitment)

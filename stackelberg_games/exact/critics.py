@@ -93,23 +93,27 @@ class CriticTables:
         _read(benefit.reshape(-1, *benefit.shape[-3:]), played, out)
         return out
 
+    def leader_next(self, batch: Trajectories) -> FloatArray:
+        """VL(s_{t+1}) at the visited stages, ``[N, T]``; zero where nothing is left."""
+        values, left = self.leader_values, self._stages_left(batch)
+        if left:  # after the last stage nothing is left
+            values = np.concatenate([np.zeros_like(values[:1]), values])
+        return np.asarray(values[(*left, batch.states[:, 1:])])
+
+    def follower_next(self, batch: Trajectories) -> FloatArray:
+        """VF(s_{t+1}) at the visited stages, ``[N, T]``."""
+        return np.asarray(self.follower_values[batch.states[:, 1:]])
+
     def at(self, batch: Trajectories, *, transitions: bool = False) -> StageCritics:
         """The values at the visited stages; next values too if ``transitions``."""
-        following = batch.states[:, 1:]
         pair = (batch.states[:, :-1], batch.leader_actions)
         left = self._stages_left(batch)
-        leader_next = None
-        if transitions:
-            values = self.leader_values
-            if left:  # after the last stage nothing is left
-                values = np.concatenate([np.zeros_like(values[:1]), values])
-            leader_next = values[(*left, following)]
         return StageCritics(
             self.benefit_at(batch),
             self.leader_advantage[(*left, *pair)],
             self.follower_advantage[(*pair, batch.follower_actions)],
-            leader_next,
-            self.follower_values[following] if transitions else None,
+            self.leader_next(batch) if transitions else None,
+            self.follower_next(batch) if transitions else None,
         )
 
     def direct_weights(self, batch: Trajectories, leader_discount: float) -> FloatArray:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray, Vector
 from stackelberg_games.commitments.space import fault
-from stackelberg_games.errors import InvalidActionError, UnsupportedGameError
+from stackelberg_games.errors import InvalidActionError
 from stackelberg_games.faces.episode import Actions, Episode, Snapshot
 from stackelberg_games.rules.rules import Rules
 from stackelberg_games.rules.scene import FOLLOWER, LEADER, Player, Scene
@@ -186,19 +186,8 @@ class ConfiguredEpisode(Episode):
 
 
 def episode_of(game: Rules) -> Episode:
-    """Episodes of a game in which both players move.
-
-    Raises:
-        UnsupportedGameError: the game is configured, and does not say with what.
-    """
-    if game.configuration_space is not None:
-        return ConfiguredEpisode(game, game.configuration_space)
-    if getattr(game, "configure", None) is not None:
-        raise UnsupportedGameError(
-            f"{game.name} has `configure` but no `configuration_space`, so {LEADER} would not know what to choose; "
-            "give the game both, or play game.configured(x)"
-        )
-    return Episode(game)
+    """Episodes of a game in which both players move."""
+    return Episode(game) if game.configuration_space is None else ConfiguredEpisode(game, game.configuration_space)
 
 
 def episode_under(game: Rules, configuration: Tensor | None) -> Episode:

@@ -1,7 +1,7 @@
-"""Configurable MDPs: finite games in which the leader acts once, by configuring the follower's MDP.
+"""Finite games that the leader configures once an episode; it may also act at every stage.
 
-Such a game is a Markov game whose leader has a single action, and a configuration x on which
-rewards and transitions depend.
+A configurable MDP is such a game whose leader has a single action: all it decides is a configuration x
+on which rewards and transitions depend.
 """
 
 from __future__ import annotations
@@ -18,28 +18,31 @@ from torch import Tensor
 
 from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.commitments.parametrisation import Parametrisation, Plain
+from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.kinds.chain import accumulate, leader_chain
-from stackelberg_games.kinds.finite import Model, Tables, TabularGame
-from stackelberg_games.kinds.levers import TabularLever
+from stackelberg_games.kinds.finite import Model, Tables, TabularGame, frozen
+from stackelberg_games.kinds.levers import FiniteLedger, TabularLever
 from stackelberg_games.numerics.randomness import generator
 from stackelberg_games.numerics.sampling import Sampler, check_probabilities
 from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.view import LeaderView
 
 
 class ConfigurableGame(TabularGame):
-    """A finite MDP of the follower that the leader configures.
+    """A finite game that the leader configures.
 
     Args:
-        transition: ``[S, B, S]``, before any configuration.
-        leader_reward: ``[S, B]``, likewise.
-        follower_reward: ``[S, B]``, likewise.
+        transition: before any configuration; ``[S, B, S]`` for a leader that does nothing else, or
+            ``[S, A, B, S]`` for one that also acts at every stage.
+        leader_reward: ``[S, B]`` or ``[S, A, B]``, likewise.
+        follower_reward: ``[S, B]`` or ``[S, A, B]``, likewise.
         initial: ``[S]``.
         size: C, how many numbers configure the game.
-        configure: differentiable, from x ``[C]`` to ``Tables`` of shapes ``[S, 1, B, S]`` and
-            ``[S, 1, B]``. A table that does not depend on x should be returned as it stands in
-            ``game.base``.
+        configure: differentiable, from x ``[C]`` to ``Tables`` of shapes ``[S, A, B, S]`` and
+            ``[S, A, B]``, with A = 1 for a leader that only configures. A table that does not depend on
+            x should be returned as it stands in ``game.base``.
         parametrisation: the one suggested to leaders; ``Plain`` if not given. Its range is the space of
             configurations.
         spread: standard deviation of the standard first parameters around zero.
@@ -66,13 +69,16 @@ class ConfigurableGame(TabularGame):
     ) -> None:
         if size < 1 or not spread >= 0:
             raise InvalidGameError(f"size={size!r}, spread={spread!r}: expected >= 1 and >= 0")
-        transition, leader_reward, follower_reward = (
-            np.asarray(table, dtype=np.float64)[:, None] for table in (transition, leader_reward, follower_reward)
-        )
-        super().__init__(transition, leader_reward, follower_reward, initial, configure=configure, **settings)
+        if np.ndim(transition) == 3:
+            transition, leader_reward, follower_reward = (
+                np.asarray(table, dtype=np.float64)[:, None] for table in (transition, leader_reward, follower_reward)
+            )
+        super().__init__(transition, leader_reward, follower_reward, initial, **settings)
+        self.configure: Callable[[Tensor], Tables] | None = configure
         self.size, self.spread, self.constant_base = int(size), float(spread), constant_base
         self.parametrisation = Plain() if parametrisation is None else parametrisation
         self.configuration_space = self.parametrisation.space(self.size)
+        self.idle_action = 0 if self.leader_actions == 1 else None
 
     @property
     def base(self) -> Tables:
@@ -80,7 +86,7 @@ class ConfigurableGame(TabularGame):
         return self._tables
 
     def commitment(self, seed: int = 0, spread: float | None = None) -> Configuration:
-        """A first commitment in the suggested parametrisation.
+        """A first commitment in the suggested parametrisation, with the uniform policy where the leader acts.
 
         Args:
             seed: of the parameters, drawn from N(0, spread^2).
@@ -89,24 +95,58 @@ class ConfigurableGame(TabularGame):
         count = self.parametrisation.parameter_count(self.size)
         scale = self.spread if spread is None else spread
         draws = scale * generator(seed, 5).standard_normal(count)
-        return Configuration(draws, self.parametrisation, states=self.states)
+        policy = TabularPolicy((self.states, self.leader_actions)) if self.idle_action is None else None
+        return Configuration(draws, self.parametrisation, policy, self.states)
 
-    def view(self, temperature: float | None = None) -> LeaderView:
+    def view(self, temperature: float | None = None, ledger: Ledger | None = None) -> LeaderView:
         """What a leader is told, its lever included."""
-        view = super().view(temperature)
+        view = super().view(temperature, ledger)
         if self.configure is None:
             return view
-        lever = TabularLever(self.configure, self.base, self.commitment, constant_base=self.constant_base)
+        lever = TabularLever(self.configure, self.base, self.commitment, ledger, constant_base=self.constant_base)
         return dataclasses.replace(view, lever=lever)
 
+    def ledger(self) -> Ledger | None:
+        """A record of the stages played, for whoever plays; None once the game is fixed."""
+        return None if self.configure is None else FiniteLedger(self.transition.shape)
+
+    def tables(self, configuration: Tensor | None = None) -> Tables:
+        """Transition and rewards under a configuration (None: before any).
+
+        Raises:
+            InvalidGameError: the game is fixed already, or ``configure`` returned invalid tables.
+        """
+        if configuration is None or self.configure is None:
+            return super().tables(configuration)
+        tables = self.configure(configuration)
+        self._check(tables)
+        return tables
+
     def _check(self, tables: Tables) -> None:
-        """A transition that is the game's own is not checked again."""
+        """Shapes and numbers; a transition that is the game's own is not looked at again."""
+        shape = self.transition.shape
+        for name, table, expected in zip(Tables._fields, tables, (shape, shape[:3], shape[:3]), strict=True):
+            if table is self.base.transition:
+                continue
+            if tuple(table.shape) != expected or not np.isfinite(table.detach().numpy()).all():
+                raise InvalidGameError(f"configure: {name} is not a finite table of shape {expected}")
         if tables.transition is not self.base.transition:
-            super()._check(tables)
-            return
-        for name, table, own in zip(Tables._fields[1:], tables[1:], self.base[1:], strict=True):
-            if table.shape != own.shape or not np.isfinite(table.detach().numpy()).all():
-                raise InvalidGameError(f"configure: {name} is not a finite table of shape {tuple(own.shape)}")
+            check_probabilities("configured transition", tables.transition.detach().numpy())
+
+    def configured(self, configuration: Tensor) -> ConfigurableGame:
+        """The game with its tables fixed under a configuration; it cannot be configured again.
+
+        Raises:
+            InvalidGameError: see ``tables``.
+        """
+        tables = Tables(*(table.detach().clone() for table in self.tables(configuration)))
+        fixed = copy.copy(self)
+        fixed.transition, fixed.leader_reward, fixed.follower_reward = (
+            frozen(name, table.numpy(), table.dim()) for name, table in zip(Tables._fields, tables, strict=True)
+        )
+        fixed._hold(tables)
+        fixed.configure = fixed.configuration_space = fixed.idle_action = None
+        return fixed
 
     def follower_tables(self, configuration: Tensor) -> Tables:
         """What the follower faces under a configuration: its reward and the transition; rely on no more."""
@@ -133,11 +173,11 @@ class ConfigurableGame(TabularGame):
         other.initial_distribution = np.asarray(initial, dtype=np.float64)
         check_probabilities("initial", other.initial_distribution)
         other.initial_tensor = torch.tensor(other.initial_distribution)
-        other._sampler = None
+        other._hold(self._tables)
         return other
 
     def objective(self, configuration: Tensor, response: Tensor) -> Tensor:
-        """The leader's objective f(x, g), differentiable in both, a scalar tensor.
+        """The leader's objective f(x, g), differentiable in both, a scalar tensor; for a leader that only configures.
 
         Args:
             configuration: x, ``[C]``.

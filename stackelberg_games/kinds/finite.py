@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -72,11 +70,6 @@ class TabularGame(Game):
         horizon: stages until truncation, or None for the infinite discounted game.
         terminal: bool ``[S]``; entering such a state ends the episode, and its value is zero.
         follower_sees_action: whether the follower observes the leader's action before it moves.
-        configure: for a leader that also configures the game, a differentiable function from its
-            configuration (a float64 tensor) to ``Tables``. The arrays above are then the tables
-            before any configuration.
-        configuration_space: of these configurations, a Box of float64; the PettingZoo faces need it
-            where there is ``configure``.
         name: shown by faces and reports.
 
     Raises:
@@ -95,8 +88,6 @@ class TabularGame(Game):
         *,
         terminal: ArrayLike | None = None,
         follower_sees_action: bool = True,
-        configure: Callable[[Tensor], Tables] | None = None,
-        configuration_space: gymnasium.spaces.Box | None = None,
         name: str = "tabular_game",
     ) -> None:
         if not isinstance(name, str) or not name:
@@ -110,16 +101,12 @@ class TabularGame(Game):
             raise InvalidGameError(f"follower_sees_action={follower_sees_action!r}: expected True or False")
         self.follower_sees_action = bool(follower_sees_action)
         self._read_arrays(transition, leader_reward, follower_reward, initial, terminal)
-        self.configure, self.configuration_space = configure, configuration_space
-        self.idle_action = 0 if configure is not None and self.leader_actions == 1 else None
         self.state_labels = [str(s) for s in range(self.states)]
         self.state_space = gymnasium.spaces.Discrete(self.states)
         self.leader_action_space = gymnasium.spaces.Discrete(self.leader_actions)
         self.follower_action_space = gymnasium.spaces.Discrete(self.follower_actions)
         self._observation_space = gymnasium.spaces.Box(0.0, 1.0, (self.states,), np.float32)
-        self._sampler: Sampler | None = None
-        self._own_kernel: Kernel | None = None
-        self._tables = Tables(*map(torch.tensor, (self.transition, self.leader_reward, self.follower_reward)))
+        self._hold(Tables(*map(torch.tensor, (self.transition, self.leader_reward, self.follower_reward))))
         self.alive_tensor = torch.tensor(~self.terminal, dtype=torch.float64)
         self.initial_tensor = torch.tensor(self.initial_distribution)
 
@@ -131,15 +118,15 @@ class TabularGame(Game):
         initial: ArrayLike,
         terminal: ArrayLike | None,
     ) -> None:
-        self.transition = _frozen("transition", transition, 4)
+        self.transition = frozen("transition", transition, 4)
         shape = self.transition.shape
         states = shape[0]
         if shape[3] != states or 0 in shape:
             raise InvalidGameError(f"transition has shape {shape}: expected [S, A, B, S], no empty axis")
         self.states, self.leader_actions, self.follower_actions = shape[:3]
-        self.leader_reward = _frozen("leader_reward", leader_reward, shape[:3])
-        self.follower_reward = _frozen("follower_reward", follower_reward, shape[:3])
-        self.initial_distribution = _frozen("initial", initial, (states,))
+        self.leader_reward = frozen("leader_reward", leader_reward, shape[:3])
+        self.follower_reward = frozen("follower_reward", follower_reward, shape[:3])
+        self.initial_distribution = frozen("initial", initial, (states,))
         try:
             flags = np.zeros(states, dtype=bool) if terminal is None else np.array(terminal)
         except ValueError as error:
@@ -154,6 +141,12 @@ class TabularGame(Game):
         check_probabilities("initial", self.initial_distribution)
         if self.initial_distribution[flags].any():
             raise InvalidGameError("initial gives probability to a terminal state")
+
+    def _hold(self, tables: Tables) -> None:
+        """Make tables the game's own; what is prepared from them is prepared when it is asked for."""
+        self._tables = tables
+        self._sampler: Sampler | None = None
+        self._own_kernel: Kernel | None = None
 
     def drawing(self) -> Picture:
         """A graph of the states."""
@@ -205,25 +198,14 @@ class TabularGame(Game):
         return digest.hexdigest()
 
     def tables(self, configuration: Tensor | None = None) -> Tables:
-        """Transition and rewards under a configuration (None: as given to the constructor).
+        """Transition and rewards; a ``ConfigurableGame`` has others under a configuration.
 
         Raises:
-            InvalidGameError: the game has no ``configure`` or it returned invalid tables.
+            InvalidGameError: there is a configuration, and this game has no place for it.
         """
-        if configuration is None:
-            return self._tables
-        if self.configure is None:
-            raise InvalidGameError(f"{self.name} cannot be configured; give it a `configure` function")
-        tables = self.configure(configuration)
-        self._check(tables)
-        return tables
-
-    def _check(self, tables: Tables) -> None:
-        shape = self.transition.shape
-        for name, table, expected in zip(Tables._fields, tables, (shape, shape[:3], shape[:3]), strict=True):
-            if tuple(table.shape) != expected or not bool(torch.isfinite(table).all()):
-                raise InvalidGameError(f"configure: {name} is not a finite table of shape {expected}")
-        check_probabilities("configured transition", tables.transition.detach().numpy())
+        if configuration is not None:
+            raise InvalidGameError(f"{self.name} cannot be configured; sg.ConfigurableGame makes a game that can")
+        return self._tables
 
     def continuing(self, transition: Tensor) -> Kernel:
         """A transition as a kernel, columns of terminal states set to zero; the game's own is prepared only once."""
@@ -232,21 +214,6 @@ class TabularGame(Game):
         if self._own_kernel is None:
             self._own_kernel = kernel(self.transition * ~self.terminal)
         return self._own_kernel
-
-    def configured(self, configuration: Tensor) -> TabularGame:
-        """The game with its tables fixed under a configuration; it cannot be configured again.
-
-        Raises:
-            InvalidGameError: the game has no ``configure`` or it returned invalid tables.
-        """
-        tables = Tables(*(table.detach().clone() for table in self.tables(configuration)))
-        fixed = copy.copy(self)
-        fixed.transition, fixed.leader_reward, fixed.follower_reward = (
-            _frozen(name, table.numpy(), table.dim()) for name, table in zip(Tables._fields, tables, strict=True)
-        )
-        fixed.configure, fixed._tables, fixed._sampler, fixed._own_kernel = None, tables, None, None
-        fixed.configuration_space = fixed.idle_action = None
-        return fixed
 
     def model(self, commitment: Commitment) -> Model:
         """The game under a commitment, differentiable in the commitment's parameters."""
@@ -274,11 +241,8 @@ class TabularGame(Game):
 
     def under(self, commitment: Commitment) -> Sampler:
         """Sampling tables under a commitment: the game's own unless it is configured."""
-        configuration = commitment.configuration()
-        if configuration is None:
-            return self.sampler
-        tables = self.tables(configuration)
-        return self._prepare(*(np.ascontiguousarray(t.detach().numpy()) for t in tables))
+        self.tables(commitment.configuration())
+        return self.sampler
 
     def initial(self, streams: Streams) -> IntArray:
         """First states, int64 ``[N]``; draw 0 of the environment's lane."""
@@ -323,7 +287,7 @@ class TabularGame(Game):
         return vectors
 
 
-def _frozen(name: str, values: ArrayLike, expected: int | tuple[int, ...]) -> FloatArray:
+def frozen(name: str, values: ArrayLike, expected: int | tuple[int, ...]) -> FloatArray:
     """A read-only float64 copy of the expected rank or shape, all finite."""
     try:
         array = np.array(values, order="C")

@@ -1,8 +1,8 @@
-"""Levers of games that are given by tables, and of those given by their terms."""
+"""Levers of games that are given by tables, and of those given by their terms; and the ledgers that open them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,11 +10,65 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.errors import InformationError
 from stackelberg_games.kinds.finite import Tables
 from stackelberg_games.rules.commitment import Commitment
-from stackelberg_games.rules.lever import Lever, Stages, Terms
+from stackelberg_games.rules.lever import Ledger, Lever, Stages, Terms, never_played, require_played
 from stackelberg_games.rules.trajectories import Trajectories, mark
+
+
+class FiniteLedger(Ledger):
+    """The stages played of a finite game.
+
+    Args:
+        shape: numbers of states, leader actions, follower actions and states.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self._played = np.zeros(shape, dtype=np.bool_)
+
+    def reveal(self, batch: Trajectories) -> None:
+        """See ``Ledger.reveal``."""
+        mark(batch, self._played)
+
+    def require(self, stages: Stages) -> None:
+        """See ``Ledger.require``."""
+        allowed = self._played[tuple(stages)]
+        if not allowed.all():
+            raise never_played(stages, int(np.argmin(allowed)))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Flat indices of (s, a, b, s')."""
+        return {"played": np.flatnonzero(self._played)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See ``Ledger.load_state_dict``."""
+        self._played.ravel()[np.asarray(state["played"])] = True
+
+
+class ObservedLedger(Ledger):
+    """The stages played of a game with real states, told apart by all their numbers."""
+
+    def __init__(self) -> None:
+        self._played: set[bytes] = set()
+
+    def reveal(self, batch: Trajectories) -> None:
+        """See ``Ledger.reveal``."""
+        self._played.update(row.tobytes() for row in _flat(Stages.of(batch)))
+
+    def require(self, stages: Stages) -> None:
+        """See ``Ledger.require``."""
+        for index, row in enumerate(_flat(stages)):
+            if row.tobytes() not in self._played:
+                raise never_played(stages, index)
+
+    def state_dict(self) -> dict[str, Any]:
+        """A row of numbers for every stage, in no order."""
+        rows = [np.frombuffer(row) for row in sorted(self._played)]
+        return {"played": np.stack(rows) if rows else np.zeros((0, 0))}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See ``Ledger.load_state_dict``."""
+        self._played.update(np.ascontiguousarray(row).tobytes() for row in np.asarray(state["played"]))
 
 
 class TabularLever(Lever):
@@ -25,6 +79,7 @@ class TabularLever(Lever):
             gradient.
         base: the tables r_0 before any configuration.
         start: from a seed and a spread to the standard first commitment.
+        ledger: which stages may be asked about; none without one.
         constant_base: see ``Lever``.
     """
 
@@ -33,30 +88,21 @@ class TabularLever(Lever):
         configure: Callable[[Tensor], Tables],
         base: Tables,
         start: Callable[[int, float | None], Commitment],
+        ledger: Ledger | None,
         *,
         constant_base: bool = True,
     ) -> None:
-        self._configure, self._base, self._start = configure, base, start
+        self._configure, self._base, self._start, self._ledger = configure, base, start, ledger
         self.constant_base = constant_base
         probe = start(0, None).configuration()
         assert probe is not None
         self._enters = tuple(table.requires_grad for table in configure(probe))
-        self.moves_transitions = self._enters[0]
-        self._shape = tuple(base.transition.shape)
-        self._revealed = np.zeros(self._shape, dtype=np.bool_)
+        self.moves_transitions, self.costs = self._enters[:2]
         self._asked: _Asked | None = None
 
     def commitment(self, seed: int, spread: float | None = None) -> Commitment:
         """See ``Lever.commitment``."""
         return self._start(seed, spread)
-
-    def reveal(self, batch: Trajectories) -> None:
-        """Allow the stages of a batch."""
-        mark(batch, self._revealed)
-
-    def restore(self, stages: Stages) -> None:
-        """See ``Lever.restore``."""
-        self._revealed[tuple(stages)] = True
 
     def terms(self, configuration: Tensor, stages: Stages) -> Terms:
         """See ``Lever.terms``; one call builds each configured table once, whatever K is."""
@@ -72,16 +118,13 @@ class TabularLever(Lever):
         return Terms(None, leader, follower, log_transition)
 
     def _prepare(self, stages: Stages) -> _Asked:
-        """Indices of stages that were all revealed; those asked about last are not looked up again."""
+        """Indices of stages that were all played; those asked about last are not looked up again."""
         if self._asked is None or not all(map(np.array_equal, stages, self._asked.stages)):
             kept = Stages(*(np.array(part) for part in stages))
-            allowed = self._revealed[tuple(kept)]
-            if not allowed.all():
-                where = tuple(int(part[np.argmin(allowed)]) for part in kept)
-                raise InformationError(f"stage (s, a, b, s') = {where} was never observed")
+            require_played(self._ledger, kept)
             index: Any = tuple(kept)
-            flat = torch.from_numpy(np.ravel_multi_index(index, self._shape))
-            cells = flat // self._shape[-1]
+            flat = torch.from_numpy(np.ravel_multi_index(index, tuple(self._base.transition.shape)))
+            cells = flat // self._base.transition.shape[-1]
             base = tuple(table.reshape(-1)[cells] for table in self._base[1:])
             self._asked = _Asked(kept, flat, cells, base)
         return self._asked
@@ -97,11 +140,12 @@ class _Asked(NamedTuple):
 
 
 class ObservedLever(Lever):
-    """The lever of a game with real states, given by its terms; stages are told apart by all their numbers.
+    """The lever of a game with real states, given by its terms.
 
     Args:
         terms: from a configuration and stages to ``Terms``, differentiable.
         start: from a seed and a spread to the standard first commitment.
+        ledger: which stages may be asked about; none without one.
         moves_transitions: whether the terms have log P.
     """
 
@@ -109,32 +153,19 @@ class ObservedLever(Lever):
         self,
         terms: Callable[[Tensor, Stages], Terms],
         start: Callable[[int, float | None], Commitment],
+        ledger: Ledger | None,
         *,
         moves_transitions: bool = True,
     ) -> None:
-        self._terms, self._start, self.moves_transitions = terms, start, moves_transitions
-        self._revealed: set[bytes] = set()
+        self._terms, self._start, self._ledger, self.moves_transitions = terms, start, ledger, moves_transitions
 
     def commitment(self, seed: int, spread: float | None = None) -> Commitment:
         """See ``Lever.commitment``."""
         return self._start(seed, spread)
 
-    def reveal(self, batch: Trajectories) -> None:
-        """Allow the stages of a batch."""
-        mask = batch.mask
-        parts = (batch.states[:, :-1], batch.leader_actions, batch.follower_actions, batch.states[:, 1:])
-        self.restore(Stages(*(part[mask] for part in parts)))
-
-    def restore(self, stages: Stages) -> None:
-        """See ``Lever.restore``."""
-        self._revealed.update(row.tobytes() for row in _flat(stages))
-
     def terms(self, configuration: Tensor, stages: Stages) -> Terms:
         """See ``Lever.terms``."""
-        for index, row in enumerate(_flat(stages)):
-            if row.tobytes() not in self._revealed:
-                where = tuple(np.asarray(part)[index].tolist() for part in stages)
-                raise InformationError(f"stage (s, a, b, s') = {where} was never observed")
+        require_played(self._ledger, stages)
         return self._terms(configuration, stages)
 
 

@@ -19,11 +19,10 @@ from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.gaussian import LinearGaussianPolicy
-from stackelberg_games.errors import SolverError, UnsupportedGameError
+from stackelberg_games.errors import SolverError
 from stackelberg_games.kinds.riccati import Plant, SoftRiccati, closed_loop, moments
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Lever, Stages, Terms
-from stackelberg_games.rules.trajectories import Trajectories
 
 
 class LinearLever(Lever):
@@ -39,6 +38,7 @@ class LinearLever(Lever):
     """
 
     moves_transitions = True
+    costs = True
 
     def __init__(
         self,
@@ -51,12 +51,6 @@ class LinearLever(Lever):
     def commitment(self, seed: int, spread: float | None = None) -> Commitment:
         """See ``Lever.commitment``."""
         return self._start(seed, spread)
-
-    def reveal(self, batch: Trajectories) -> None:
-        """Nothing to do: differences of A say nothing of other stages' outcomes."""
-
-    def restore(self, stages: Stages) -> None:
-        """Nothing to do."""
 
     def terms(self, configuration: Tensor, stages: Stages) -> Terms:
         """The leader's reward term; transitions are offered by ``shift``."""
@@ -71,13 +65,9 @@ class LinearLever(Lever):
         return states @ (self._matrix(configuration) - self._matrix(other)).T
 
 
-class ConfiguredLinear:
-    """Pieces shared by configured linear games and the leaders that fit them."""
-
-    @staticmethod
-    def idle(states: int) -> LinearGaussianPolicy:
-        """The per-stage policy of a leader that does not act, for the formulas of ``riccati``."""
-        return LinearGaussianPolicy((states, 1), np.zeros((1, states)), std=1.0)
+def idle_policy(states: int) -> LinearGaussianPolicy:
+    """The per-stage policy of a leader that does not act, for the formulas of ``riccati``."""
+    return LinearGaussianPolicy((states, 1), np.zeros((1, states)), std=1.0)
 
 
 class LinearObjective(NamedTuple):
@@ -99,7 +89,7 @@ class LinearObjective(NamedTuple):
 
     def __call__(self, plant: Plant, response: SoftRiccati, cost: Tensor) -> Tensor:
         """J, a scalar tensor, differentiable in the plant and the cost of the configuration."""
-        idle = ConfiguredLinear.idle(len(plant.state))
+        idle = idle_policy(len(plant.state))
         loop = closed_loop(plant, idle, response)
         _, second = moments(loop, torch.zeros(len(plant.state), dtype=torch.float64), self.start, self.horizon)
         gain = response.gain @ plant.state
@@ -114,13 +104,3 @@ def check_stable(states: FloatArray, loop: FloatArray) -> None:
     if not np.isfinite(states).all() or np.abs(states).max() > 1e100:
         radius = np.abs(np.linalg.eigvals(loop)).max()
         raise SolverError(f"the closed loop is unstable (spectral radius {radius:.4g}); states left every range")
-
-
-def linear_lever(lever: Lever | None, who: object) -> LinearLever:
-    """``lever`` if it is a ``LinearLever``; raise ``UnsupportedGameError`` naming the leader if not."""
-    if not isinstance(lever, LinearLever):
-        raise UnsupportedGameError(
-            f"{type(who).__name__} needs linear dynamics that the leader configures, as in thermal_control-v0; "
-            "evolution_strategies and random_search configure any game"
-        )
-    return lever

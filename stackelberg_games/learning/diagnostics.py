@@ -13,9 +13,10 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.exact.objective import leader_objective
 from stackelberg_games.kinds.game import Game
+from stackelberg_games.learning.ascent import GradientLeader
 from stackelberg_games.learning.follower import Follower
 from stackelberg_games.learning.information import Evidence, grant
-from stackelberg_games.learning.leader import GradientLeader, Leader
+from stackelberg_games.learning.leader import Leader, told
 from stackelberg_games.learning.registry import make_follower, make_leader
 from stackelberg_games.numerics.randomness import generator
 from stackelberg_games.numerics.threads import single_threaded
@@ -142,7 +143,9 @@ def gradient_check(
         raise InvalidArgumentError(
             f"batches={batches!r}, warmup={warmup!r}, temperature={temperature!r}: expected >= 2, >= 0 and > 0"
         )
-    leader.begin(game.view(temperature), seed=seed, commitment=commitment)
+    ledger = game.ledger()
+    view = told(game, leader, temperature, ledger)
+    leader.begin(view, seed=seed, commitment=commitment)
     start = copy.deepcopy(leader.commitment)
     exact = _exact(game, start, temperature)
     follower.begin(game, seed=seed)
@@ -151,6 +154,8 @@ def gradient_check(
 
     def evidence(number: int) -> Evidence:
         batch = rollout(game, start, answer.policy, episodes=episodes, seed=play_seed, first_episode=number * episodes)
+        if ledger is not None:
+            ledger.reveal(batch)
         return grant(
             leader.information,
             batch,
@@ -158,15 +163,14 @@ def gradient_check(
             follower_policy=answer.policy,
             follower_values=answer.values,
             follower_rewards=leader.granted_follower_rewards,
-            lever=leader.view.lever,
         )
 
     estimates, spent = [], 0
     for number in range(batches):
-        leader.begin(game.view(temperature), seed=seed, commitment=copy.deepcopy(start))
+        leader.begin(view, seed=seed, commitment=copy.deepcopy(start))
         first = number * (warmup + 1)
         for k in range(warmup):
-            leader.observe(evidence(first + k))
+            leader.objective(evidence(first + k))
         estimates.append(leader.estimate(evidence(first + warmup)).numpy())
         spent = (warmup + 1) * episodes * game.stages()
     return GradientReport(exact, np.stack(estimates), spent)

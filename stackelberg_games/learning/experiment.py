@@ -74,8 +74,8 @@ class Experiment:
         """A copy with some settings replaced.
 
         Args:
-            pairs: names such as ``"leader.learning_rate"`` with their values. A new ``id`` forgets
-                the settings of the old one.
+            pairs: names such as ``"leader.learning_rate"`` or ``"leader.representation.memory"`` with their
+                values. A new ``id`` forgets the settings of the old one.
 
         Raises:
             InvalidArgumentError: a section or a training key is unknown.
@@ -89,7 +89,7 @@ class Experiment:
                 _check("key of [training]", key, TRAINING)
             if key == "id" and value != sections[section].get("id"):
                 sections[section] = {}
-            sections[section][key] = value
+            _set(sections[section], key.split("."), value)
         return Experiment(sections)
 
     def build(self) -> tuple[Any, Any, Any]:
@@ -123,6 +123,18 @@ def parse_value(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
+
+
+def _set(settings: dict[str, Any], path: list[str], value: Any) -> None:
+    """Set a key, or one inside of a table; a table adds to the one that is there."""
+    key, *inner = path
+    old = settings.get(key)
+    if inner or isinstance(value, Mapping):
+        merged = dict(old) if isinstance(old, Mapping) else {}
+        for name, part in [(".".join(inner), value)] if inner else list(value.items()):
+            _set(merged, name.split("."), part)
+        value = merged
+    settings[key] = value
 
 
 def _check(what: str, name: str, known: tuple[str, ...]) -> None:

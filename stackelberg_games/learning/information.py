@@ -10,7 +10,6 @@ from stackelberg_games.errors import InformationError
 from stackelberg_games.exact.response import Response
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.play.rollout import ResponsePolicy, TabularResponse
-from stackelberg_games.rules.lever import Lever
 from stackelberg_games.rules.trajectories import Trajectories
 
 
@@ -56,14 +55,17 @@ class Evidence:
             raise InformationError("this leader needs trajectories; it was granted returns only")
         return self.trajectories
 
-    def require_table(self, leader: str) -> FloatArray:
-        """The follower's policy ``[S, A, B]``, or ``InformationError`` where it plays something else.
+    def require_game(self) -> Game:
+        """The game, or ``InformationError`` where the class does not grant it."""
+        if self.game is None:
+            raise InformationError("this leader needs the game, which its evidence does not hold")
+        return self.game
 
-        ``leader`` is the id of who asks, for the message.
-        """
+    def require_table(self) -> FloatArray:
+        """The follower's policy ``[S, A, B]``, or ``InformationError`` where it plays something else."""
         if not isinstance(self.follower_policy, TabularResponse):
             raise InformationError(
-                f"{leader} reads a table of the follower's policy, and this follower plays a "
+                "a table of the follower's policy is read here, and this follower plays a "
                 f'{type(self.follower_policy).__name__}; set reads="none"'
             )
         return self.follower_policy.probabilities
@@ -77,19 +79,14 @@ def grant(
     follower_policy: ResponsePolicy,
     follower_values: Response | None,
     follower_rewards: bool,
-    lever: Lever | None = None,
 ) -> Evidence:
-    """Cut the outcome of an iteration down to an information class.
-
-    ``lever`` is the leader's; it learns which stages its owner may ask about from now on.
+    """Cut the outcome of an iteration down to an information class; nothing that is given changes.
 
     Raises:
         InformationError: the class includes the follower's values and this follower has none.
     """
     if information >= Information.FOLLOWER_VALUES and follower_values is None and information < Information.MODEL:
         raise InformationError("the leader reads the follower's values, which this follower cannot give")
-    if lever is not None and information >= Information.TRAJECTORIES:
-        lever.reveal(batch)
     seen = batch if follower_rewards else batch.without_follower_rewards()
     return Evidence(
         batch.leader_returns(game.leader_discount),

@@ -1,8 +1,8 @@
 """Games, leaders and followers by id, found through entry points.
 
 Built-in and third-party agents and games enter by the same door: the entry-point groups
-``stackelberg_games.games``, ``stackelberg_games.leaders`` and ``stackelberg_games.followers``, whose
-names are ids and whose objects are factories. ``register`` adds one at run time.
+``stackelberg_games.games``, ``stackelberg_games.leaders``, ``stackelberg_games.followers`` and
+``stackelberg_games.representations``, whose names are ids and whose objects are factories. ``register`` adds one at run time.
 """
 
 from __future__ import annotations
@@ -32,11 +32,16 @@ if TYPE_CHECKING:
     from stackelberg_games.learning.follower import Follower
     from stackelberg_games.learning.leader import Leader
 
-Kind = Literal["game", "leader", "follower"]
+Kind = Literal["game", "leader", "follower", "representation"]
 Factory = TypeVar("Factory", bound=Callable[..., Any])
 _OWN = "stackelberg-games"
 _GAME_ID = re.compile(r"([\w.:-]+?)(-v\d+)?")
-_added: dict[str, dict[str, Callable[..., Any]]] = {"game": {}, "leader": {}, "follower": {}}
+_added: dict[str, dict[str, Callable[..., Any]]] = {
+    "game": {},
+    "leader": {},
+    "follower": {},
+    "representation": {},
+}
 
 
 @cache
@@ -103,7 +108,11 @@ def added(kind: Kind, wanted: str) -> Callable[..., Any] | None:
 
 def id_of(kind: Kind, agent: object) -> str:
     """The id under which the class of an agent is registered; its name where it is not."""
-    made = type(agent)
+    return id_of_class(kind, type(agent))
+
+
+def id_of_class(kind: Kind, made: type[Any]) -> str:
+    """The id under which a class is registered; its name where it is not."""
     here = f"{made.__module__}:{made.__qualname__}"
     known = [(name, factory is made) for name, factory in _added[kind].items()]
     known += [(name, entry.value == here) for name, entry in _entries(kind).items()]

@@ -27,8 +27,8 @@ from stackelberg_games.exact.objective import best_response, leader_objective, l
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.learning.follower import Answer, Follower
-from stackelberg_games.learning.information import grant
-from stackelberg_games.learning.leader import Leader
+from stackelberg_games.learning.information import Information, grant
+from stackelberg_games.learning.leader import Leader, told
 from stackelberg_games.learning.registry import make_follower, make_leader, refusals_named
 from stackelberg_games.learning.run import (
     HISTORY,
@@ -177,9 +177,11 @@ class _Loop:
         return budget is None or self.transitions + self.episodes * longest <= budget
 
     def begin(self, commitment: Commitment | None, temperature: float | None) -> None:
+        self.ledger = self.game.ledger()
         believed = self.follower.declared_temperature if temperature is None else temperature
         with refusals_named("leader", self.leader, self.game):
-            self.leader.begin(self.game.view(believed), seed=self.seed, commitment=commitment)
+            view = told(self.game, self.leader, believed, self.ledger)
+            self.leader.begin(view, seed=self.seed, commitment=commitment)
         with refusals_named("follower", self.follower, self.game):
             self.follower.begin(self.game, seed=self.seed)
         # Play has a seed of its own, so that evaluating with the match's seed meets new episodes.
@@ -201,6 +203,8 @@ class _Loop:
         record = self._record(batch, answer)
         if self.evaluate_every and self.iteration % self.evaluate_every == 0:
             record |= self._evaluate(answer)
+        if self.ledger is not None and self.leader.information >= Information.TRAJECTORIES:
+            self.ledger.reveal(batch)
         with refusals_named("leader", self.leader, self.game):
             evidence = grant(
                 self.leader.information,
@@ -209,9 +213,8 @@ class _Loop:
                 follower_policy=answer.policy,
                 follower_values=answer.values,
                 follower_rewards=self.leader.granted_follower_rewards,
-                lever=self.leader.view.lever,
             )
-            record |= self.leader.update(evidence)
+            record |= {f"leader/{name}": value for name, value in self.leader.update(evidence).items()}
         self.history.append(record)
         return record
 
@@ -272,6 +275,7 @@ class _Loop:
             "iteration": self.iteration,
             "transitions": self.transitions,
             "follower_transitions": self.follower_transitions,
+            "ledger": None if self.ledger is None else self.ledger.state_dict(),
             "leader": self.leader.state_dict(),
             "follower": self.follower.state_dict(),
         }
@@ -297,6 +301,8 @@ class _Loop:
                 f"{folder / HISTORY} is truncated: {len(self.history)} of {state['iteration']} records"
             )
         self.transitions, self.follower_transitions = state["transitions"], state["follower_transitions"]
+        if self.ledger is not None:
+            self.ledger.load_state_dict(state["ledger"])
         self.leader.load_state_dict(state["leader"])
         self.follower.load_state_dict(state["follower"])
 

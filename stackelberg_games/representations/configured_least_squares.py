@@ -26,10 +26,11 @@ from torch import Tensor
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.gaussian import box_sizes
 from stackelberg_games.errors import InformationError, SolverError, UnsupportedGameError
-from stackelberg_games.kinds.linear_lever import LinearLever
-from stackelberg_games.kinds.riccati import powers
+from stackelberg_games.kinds.linear_lever import LinearLever, LinearObjective
+from stackelberg_games.kinds.riccati import Plant, powers
 from stackelberg_games.numerics.rows import product
 from stackelberg_games.representations.least_squares import Regression, pairs, products, unpack
+from stackelberg_games.representations.quadratic_features import centred
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView
 
@@ -105,19 +106,6 @@ class ConfiguredCritics:
         solved = np.linalg.solve(system, constant.ravel()).reshape(constant.shape)
         return np.asarray(0.5 * (solved + solved.T))
 
-    def centred(self, batch: Trajectories, slope: FloatArray, curvature: FloatArray) -> FloatArray:
-        """-(z'H z - E_u z'H z) at the visited stages, ``[N, T]``, for a form with z = (x, u), u = F x + e.
-
-        Args:
-            batch: N episodes of T stages.
-            slope: (H_ux + H_uu F) x, ``[N, T, m]``.
-            curvature: H_uu, ``[T, m, m]`` or ``[1, m, m]``.
-        """
-        error = batch.follower_actions - product(batch.states[:, :-1], self.gain)
-        bent = (error[..., None, :] @ curvature.transpose(0, 2, 1))[..., 0, :]
-        mean = np.einsum("tij,ij->t", curvature, self.spread)
-        return np.asarray(mean - ((bent + 2 * slope) * error).sum(axis=2)) * batch.mask
-
     def leader_forms(self, batch: Trajectories) -> tuple[FloatArray, FloatArray]:
         """Slope and curvature, as ``centred`` takes them, of -QL_t in the follower's action."""
         left = self.leader_discount * self.leader_values[self.horizon - 1 - np.arange(batch.stages)]
@@ -128,7 +116,8 @@ class ConfiguredCritics:
 
     def benefit(self, batch: Trajectories) -> FloatArray:
         """B_t = QL_t - E_u QL_t at the visited stages, ``[N, T]``."""
-        return self.centred(batch, *self.leader_forms(batch))
+        error = batch.follower_actions - product(batch.states[:, :-1], self.gain)
+        return centred(error, self.spread, *self.leader_forms(batch)) * batch.mask
 
 
 class ConfiguredLinearEstimator:
@@ -154,6 +143,9 @@ class ConfiguredLinearEstimator:
             "leader": Regression(squares, 1),
             "follower": Regression(squares, 1),
         }
+        self.starts = np.zeros((self.n, self.n))
+        """Sums of products of first states."""
+        self.episodes = 0
 
     def observe(self, batch: Trajectories, configuration: Tensor) -> None:
         """Take in a batch that was played under a configuration."""
@@ -168,101 +160,72 @@ class ConfiguredLinearEstimator:
         self.parts["leader"].add(squares, batch.leader_rewards[played][:, None] + cost)
         if batch.follower_rewards is not None:
             self.parts["follower"].add(squares, batch.follower_rewards[played][:, None])
+        self.starts = self.starts + batch.states[:, 0].T @ batch.states[:, 0]
+        self.episodes += batch.episodes
 
-    def critics(self, batch: Trajectories, configuration: Tensor) -> ConfiguredCritics:
-        """Critics at a configuration under the policy that the follower played in ``batch``."""
+    @property
+    def silent(self) -> bool:
+        """Whether nothing has been seen of the follower's rewards."""
+        return not self.parts["follower"].count
+
+    def plant(self) -> tuple[Plant, LinearObjective]:
+        """The fitted game at the reference, and the leader's objective in it.
+
+        Raises:
+            InformationError: the follower's rewards were not observed.
+        """
+        assert self.view.horizon is not None
+        if self.silent:
+            raise InformationError("planning needs the follower's rewards, which this leader does not observe")
+        state, push = np.split(self.parts["dynamics"].solve().T, [self.n], axis=1)
+        idle = np.zeros((self.n, 1))
+        dynamics = self.parts["dynamics"]
+        noise = dynamics.residual() * max(1, dynamics.count - dynamics.features) / dynamics.count  # the likeliest
+        parts = (state, push, idle, noise, *self.costs("follower"))
+        plant = Plant(*(torch.from_numpy(np.ascontiguousarray(part)) for part in parts))
+        state_cost, control_cost = (torch.from_numpy(part) for part in self.costs("leader"))
+        start = torch.from_numpy(self.starts / self.episodes)
+        return plant, LinearObjective(state_cost, control_cost, start, self.view.leader_discount, self.view.horizon)
+
+    def critics(
+        self, batch: Trajectories, configuration: Tensor, read: tuple[FloatArray, FloatArray] | None = None
+    ) -> ConfiguredCritics:
+        """Critics at a configuration under the follower's policy: as ``read``, F and Sigma, or as played in ``batch``."""
         assert self.view.horizon is not None
         identity = torch.eye(self.n, dtype=torch.float64)
         with torch.no_grad():
             moved = self.lever.shift(configuration, self.reference, identity).numpy().T
         state, push = np.split(self.parts["dynamics"].solve().T, [self.n], axis=1)
-        answered = Regression(self.n, self.m)
-        answered.add(batch.states[:, :-1][batch.mask], batch.follower_actions[batch.mask])
+        if read is None:
+            answered = Regression(self.n, self.m)
+            answered.add(batch.states[:, :-1][batch.mask], batch.follower_actions[batch.mask])
+            read = answered.solve().T, answered.residual()
         return ConfiguredCritics(
             state + moved,
             push,
-            answered.solve().T,
-            answered.residual(),
+            *read,
             self.parts["dynamics"].residual(),
-            self._costs("leader"),
-            self._costs("follower") if self.parts["follower"].count else None,
+            self.costs("leader"),
+            None if self.silent else self.costs("follower"),
             self.view.leader_discount,
             self.view.follower_discount,
             self.view.horizon,
         )
 
-    def _costs(self, part: str) -> tuple[FloatArray, FloatArray]:
+    def costs(self, part: str) -> tuple[FloatArray, FloatArray]:
+        """Costs of states ``[n, n]`` and of actions ``[m, m]`` of a player."""
         costs = -self.parts[part].solve()[1:, 0]
         return unpack(costs[: pairs(self.n)], self.n), unpack(costs[pairs(self.n) :], self.m)
 
     def state_dict(self) -> dict[str, Any]:
         """The statistics."""
         stored = {name: {"factor": part.factor, "count": part.count} for name, part in self.parts.items()}
-        return {"parts": stored, "reference": self.reference.numpy()}
+        starts = {"starts": self.starts, "episodes": self.episodes}
+        return {"parts": stored, "reference": self.reference.numpy(), **starts}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the statistics."""
         self.reference = torch.from_numpy(np.array(state["reference"]))
+        self.starts, self.episodes = np.array(state["starts"]), int(state["episodes"])
         for name, stored in state["parts"].items():
             self.parts[name].restore(np.array(stored["factor"]), int(stored["count"]))
-
-
-def fitted_advantages(
-    critics: ConfiguredCritics, batch: Trajectories, targets: FloatArray, discount: float = 0.0
-) -> FloatArray:
-    """Advantages of an action value that is quadratic in z = (x, u), fitted by least squares, ``[N, T]``.
-
-    Args:
-        critics: for the follower's policy, over which the fit is centred.
-        batch: N episodes.
-        targets: with a discount the rewards, without one the returns, ``[N, T]``.
-        discount: bootstraps from the next stage, which gives the fixed point of SARSA with linear
-            features (LSTD-Q; Bradtke and Barto 1996, Lagoudakis and Parr 2003). The last stages are
-            then left out: episodes are cut, and do not end.
-    """
-    n = critics.state.shape[0]
-    features = _features(np.concatenate([batch.states[:, :-1], batch.follower_actions], axis=2))
-    used = batch.mask.copy()
-    if discount:
-        used[np.arange(batch.episodes), batch.lengths - 1] = False
-    now, then = features[used], np.roll(features, -1, axis=1)[used]
-    scale = np.maximum(np.linalg.norm(now, axis=0), np.finfo(float).tiny)
-    now, then = now / scale, then / scale
-    if discount:
-        system = (now.T @ (now - discount * then), now.T @ targets[used])
-    else:
-        system = (now, targets[used])
-    solved = np.linalg.lstsq(*system, rcond=1e-12)[0] / scale
-    form = -unpack(solved[1:], n + critics.push.shape[1])
-    joint = form[n:, :n] + form[n:, n:] @ critics.gain
-    return critics.centred(batch, product(batch.states[:, :-1], joint), form[None, n:, n:])
-
-
-def averaged(batch: Trajectories, credit: FloatArray) -> FloatArray:
-    """Credits c' of stages with c'U = c'(fit of U on (x, u) - fit of U on x), ``[N, T]``.
-
-    Fits are least squares with quadratic features over all stages of the batch, as averages over
-    visits are in finite games.
-
-    Args:
-        batch: N episodes.
-        credit: c, ``[N, T]``.
-    """
-    states, played = batch.states[:, :-1][batch.mask], credit[batch.mask]
-    joint = np.concatenate([states, batch.follower_actions[batch.mask]], axis=1)
-    out = np.zeros_like(credit)
-    out[batch.mask] = _fit(_features(joint), played) - _fit(_features(states), played)
-    return out
-
-
-def _features(rows: FloatArray) -> FloatArray:
-    """One and all products of two coordinates, ``[..., 1 + pairs]``."""
-    flat = products(rows.reshape(-1, rows.shape[-1]))
-    return np.concatenate([np.ones((len(flat), 1)), flat], axis=1).reshape(*rows.shape[:-1], -1)
-
-
-def _fit(features: FloatArray, targets: FloatArray) -> FloatArray:
-    """Least-squares fit of targets, at the rows themselves."""
-    scale = np.maximum(np.linalg.norm(features, axis=0), np.finfo(float).tiny)
-    basis, _ = np.linalg.qr(features / scale)
-    return np.asarray(basis @ (basis.T @ targets))

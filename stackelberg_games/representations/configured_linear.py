@@ -1,22 +1,21 @@
-"""Hypergradient estimates where the leader configures linear dynamics.
+"""Least squares of linear dynamics that the leader configures, and the hypergradient on their quadratic critics.
 
 The noise of the dynamics is small, so scores of log P are of no use; their pathwise twins are. With
-d x_{t+1} = dA x_t at a held action and the quadratic critics of ``configured_critics``,
+d x_{t+1} = dA x_t at a held action and the quadratic critics of ``configured_least_squares``,
 
     direct    sum_t gL^t [ -d cost + gL grad VL(x_{t+1})' dA x_t ]
-    response  (1/tau) sum_t c_t dQF(x_t, u_t)
+    response  sum_t c_t dQF(x_t, u_t)
 
     dQF(x_t, u_t) = sum_{k>=t} gF^{k-t} gF grad VF(x_{k+1})' dA x_k   (unrolled along the trajectory)
 
-where the credits c_t tell the methods apart: the discounted benefit gL^t B_t for the covariance
-hypergradient; for HPGD and SoBiRL an estimated advantage or the return, with dQF(x, u) - dVF(x) from
-regressions on (x, u) and on x. Everything is linear in dA, so a batch collapses to one matrix
-G of the size of A, and the estimate is the gradient of <G, A(c)> - weight * cost(c).
+Everything is linear in dA, so a batch collapses to one matrix G of the size of A, and a row is the
+gradient of <G, A(c)>. For credits that are multiples of the benefit the covariance with dVF(x_{t+1}) over the
+follower's action is a closed form ("bootstrap").
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,140 +23,222 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.errors import SolverError, UnsupportedGameError
-from stackelberg_games.hypergradient import influence, traces
-from stackelberg_games.kinds.linear_lever import LinearLever
+from stackelberg_games.commitments.gaussian import LinearGaussianResponse
+from stackelberg_games.errors import InformationError, InvalidArgumentError, SolverError, UnsupportedGameError
+from stackelberg_games.exact.linear_players import configured_objectives
+from stackelberg_games.hypergradient import Influence
+from stackelberg_games.kinds.linear_lever import LinearLever, idle_policy
+from stackelberg_games.kinds.riccati import soft_riccati
+from stackelberg_games.learning.information import Evidence
 from stackelberg_games.numerics.rows import product
 from stackelberg_games.representations.configured_least_squares import ConfiguredCritics, ConfiguredLinearEstimator
+from stackelberg_games.representations.protocol import Credit, Fitted, Manner, Needs, Nothing, Representation, Values
+from stackelberg_games.representations.quadratic_features import averaged, fitted_advantages
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView
 
-Response = Callable[[ConfiguredCritics, Trajectories], FloatArray]
-"""From critics and a batch to the response part of G, ``[n, n]``."""
 
-
-class ConfiguredLinearForm:
-    """What a gradient leader is where it configures linear dynamics.
+class ConfiguredLinear(Representation):
+    """Fits of dynamics and rewards at one configuration, which the lever carries to every other.
 
     Args:
-        view: what the leader knows of the game.
-        lever: of the game.
-        commitment: the first one.
-        response: the response part of G; None for the direct row alone.
+        view, commitment, needs, seed: see ``Representation``.
+        ramp: updates over which the leader phases in what its own configuration costs it; 0 counts it from the start.
 
     Raises:
-        UnsupportedGameError: the commitment configures nothing; or see ``ConfiguredLinearEstimator``.
+        InvalidArgumentError: ``ramp`` is negative.
+        UnsupportedGameError: the leader does not configure linear dynamics, or there is no horizon.
     """
 
-    def __init__(
-        self, view: LeaderView, lever: LinearLever, commitment: Commitment, response: Response | None = None
-    ) -> None:
-        self.lever, self.response = lever, response
-        self.estimator = ConfiguredLinearEstimator(view, lever, _configuration(commitment))
-        self.pull: FloatArray = np.zeros((self.estimator.n, self.estimator.n))
-        self.expense = 0.0
+    adjoints = ("bootstrap", "unroll")
+    reads = ("none", "policy")
+    planning = ("rate", "steps", "explore", "starts", "reach")
+    manner = Manner(rate=0.1, steps=20, keeps=True, fresh=True, lane=8)
 
-    def observe(self, batch: Trajectories, commitment: Commitment, share: float = 1.0) -> None:
-        """Learn from a batch and collapse it; no step where the estimated follower has no finite cost.
+    def __init__(self, view: LeaderView, commitment: Commitment, needs: Needs, seed: int = 0, *, ramp: int = 0) -> None:
+        super().__init__(view, commitment, needs, seed)
+        if isinstance(ramp, bool) or not isinstance(ramp, int | np.integer) or ramp < 0:
+            raise InvalidArgumentError(f"ramp={ramp!r}: expected an integer >= 0")
+        if not isinstance(view.lever, LinearLever):
+            raise UnsupportedGameError("configured_linear needs linear dynamics that the leader configures")
+        if needs.reads != "none" and not needs.players:
+            raise UnsupportedGameError(
+                f"reads={needs.reads!r}: the fitted game gives the follower's policy and values; set reads='none'"
+            )
+        self.lever, self.ramp, self.updates = view.lever, ramp, 0
+        self.fit = ConfiguredLinearEstimator(view, view.lever, configuration_of(commitment))
 
-        Args:
-            batch: N episodes.
-            commitment: that was played.
-            share: of its own cost that the leader counts.
-        """
-        configuration = _configuration(commitment)
-        self.estimator.observe(batch, configuration)
-        critics = self.estimator.critics(batch, configuration)
-        discounts = critics.leader_discount ** np.arange(batch.stages) * batch.mask
-        try:
-            self.pull = direct(critics, batch)
-            if self.response is not None:
-                self.pull = self.pull + self.response(critics, batch)
-            self.expense = share * float(discounts.sum()) / batch.episodes
-        except SolverError:  # too little was seen
-            self.pull, self.expense = np.zeros_like(self.pull), 0.0
+    @classmethod
+    def fits(cls, view: LeaderView, commitment: Commitment) -> bool:
+        """Where the leader configures linear dynamics."""
+        return isinstance(view.lever, LinearLever)
 
-    def surrogate(self, commitment: Commitment) -> Tensor:
-        """Scalar whose gradient is the estimate at the commitment that was observed."""
-        configuration = _configuration(commitment)
-        identity = torch.eye(len(self.pull), dtype=torch.float64)
-        moved = self.lever.shift(configuration, configuration.detach(), identity)  # row i: (A - A_0) e_i
-        gained = (torch.from_numpy(self.pull.T.copy()) * moved).sum()
-        return gained - self.expense * self.lever.cost(configuration)
+    @classmethod
+    def settings(cls, view: LeaderView, needs: Needs) -> tuple[str, ...]:
+        """``ramp``, for whoever asks for values."""
+        return ("ramp",) if needs.values and not needs.players else ()
+
+    @property
+    def share(self) -> float:
+        """How much of what its own configuration costs it the leader counts by now."""
+        return 1.0 if self.ramp == 0 else min(1.0, self.updates / self.ramp)
+
+    def observe(self, evidence: Evidence, commitment: Commitment) -> None:
+        """Add a batch to the fits, and work out the critics at the configuration that was played."""
+        self.batch, configuration = evidence.require_trajectories(), configuration_of(commitment)
+        self.fit.observe(self.batch, configuration)
+        if self.needs.follower and self.fit.silent:
+            raise InformationError("the follower's rewards are needed, and these trajectories do not hold them")
+        self.cost_share = self.share
+        self.updates += 1
+        self.critics: ConfiguredCritics | None = None
+        if self.needs.values:
+            read = _read(evidence) if self.needs.reads == "policy" else None
+            try:
+                self.critics = self.fit.critics(self.batch, configuration, read)
+                if self.needs.follower:
+                    _ = self.critics.follower_value  # asked for here, so that no row is half done
+            except SolverError:  # the estimated follower has no finite cost: too little was seen
+                self.critics = None
+
+    def at(self, commitment: Commitment) -> Values:
+        """See ``Representation.at``; the critics are those of the configuration that was played."""
+        if self.critics is None:
+            return Nothing(self.batch, self.view, commitment)
+        return ConfiguredLinearValues(self, self.critics, configuration_of(commitment))
+
+    def fitted(self) -> ConfiguredLinearModel:
+        """The fitted game."""
+        return ConfiguredLinearModel(self)
 
     def state_dict(self) -> dict[str, Any]:
-        """The estimates."""
-        return self.estimator.state_dict()
+        """The fits."""
+        return {"fit": self.fit.state_dict(), "updates": self.updates}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the estimates."""
-        self.estimator.load_state_dict(state)
+        """See ``Representation.load_state_dict``."""
+        self.fit.load_state_dict(state["fit"])
+        self.updates = int(state["updates"])
 
 
-def _configuration(commitment: Commitment) -> Tensor:
+def _read(evidence: Evidence) -> tuple[FloatArray, FloatArray]:
+    """Gain and covariance of the follower's policy u = F x + e."""
+    response = evidence.follower_policy
+    if not isinstance(response, LinearGaussianResponse):
+        raise UnsupportedGameError(
+            f"a linear-Gaussian follower is read here, and this one plays a {type(response).__name__}; set reads='none'"
+        )
+    return response.state_gain, response.factor @ response.factor.T
+
+
+def configuration_of(commitment: Commitment) -> Tensor:
+    """The configuration of a commitment; ``UnsupportedGameError`` where it has none."""
     configuration = commitment.configuration()
     if configuration is None:
         raise UnsupportedGameError(f"{type(commitment).__name__} configures nothing; this game needs a configuration")
     return configuration
 
 
-def direct(critics: ConfiguredCritics, batch: Trajectories) -> FloatArray:
-    """The direct part of G: sum_t gL^{t+1} grad VL(x_{t+1}) x_t', averaged over episodes."""
-    values = critics.leader_values[critics.horizon - 1 - np.arange(batch.stages)]
-    slope = -2 * np.einsum("tij,ntj->nti", values, batch.states[:, 1:])
-    discounts = critics.leader_discount ** np.arange(1, batch.stages + 1) * batch.mask
-    return _outer(slope, batch.states[:, :-1], discounts) / batch.episodes
+class ConfiguredLinearModel(Fitted):
+    """The fitted game under any configuration: response and objective from the soft Riccati equation."""
+
+    def __init__(self, learned: ConfiguredLinear) -> None:
+        self.view, self._lever, self._reference = learned.view, learned.lever, learned.fit.reference
+        self._plant, self._objective = learned.fit.plant()
+
+    def objective(self, commitment: Commitment, temperature: float, share: float = 1.0) -> tuple[float, Tensor]:
+        """See ``Fitted.objective``."""
+        configuration, size = configuration_of(commitment), len(self._plant.state)
+        identity = torch.eye(size, dtype=torch.float64)
+        moved = self._plant.state + self._lever.shift(configuration, self._reference, identity).T
+        plant = self._plant._replace(state=moved)
+        answer = soft_riccati(plant, idle_policy(size), self.view.follower_discount, temperature)
+        value = self._objective(plant, answer, share * self._lever.cost(configuration))
+        return float(value.detach()), value
 
 
-def covariance_response(
-    critics: ConfiguredCritics,
-    batch: Trajectories,
-    temperature: float,
-    *,
-    bootstrap: bool = True,
-    trace_decay: float = 1.0,
-    centre: bool = True,
-) -> FloatArray:
-    """The response part of G by the covariance hypergradient.
+class ConfiguredLinearValues(Values):
+    """Quadratic critics, and the lever that moves them.
 
     Args:
-        critics: of both players.
-        batch: N episodes.
-        temperature: tau > 0.
-        bootstrap: take dVF at the next state from the critic, and its covariance with QL over the
-            follower's action in closed form. False unrolls dQF along the trajectory.
-        trace_decay, centre: of the unrolled form, see ``hypergradient.influence``.
+        learned: the fits.
+        critics: at the configuration that was played.
+        configuration: to differentiate in.
     """
-    if bootstrap:
-        discounts = critics.leader_discount ** np.arange(batch.stages) * batch.mask
-        return _bootstrapped(critics, batch, discounts / (temperature * batch.episodes))
-    trace = influence(
-        batch,
-        critics.benefit(batch),
-        leader_discount=critics.leader_discount,
-        follower_discount=critics.follower_discount,
-        temperature=temperature,
-        trace_decay=trace_decay,
-        centre=centre and batch.episodes > 1,
-    )
-    return _unrolled(critics, batch, trace.after, trace.carry) / batch.episodes
 
+    def __init__(self, learned: ConfiguredLinear, critics: ConfiguredCritics, configuration: Tensor) -> None:
+        self.view, self.batch, self.critics = learned.view, learned.batch, critics
+        self._learned, self._configuration = learned, configuration
+        identity = torch.eye(len(critics.state), dtype=torch.float64)
+        self._moved = learned.lever.shift(configuration, configuration.detach(), identity)  # row i: (A - A_0) e_i
 
-def credited_response(
-    critics: ConfiguredCritics, batch: Trajectories, temperature: float, credit: FloatArray
-) -> FloatArray:
-    """(1/tau) sum_t c_t dQF(x_t, u_t) for credits ``[N, T]``, unrolled, averaged over episodes."""
-    _, after, carry = traces(np.ascontiguousarray(credit), batch.lengths, 1.0, critics.follower_discount)
-    return _unrolled(critics, batch, after, carry) / (temperature * batch.episodes)
+    def benefit(self) -> Credit:
+        """See ``Values.benefit``."""
+        return Credit(self.critics.benefit(self.batch), None, np.ones(self.batch.mask.shape))
 
+    def direct(self) -> Tensor:
+        """See ``Values.direct``."""
+        batch, critics = self.batch, self.critics
+        values = critics.leader_values[critics.horizon - 1 - np.arange(batch.stages)]
+        slope = -2 * np.einsum("tij,ntj->nti", values, batch.states[:, 1:])
+        pull = _outer(slope, batch.states[:, :-1], self.view.leader_discount * self.discounts)
+        expense = self._learned.cost_share * float(self.discounts.sum()) / batch.episodes
+        return self._along(pull / batch.episodes) - expense * self._learned.lever.cost(self._configuration)
 
-def _unrolled(critics: ConfiguredCritics, batch: Trajectories, after: FloatArray, carry: FloatArray) -> FloatArray:
-    """sum_t w_t gF grad VF(x_{t+1}) x_t', and beyond the end u_H dVF(x_H)."""
-    slope = -2 * critics.follower_discount * product(batch.states[:, 1:], critics.follower_value)
-    along = _outer(slope, batch.states[:, :-1], after * batch.mask)
-    last = batch.states[np.arange(batch.episodes), batch.lengths]
-    return along - critics.value_gradient(_occupied(critics, last, carry))
+    def unrolled(self, trace: Influence, credit: Credit, batch: Trajectories) -> Tensor:
+        """See ``Values.unrolled``: sum_t w_t gF grad VF(x_{t+1}) x_t', and beyond the end u_H dVF(x_H)."""
+        critics, discount = self.critics, self.view.follower_discount
+        slope = -2 * discount * product(batch.states[:, 1:], critics.follower_value)
+        along = _outer(slope, batch.states[:, :-1], trace.after * batch.mask)
+        last = batch.states[np.arange(batch.episodes), batch.lengths]
+        return self._along((along - critics.value_gradient(_occupied(critics, last, trace.carry))) / batch.episodes)
+
+    def bootstrapped(self, credit: Credit) -> Tensor:
+        """See ``Values.bootstrapped``: gF sum_t w_t Cov_u(QL, d VF(x_{t+1})) in closed form, for credits w_t B_t.
+
+        With u = F x + e, QL - E_u QL = -(e'H e - tr(H Sigma)) - 2 e'g and d VF(x_{t+1}) quadratic in e:
+        E[B e] = -2 Sigma g and E[B (e e' - Sigma)] = -2 Sigma H Sigma for e ~ N(0, Sigma).
+        """
+        if credit.weights is None:
+            raise UnsupportedGameError("the adjoint 'bootstrap' is for credits that are multiples of the benefit")
+        critics, states, weights = self.critics, self.batch.states[:, :-1], credit.weights / self.batch.episodes
+        slope, curvature = critics.leader_forms(self.batch)
+        pushed = critics.push @ critics.spread
+        moved = -2 * product(slope, pushed)
+        along = -2 * _outer(product(moved, critics.follower_value), states, weights)
+        crossed = _outer(product(states, critics.loop), moved, weights)
+        bent = np.einsum("t,tij->ij", weights.sum(axis=0), curvature)
+        spread = crossed + crossed.T - 2 * pushed @ bent @ pushed.T
+        return self._along(self.view.follower_discount * (along - critics.value_gradient(spread)))
+
+    def truncated(self, credit: Credit) -> Tensor:
+        """See ``Values.truncated``; nothing, as no reward of the follower's depends on the configuration."""
+        return 0.0 * self._configuration.sum()
+
+    def averaged(self, credit: Credit, wide: Trajectories) -> Credit:
+        """See ``Values.averaged``; means are least squares with quadratic features of (x, u), and of x."""
+        return Credit(averaged(wide.states[:, :-1], wide.follower_actions, wide.mask, credit.at))
+
+    def advantage(self, how: str, wide: Trajectories) -> Credit:
+        """See ``Values.advantage``; SARSA is its fixed point with quadratic features of (x, u) (LSTD-Q)."""
+        faced, law = wide.states[:, :-1], (self.critics.gain, self.critics.spread)
+        return Credit(fitted_advantages(how, wide, faced, *law, self.view.leader_discount))
+
+    def players(self) -> tuple[Tensor, Tensor, Tensor]:
+        """See ``Values.players``; the parameters are gain and factor (F, S) of the response, side by side."""
+        plant, objective = self._learned.fit.plant()
+        factor = np.linalg.cholesky(self.critics.spread)
+        response = torch.from_numpy(np.concatenate([self.critics.gain, factor], axis=1)).requires_grad_()
+        state = torch.from_numpy(self.critics.state) + self._moved.T
+        cost = self._learned.lever.cost(self._configuration)
+        discount = self.view.follower_discount
+        both = configured_objectives(plant._replace(state=state), objective, cost, response, discount, self.temperature)
+        return *both, response
+
+    def _along(self, pull: FloatArray) -> Tensor:
+        """<G, A(c)>, up to a constant."""
+        return (torch.from_numpy(pull.T.copy()) * self._moved).sum()
 
 
 def _occupied(critics: ConfiguredCritics, states: FloatArray, weights: FloatArray) -> FloatArray:
@@ -166,23 +247,6 @@ def _occupied(critics: ConfiguredCritics, states: FloatArray, weights: FloatArra
     shaken = critics.noise + critics.push @ critics.spread @ critics.push.T
     spread = gamma / (1 - gamma) * float(weights.sum()) * shaken
     return np.asarray((states * weights[:, None]).T @ states + spread)
-
-
-def _bootstrapped(critics: ConfiguredCritics, batch: Trajectories, weights: FloatArray) -> FloatArray:
-    """sum_t w_t gF Cov_u(QL, d VF(x_{t+1})) with the covariance over the follower's action in closed form.
-
-    With u = F x + e, QL - E_u QL = -(e'H e - tr(H Sigma)) - 2 e'g and d VF(x_{t+1}) quadratic in e:
-    E[B e] = -2 Sigma g and E[B (e e' - Sigma)] = -2 Sigma H Sigma for e ~ N(0, Sigma).
-    """
-    states = batch.states[:, :-1]
-    slope, curvature = critics.leader_forms(batch)
-    pushed = critics.push @ critics.spread
-    moved = -2 * product(slope, pushed)
-    along = -2 * _outer(product(moved, critics.follower_value), states, weights)
-    crossed = _outer(product(states, critics.loop), moved, weights)
-    bent = np.einsum("t,tij->ij", weights.sum(axis=0), curvature)
-    spread = crossed + crossed.T - 2 * pushed @ bent @ pushed.T
-    return critics.follower_discount * (along - critics.value_gradient(spread))
 
 
 def _outer(left: FloatArray, right: FloatArray, weights: FloatArray) -> FloatArray:

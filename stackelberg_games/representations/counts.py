@@ -138,21 +138,21 @@ class TabularEstimator:
 
     def tables(
         self,
-        policy: FloatArray,
+        arrays: Arrays,
         temperature: float,
         *,
         response: FloatArray | None = None,
         follower_q: FloatArray | None = None,
     ) -> CriticTables:
-        """Critics at the leader's policy.
+        """Critics of the estimated game at the leader's policy.
 
         Args:
-            policy: ``[S, A]``.
+            arrays: the estimated game under the policy, see ``arrays``.
             temperature: tau >= 0, weight of the entropy in the follower's values.
             response: the follower's policy ``[S, A, B]`` where it is given; estimated otherwise.
             follower_q: its soft values QF where they are given; estimated otherwise.
         """
-        arrays = self.arrays(policy)
+        policy = arrays.policy
         response = self.follower_policy() if response is None else response
         surprise = -temperature * np.log(np.where(response > 0, response, 1.0))
         if follower_q is None:

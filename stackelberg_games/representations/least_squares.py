@@ -159,11 +159,16 @@ class LinearEstimator:
             name="estimated",
         )
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing has been seen of the follower's rewards, and nothing was inferred of them."""
+        return self.inferred is None and not self.parts["follower"].count
+
     def cost(self) -> Cost:
         """The follower's cost as its rewards tell it, or ``inferred``; ``InformationError`` where there is neither."""
         if self.inferred is not None:
             return self.inferred
-        if not self.parts["follower"].count:
+        if self.silent:
             raise InformationError("this leader needs the follower's rewards in its trajectories")
         costs = -self.parts["follower"].solve()[1:, 0]
         state, control = costs[: pairs(self.n)], costs[pairs(self.n) :]

@@ -20,7 +20,7 @@ All values are of the current policies, which move: data that are k updates old 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -32,6 +32,7 @@ from stackelberg_games.hypergradient import StageCritics
 from stackelberg_games.numerics.randomness import compiled, generator
 from stackelberg_games.representations.network import Regressor
 from stackelberg_games.representations.response_network import ResponseNetwork
+from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.features import Features
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView
@@ -74,12 +75,20 @@ class Observed(NamedTuple):
         states: ``[N, T + 1, n]``.
         leader: ``[N, T, k]``.
         follower: ``[N, T, m]``.
+        leader_rewards: ``[N, T]``, as they would be paid now; the batch's own unless the leader configures the game.
+        follower_rewards: likewise, or None where they are not observed.
     """
 
     batch: Trajectories
     states: FloatArray
     leader: FloatArray
     follower: FloatArray
+    leader_rewards: FloatArray
+    follower_rewards: FloatArray | None
+
+
+Incentives = Callable[[Trajectories], tuple[FloatArray, FloatArray]]
+"""From a batch whose rewards are those before any configuration to what the present one adds to both, ``[N, T]``."""
 
 
 class NeuralEstimator:
@@ -109,8 +118,12 @@ class NeuralEstimator:
         self.kept: list[Observed] = []
         self.count = 0
 
-    def observe(self, batch: Trajectories) -> None:
+    def observe(self, batch: Trajectories, incentives: Incentives | None = None) -> None:
         """Add a batch and fit.
+
+        Args:
+            batch: what was played.
+            incentives: where the leader configures the game; the batch then holds rewards without them.
 
         Raises:
             InformationError: the follower is to be fitted and its rewards are missing.
@@ -120,9 +133,13 @@ class NeuralEstimator:
             raise InformationError("the follower's values are fitted to its rewards; these trajectories hold none")
         actions = (_repeated(values, batch) for values in (batch.leader_actions, batch.follower_actions))
         vectors = zip(self.features, (batch.states, *actions), strict=True)
-        new = Observed(batch, *(feature(values) for feature, values in vectors))
+        rewards = (batch.leader_rewards, batch.follower_rewards)
+        states, leader, follower = (feature(values) for feature, values in vectors)
+        new = Observed(batch, states, leader, follower, *rewards)
         memory = self.settings.memory
         self.kept = [old for age, old in enumerate([new, *self.kept]) if memory**age >= FORGOTTEN and age < OLDEST]
+        if incentives is not None:
+            self.kept = [_paid(old, *incentives(old.batch)) for old in self.kept]
         self.fit()
         self.count += 1
 
@@ -131,20 +148,24 @@ class NeuralEstimator:
         self._fit_leader()
         if self.temperature is not None:
             self.fit_response()
-            self._fit_follower()
+            self.fit_follower()
             self._fit_advantage()
 
-    def critics(self) -> StageCritics:
+    def critics(self, commitment: Commitment) -> StageCritics:
         """The factors of the hypergradient at the stages of the newest batch; zero in the padding.
 
-        Without a temperature the follower's factors are zero.
+        Without a temperature the follower's factors are zero. The values of the next states are taken less those
+        of the state before, which do not depend on where the transition leads.
         """
         new = self.kept[0]
-        leader = self._advantages(new, *self._leader_deltas(new))
+        deltas = self._leader_deltas(new)
+        leader = self.advantages(new, *deltas)
         if self.temperature is None:
-            return StageCritics(np.zeros_like(leader), leader, np.zeros_like(leader))
-        follower = self._advantages(new, *self._follower_deltas(new))
-        return StageCritics(self._benefit(new), leader, follower)
+            none = np.zeros_like(leader)
+            return StageCritics(none, leader, none, self.gained(new, *deltas), none)
+        owed = self.follower_deltas(new)
+        follower = self.advantages(new, *owed)
+        return StageCritics(self._benefit(new), leader, follower, self.gained(new, *deltas), self.gained(new, *owed))
 
     # Rows of the networks.
 
@@ -176,13 +197,13 @@ class NeuralEstimator:
         values = self.leader_value(self.timed(seen))
         if self.view.horizon is not None:
             values = values * (np.arange(values.shape[1]) < self.view.horizon)
-        return self.ended(seen, values), seen.batch.leader_rewards, self.view.leader_discount
+        return self.ended(seen, values), seen.leader_rewards, self.view.leader_discount
 
-    def _follower_deltas(self, seen: Observed) -> tuple[FloatArray, FloatArray, float]:
+    def follower_deltas(self, seen: Observed) -> tuple[FloatArray, FloatArray, float]:
         """VF ``[N, T + 1]``, the rewards with their entropy, and the discount."""
         assert self.temperature is not None
         surprise = -self.temperature * self.response.log_prob(self.shown(seen), seen.follower)
-        rewards = (np.asarray(seen.batch.follower_rewards) + surprise) * seen.batch.mask
+        rewards = (np.asarray(seen.follower_rewards) + surprise) * seen.batch.mask
         return self.ended(seen, self.follower_value(seen.states)), rewards, self.view.follower_discount
 
     @staticmethod
@@ -193,10 +214,16 @@ class NeuralEstimator:
         over[rows, seen.batch.lengths[rows]] = True
         return np.where(over, 0.0, values)
 
-    def _advantages(self, seen: Observed, values: FloatArray, rewards: FloatArray, discount: float) -> FloatArray:
+    def advantages(self, seen: Observed, values: FloatArray, rewards: FloatArray, discount: float) -> FloatArray:
         """Generalised advantage estimates, ``[N, T]``."""
         deltas = np.where(seen.batch.mask, rewards + discount * values[:, 1:] - values[:, :-1], 0.0)
         return _decayed(deltas, discount * self.settings.smoothing)
+
+    @staticmethod
+    def gained(seen: Observed, values: FloatArray, rewards: FloatArray, discount: float) -> FloatArray:
+        """V(s') - (V(s) - r) / g, ``[N, T]``; the value itself where g is 0."""
+        before = (values[:, :-1] - rewards) / discount if discount > 0 else 0.0
+        return np.where(seen.batch.mask, values[:, 1:] - before, 0.0)
 
     def _benefit(self, seen: Observed) -> FloatArray:
         """B ``[N, T]``."""
@@ -237,15 +264,16 @@ class NeuralEstimator:
         replies = np.concatenate([old.follower[old.batch.mask] for old in self.kept])
         self.response.fit(np.concatenate(shown), replies, self._picks(1))
 
-    def _fit_follower(self) -> None:
+    def fit_follower(self) -> None:
+        """Descend on the squared error of the follower's values."""
         rows = [old.states[:, :-1][old.batch.mask] for old in self.kept]
-        found = [self._follower_deltas(old) for old in self.kept]
+        found = [self.follower_deltas(old) for old in self.kept]
         self.regress(self.follower_value, 2, rows, self._returns(found))
 
     def _returns(self, found: list[tuple[FloatArray, FloatArray, float]]) -> list[FloatArray]:
         """Lambda-returns at the stages played, a row for each batch."""
         return [
-            (self._advantages(old, *parts) + parts[0][:, :-1])[old.batch.mask]
+            (self.advantages(old, *parts) + parts[0][:, :-1])[old.batch.mask]
             for old, parts in zip(self.kept, found, strict=True)
         ]
 
@@ -280,14 +308,25 @@ class NeuralEstimator:
             part.load_state_dict(state["networks"][name])
         self.count = int(state["count"])
         self.kept = [
-            Observed(Trajectories(**old["batch"]), *(np.array(old[name]) for name in Observed._fields[1:]))
+            Observed(Trajectories(**old["batch"]), *(_array(old[name]) for name in Observed._fields[1:]))
             for old in state["kept"]
         ]
+
+
+def _paid(seen: Observed, leader: FloatArray, follower: FloatArray) -> Observed:
+    """With what a configuration adds to the rewards before any."""
+    batch = seen.batch
+    paid = None if batch.follower_rewards is None else batch.follower_rewards + follower
+    return seen._replace(leader_rewards=batch.leader_rewards + leader, follower_rewards=paid)
 
 
 def vars_of(seen: Observed) -> dict[str, Any]:
     """A batch and its vectors as nested dicts of arrays."""
     return {**seen._asdict(), "batch": {part.name: getattr(seen.batch, part.name) for part in fields(seen.batch)}}
+
+
+def _array(stored: Any) -> Any:
+    return None if stored is None else np.array(stored)
 
 
 def _repeated(actions: Any, batch: Trajectories) -> Any:

@@ -9,19 +9,20 @@ x as differentiable functions of x:
     log_transition    log P_x(s' | s, a, b)
 
 The rewards r_0 without incentives, the transitions from other stages and everything about the
-follower stay hidden. A stage that was never revealed is refused.
+follower stay hidden. A stage that was never played is refused.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stackelberg_games.errors import UnsupportedGameError
+from stackelberg_games.errors import InformationError, UnsupportedGameError
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.trajectories import Trajectories
 
@@ -43,6 +44,35 @@ class Stages(NamedTuple):
     follower_actions: NDArray[np.generic]
     next_states: NDArray[np.generic]
 
+    @classmethod
+    def of(cls, batch: Trajectories) -> Stages:
+        """The stages of a batch, as often and in the order in which they were played."""
+        parts = (batch.states[:, :-1], batch.leader_actions, batch.follower_actions, batch.states[:, 1:])
+        return cls(*(part[batch.mask] for part in parts))
+
+
+class Ledger(ABC):
+    """Which stages of a game have been played, and so may be asked about.
+
+    Whoever plays holds it and opens a lever by it (``game.view(ledger=...)``); a leader never does.
+    """
+
+    @abstractmethod
+    def reveal(self, batch: Trajectories) -> None:
+        """Enter the stages of a batch."""
+
+    @abstractmethod
+    def require(self, stages: Stages) -> None:
+        """Raise ``InformationError`` unless every stage has been entered."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """What has been entered."""
+
+    @abstractmethod
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Enter what was stored."""
+
 
 class Lever(ABC):
     """How a configuration enters a game, as far as the leader may know.
@@ -51,30 +81,37 @@ class Lever(ABC):
         constant_base: whether rewards minus the lever's terms stay the same under every
             configuration. Where they do not, old observations of rewards go stale.
         moves_transitions: whether the configuration enters the transitions.
+        costs: whether it enters the leader's rewards.
     """
 
     constant_base: bool = True
     moves_transitions: bool = False
+    costs: bool = True
 
     @abstractmethod
     def commitment(self, seed: int, spread: float | None = None) -> Commitment:
         """The game's standard first commitment; ``spread`` is the deviation of its parameters."""
 
     @abstractmethod
-    def reveal(self, batch: Trajectories) -> None:
-        """Allow the stages of a batch; called by whoever hands the batch to the leader."""
-
-    @abstractmethod
-    def restore(self, stages: Stages) -> None:
-        """Allow stages that were revealed before a match was interrupted."""
-
-    @abstractmethod
     def terms(self, configuration: Tensor, stages: Stages) -> Terms:
-        """The terms at revealed stages, tensors ``[K]``; None where the configuration does not enter.
+        """The terms at stages that were played, tensors ``[K]``; None where the configuration does not enter.
 
         Raises:
-            InformationError: a stage was never revealed.
+            InformationError: a stage was never played.
         """
+
+
+def require_played(ledger: Ledger | None, stages: Stages) -> None:
+    """Raise ``InformationError`` unless a ledger has every stage; without a ledger none was played."""
+    if ledger is None:
+        raise InformationError("this view is of a game that nobody has played; its lever tells nothing yet")
+    ledger.require(stages)
+
+
+def never_played(stages: Stages, index: int) -> InformationError:
+    """What a ledger raises for a stage that it lacks."""
+    where = tuple(np.asarray(part)[index].tolist() for part in stages)
+    return InformationError(f"stage (s, a, b, s') = {where} was never observed")
 
 
 def require_lever(lever: Lever | None, who: object) -> Lever:

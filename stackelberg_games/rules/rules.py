@@ -16,6 +16,7 @@ from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, Uns
 from stackelberg_games.numerics.randomness import Streams
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.drawing import Picture, short
+from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.scene import Scene
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView
@@ -161,8 +162,19 @@ class Rules(ABC):
         """
         raise UnsupportedGameError(f"{self.name} cannot be configured")
 
-    def view(self, temperature: float | None = None) -> LeaderView:
-        """What a leader is told; ``temperature`` is what it believes of the follower."""
+    def ledger(self) -> Ledger | None:
+        """A record of the stages played, by which ``view`` opens the leader's lever; None where that needs none."""
+        return None
+
+    def view(self, temperature: float | None = None, ledger: Ledger | None = None) -> LeaderView:
+        """What a leader is told.
+
+        Views that compare equal are interchangeable, but for the ledger that opens their levers.
+
+        Args:
+            temperature: what it believes of the follower, or None.
+            ledger: which stages it may ask its lever about, where it configures the game; none without one.
+        """
         return LeaderView(
             self.state_space,
             self.leader_action_space,

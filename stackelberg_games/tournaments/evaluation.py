@@ -151,7 +151,7 @@ def deterministic_commitment(game: Game, temperature: float | None, seed: int) -
         UnsupportedGameError: the game is not finite, or its leader configures it.
     """
     known, finite = _known(game, temperature)
-    if finite.configure is not None:
+    if finite.configuration_space is not None:
         raise UnsupportedGameError(f"{game.name}: a configuration has no deterministic counterpart")
     alive = np.flatnonzero(~finite.terminal)
     if finite.leader_actions ** len(alive) <= MAX_ENUMERATED:

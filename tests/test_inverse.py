@@ -1,4 +1,4 @@
-"""Leaders that do not observe the follower's rewards."""
+"""Inferring the follower's rewards from its actions, and leaders that do so."""
 
 from __future__ import annotations
 

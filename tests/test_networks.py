@@ -1,4 +1,4 @@
-"""The neural forms: exact hypergradients, learned critics, storing, refusals."""
+"""Networks as a representation: fitted critics, storing, refusals."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def follower_values(game: Embedded, policy: MLPCategoricalPolicy) -> torch.Tenso
 def test_learned_critics_point_where_the_exact_ones_do() -> None:
     """Measured: relative bias 0.04 (noise alone 0.07), mean cosine of single estimates 0.96."""
     game, policy = embedded()
-    leader = sg.make_leader("bchg", memory=0.95, critic_steps=12)
+    leader = sg.make_leader("bchg", representation={"memory": 0.95, "steps": 12})
     report = sg.gradient_check(
         game, leader, SoftFollower(TAU), commitment=policy, batches=4, episodes=40, warmup=2, seed=0
     )
@@ -119,7 +119,7 @@ def test_the_fitted_critics_are_the_exact_ones_up_to_their_error() -> None:
     estimator = NeuralEstimator(game.view(TAU), Estimation(memory=1.0, smoothing=0.0, steps=40), TAU)
     for _ in range(3):
         estimator.observe(batch)
-    found = estimator.critics()
+    found = estimator.critics(policy)
     assert np.corrcoef(found.benefit.ravel(), wanted.benefit.ravel())[0, 1] > 0.95
     for name in ("leader_advantage", "follower_advantage"):  # samples: their means over equal stages count
         cells = 2 * game.codes(batch.states[:, :-1]) + batch.leader_actions
@@ -163,7 +163,7 @@ def test_leaders_train_in_games_of_vectors_and_resume_to_the_same_numbers(
     options: dict[str, Any] = {"episodes": 3, "seed": 1, "evaluate_every": 0, "progress": False, "temperature": 0.5}
 
     def run(iterations: int, directory: Path | None = None) -> sg.Run:
-        leader = sg.make_leader(leader_id, critic_steps=2, hidden=(4,))
+        leader = sg.make_leader(leader_id, representation={"steps": 2}, start={"hidden": (4,)})
         return sg.train(game, leader, Shaky(), iterations=iterations, directory=directory, **options)
 
     whole = run(4)
@@ -182,20 +182,20 @@ def test_the_response_of_the_follower_is_what_sets_bchg_apart() -> None:
     estimator.observe(batch)
     alone = NeuralEstimator(game.view(TAU), Estimation(steps=5), None)
     alone.observe(batch)
-    np.testing.assert_allclose(estimator.critics().leader_advantage, alone.critics().leader_advantage)
-    assert not alone.critics().benefit.any()
-    assert estimator.critics().benefit.any()
+    np.testing.assert_allclose(estimator.critics(policy).leader_advantage, alone.critics(policy).leader_advantage)
+    assert not alone.critics(policy).benefit.any()
+    assert estimator.critics(policy).benefit.any()
 
 
 def test_what_the_neural_form_cannot_do_is_refused() -> None:
     view = sg.make("guided_pendulum-v0").view(0.1)
-    with pytest.raises(UnsupportedGameError, match='reads="none"'):
+    with pytest.raises(UnsupportedGameError, match="reads='none'"):
         sg.make_leader("bchg", reads="policy").begin(view)
     with pytest.raises(InformationError, match="temperature"):
         sg.make_leader("bchg").begin(sg.make("guided_pendulum-v0").view())
-    for wrong in ({"memory": 1.5}, {"smoothing": -0.1}, {"critic_steps": 0}):
+    for wrong in ({"memory": 1.5}, {"smoothing": -0.1}, {"steps": 0}):
         with pytest.raises(InvalidArgumentError):
-            sg.make_leader("policy_gradient", **wrong)
+            sg.make_leader("policy_gradient", representation=wrong).begin(view)
     game, policy = embedded()
     batch, _ = played(game, policy, 2)
     with pytest.raises(InformationError, match="rewards"):

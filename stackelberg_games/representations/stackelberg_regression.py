@@ -1,23 +1,20 @@
-"""What ``bi_actor_critic`` does in games of vectors that are not linear-quadratic.
+"""The backup of the bilevel actor-critic as a regression with networks (Bi-AC; Zhang et al., AAAI 2020).
 
-The critic is a network on (s, a, b, t) fitted to the Bi-AC backup,
+The critic is a network on (s, a, b, t) fitted to
 
     Q(s, a, b) = rL + gL max_i Q(s', i, b_i),   b_i = argmax_b g(b | s', i),
 
 with g fitted by maximum likelihood. Where the leader's actions are real the maximum runs over some of
-those it has played. The actor ascends the score form of the direct term on that critic.
+those it has played.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
-from stackelberg_games.agents.leaders.neural import NeuralDirect
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.learning.information import Evidence
+from stackelberg_games.hypergradient import StageCritics
 from stackelberg_games.numerics.randomness import Streams, generator
 from stackelberg_games.representations.network import Regressor
 from stackelberg_games.representations.regressions import Estimation, NeuralEstimator, Observed
@@ -32,22 +29,24 @@ class StackelbergEstimator(NeuralEstimator):
     """The Bi-AC critic as a network: Q(s, a, b, t) with the maximum over leader actions in its target.
 
     Args:
-        view, settings, seed: see ``NeuralEstimator``; the follower's values are not fitted.
+        view, settings, temperature, seed: see ``NeuralEstimator``.
     """
 
-    def __init__(self, view: LeaderView, settings: Estimation, seed: int = 0) -> None:
-        super().__init__(view, settings, None, seed)
+    def __init__(self, view: LeaderView, settings: Estimation, temperature: float | None, seed: int = 0) -> None:
+        super().__init__(view, settings, temperature, seed)
         n, k, m = (feature.size for feature in self.features)
         self.staged = Regressor(n + int(view.horizon is not None) + k + m, seed + 4)
 
     def fit(self) -> None:
         """Descend on the response's likelihood, then on the backup's squared error."""
         self.fit_response()
+        if self.temperature is not None:
+            self.fit_follower()
         rows, targets = [], []
         for old in self.kept:
             mask, timed = old.batch.mask, self.timed(old)
             rows.append(np.concatenate([timed[:, :-1][mask], old.leader[mask], old.follower[mask]], axis=1))
-            targets.append((old.batch.leader_rewards + self.view.leader_discount * self._best(old))[mask])
+            targets.append((old.leader_rewards + self.view.leader_discount * self._best(old))[mask])
         self.regress(self.staged, 4, rows, targets)
 
     def _best(self, seen: Observed) -> FloatArray:
@@ -84,37 +83,36 @@ class StackelbergEstimator(NeuralEstimator):
             total += weights[:, column] * self.staged(rows)
         return total
 
+    def critics(self, commitment: Commitment) -> StageCritics:
+        """See ``NeuralEstimator.critics``; an advantage is an action's value less the mean over actions drawn anew."""
+        new = self.kept[0]
+        mask = new.batch.mask
+        none: FloatArray = np.zeros(mask.shape)
+        values = self.action_values(new.leader[mask])
+        following = np.where(mask, self._best(new), 0.0)
+        benefit = none.copy()
+        benefit[mask] = self._staged_at(new) - values
+        follower, gained = none, none
+        if self.temperature is not None:
+            owed = self.follower_deltas(new)
+            follower, gained = self.advantages(new, *owed), self.gained(new, *owed)
+        advantage = none.copy()
+        advantage[mask] = values
+        if commitment.configuration() is None:  # else there is no action to compare
+            streams = Streams.of(int(generator(self.seed, 10, self.count).integers(2**62)), len(values))
+            for draw in range(TRIED):
+                with torch.no_grad():
+                    drawn = self.features[1](commitment.sample(new.batch.states[:, :-1][mask], streams, draw))
+                advantage[mask] = advantage[mask] - self.action_values(drawn) / TRIED
+        return StageCritics(benefit, advantage, follower, following, gained)
+
+    def _staged_at(self, seen: Observed) -> FloatArray:
+        """Q at the stages played, ``[M]``."""
+        mask = seen.batch.mask
+        rows = [self.timed(seen)[:, :-1][mask], seen.leader[mask], seen.follower[mask]]
+        return self.staged(np.concatenate(rows, axis=1))
+
     @property
     def parts(self) -> dict[str, Regressor | ResponseNetwork]:
         """The networks by name."""
         return {**super().parts, "staged": self.staged}
-
-
-@dataclass
-class NeuralBilevel(NeuralDirect):
-    """The direct term on the Stackelberg critic, in games of vectors; class TRAJECTORIES.
-
-    Args:
-        learning_rate, actor_steps, hidden, estimation: see ``NeuralDirect``; ``smoothing`` has no effect.
-    """
-
-    def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
-        """See ``NeuralDirect.begin``."""
-        super().begin(view, seed=seed, commitment=commitment)
-        self.seed = seed
-        self.estimator: StackelbergEstimator = StackelbergEstimator(view, self.estimation, seed)
-
-    def stage_weights(self, evidence: Evidence) -> FloatArray:
-        """Advantage on the critic: the action's value less the mean over actions drawn anew."""
-        batch = evidence.require_trajectories()
-        mask, estimator = batch.mask, self.estimator
-        states = batch.states[:, :-1][mask]
-        advantage = estimator.action_values(estimator.kept[0].leader[mask])
-        streams = Streams.of(int(generator(self.seed, 10, estimator.count).integers(2**62)), len(states))
-        with torch.no_grad():
-            for draw in range(TRIED):
-                drawn = estimator.features[1](self.commitment.sample(states, streams, draw))
-                advantage = advantage - estimator.action_values(drawn) / TRIED
-        out = np.zeros(mask.shape)
-        out[mask] = advantage
-        return self.view.leader_discount ** np.arange(batch.stages) * out

@@ -1,0 +1,95 @@
+"""Leaders that climb an estimate of the hypergradient."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stackelberg_games.commitments.first import first_commitment
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.learning.information import Evidence
+from stackelberg_games.learning.leader import Leader
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.view import LeaderView
+
+
+class GradientLeader(Leader):
+    """A leader that estimates the hypergradient at its commitment."""
+
+    @abstractmethod
+    def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
+        """Learn from a batch.
+
+        Returns:
+            A function without arguments: a scalar whose gradient is the estimate of the hypergradient at the
+            commitment as it stands when it is called.
+        """
+
+    def estimate(self, evidence: Evidence) -> Tensor:
+        """The hypergradient estimate from one batch as a vector; the commitment stays as it is."""
+        surrogate, parameters = self.objective(evidence)(), list(self.commitment.parameters())
+        gradients = torch.autograd.grad(surrogate, parameters, materialize_grads=True)
+        return torch.cat([gradient.ravel() for gradient in gradients])
+
+
+@dataclass
+class GradientAscent(GradientLeader):
+    """A leader that climbs its estimate with Adam.
+
+    Args:
+        learning_rate: of Adam, > 0.
+        actor_steps: ascent steps for each batch, >= 1.
+        start: settings of the first commitment, see ``commitments.first``: ``hidden`` widths of a network's
+            layers, or ``spread`` of a configuration's parameters.
+    """
+
+    learning_rate: float = 0.02
+    actor_steps: int = 1
+    start: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        steps = self.actor_steps
+        whole = isinstance(steps, int | np.integer) and not isinstance(steps, bool)
+        if not self.learning_rate > 0 or not whole or steps < 1:
+            raise InvalidArgumentError(
+                f"learning_rate={self.learning_rate!r}, actor_steps={steps!r}: expected a number > 0 and an integer >= 1"
+            )
+
+    def first_commitment(self, view: LeaderView, seed: int) -> Commitment:
+        """See ``commitments.first``."""
+        return first_commitment(view, seed, self.start)
+
+    def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
+        """See ``Leader.begin``."""
+        super().begin(view, seed=seed, commitment=commitment)
+        parameters = list(self.commitment.parameters())
+        self.optimizer = torch.optim.Adam(parameters, lr=self.learning_rate, maximize=True, fused=True)
+
+    def update(self, evidence: Evidence) -> dict[str, float]:
+        """Learn from the batch, then climb."""
+        surrogate = self.objective(evidence)
+        parameters, norm = list(self.commitment.parameters()), 0.0
+        for _ in range(self.actor_steps):
+            for parameter in parameters:
+                parameter.grad = None
+            surrogate().backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+        for parameter in parameters:
+            if parameter.grad is not None:
+                norm += float(parameter.grad.square().sum())
+        return {"gradient_norm": norm**0.5}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Commitment and optimiser."""
+        return {**super().state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See ``Leader.load_state_dict``."""
+        super().load_state_dict(state)
+        self.optimizer.load_state_dict(state["optimizer"])

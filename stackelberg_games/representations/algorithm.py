@@ -1,0 +1,70 @@
+"""An algorithm, a representation and Adam make a leader."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from stackelberg_games.learning.ascent import GradientAscent
+from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.representations.choose import choose
+from stackelberg_games.representations.protocol import Backup, Needs, Values
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.view import LeaderView
+
+
+@dataclass
+class Algorithm(GradientAscent):
+    """A leader that estimates the hypergradient from trajectories; a subclass says how, in ``surrogate``.
+
+    Args:
+        learning_rate, actor_steps, start: see ``GradientAscent``.
+        representation: settings of what it learns: ``kind``, and those of that kind. The kind that fits the
+            game if not given: ``finite``, ``linear``, ``configured_linear`` or ``networks``.
+    """
+
+    representation: Mapping[str, Any] = field(default_factory=dict)
+
+    backup: ClassVar[Backup] = Backup()
+
+    @property
+    def information(self) -> Information:
+        """TRAJECTORIES."""
+        return Information.TRAJECTORIES
+
+    @property
+    def needs(self) -> Needs:
+        """What it is going to ask of its representation."""
+        return Needs(self.backup)
+
+    def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
+        """See ``Leader.begin``.
+
+        Raises:
+            InvalidArgumentError: a setting is not one of the representation that fits the game.
+            UnsupportedGameError: none fits, or the one that does cannot give what is needed.
+        """
+        super().begin(view, seed=seed, commitment=commitment)
+        self.learned = choose(view, self.commitment, self.needs, seed, self.representation)
+
+    @abstractmethod
+    def surrogate(self, values: Values) -> Tensor:
+        """A scalar whose gradient is the estimate of the hypergradient."""
+
+    def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
+        """See ``GradientLeader.objective``."""
+        self.learned.observe(evidence, self.commitment)
+        return lambda: self.surrogate(self.learned.at(self.commitment))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Commitment, optimiser and what was learned."""
+        return {**super().state_dict(), "learned": self.learned.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See ``Leader.load_state_dict``."""
+        super().load_state_dict(state)
+        self.learned.load_state_dict(state["learned"])

@@ -1,0 +1,412 @@
+"""Counts of a finite game: what the leader learns where states and actions are finitely many.
+
+The decision enters through the probability of the leader's actions, which is averaged over, and through
+the terms of its lever where it configures the game. Weights of all stages collapse onto the distinct
+ones before anything is differentiated, so that nothing of the size of theta is kept for a transition.
+Where the play goes on for ever, the exact adjoint of the estimated game takes over where a trajectory ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import gymnasium
+import numpy as np
+import torch
+from torch import Tensor
+
+from stackelberg_games.arrays import FloatArray
+from stackelberg_games.commitments.configuration import Configuration
+from stackelberg_games.commitments.tabular import DiscretePolicy
+from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
+from stackelberg_games.exact.critics import CriticTables
+from stackelberg_games.exact.players import Objectives
+from stackelberg_games.exact.response import Factorised
+from stackelberg_games.hypergradient import Influence
+from stackelberg_games.kinds.configurable import ConfigurableGame
+from stackelberg_games.learning.information import Evidence
+from stackelberg_games.numerics.randomness import generator
+from stackelberg_games.representations.configured_counts import ConfiguredEstimator
+from stackelberg_games.representations.counts import TabularEstimator
+from stackelberg_games.representations.finite_advantage import averaged, monte_carlo, sarsa
+from stackelberg_games.representations.finite_model import FiniteModel
+from stackelberg_games.representations.protocol import STACKELBERG, Credit, Needs, Representation, Values
+from stackelberg_games.representations.stackelberg_backup import stackelberg_q
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.lever import Ledger, Terms, require_lever
+from stackelberg_games.rules.trajectories import Trajectories, table_of
+from stackelberg_games.rules.view import LeaderView
+
+
+class Finite(Representation):
+    """Counts, and the critics of the game that they describe.
+
+    Args:
+        view, commitment, needs, seed: see ``Representation``.
+        memory: factor in [0, 1] by which the counts of the follower's actions fade from batch to batch; those of
+            everything where the rewards without incentives change with the configuration.
+        ramp: updates over which the leader phases in what its own configuration costs it. Without
+            that cost it first learns to steer the follower, which it could not where not spending
+            anything is a local optimum. 0 counts the cost from the start.
+
+    Raises:
+        InvalidArgumentError: a setting is out of range.
+        UnsupportedGameError: a space is not finite, or the commitment configures a game that offers no lever.
+    """
+
+    def __init__(
+        self,
+        view: LeaderView,
+        commitment: Commitment,
+        needs: Needs,
+        seed: int = 0,
+        *,
+        memory: float = 0.8,
+        ramp: int = 0,
+    ) -> None:
+        super().__init__(view, commitment, needs, seed)
+        if isinstance(ramp, bool) or not isinstance(ramp, int | np.integer) or ramp < 0:
+            raise InvalidArgumentError(f"ramp={ramp!r}: expected an integer >= 0")
+        self.ramp, self.updates = ramp, 0
+        self.counts: TabularEstimator = TabularEstimator(view, memory)
+        if commitment.configuration() is not None:
+            if view.lever is None:
+                raise UnsupportedGameError("the commitment configures a game that offers no lever")
+            self.counts = ConfiguredEstimator(view, view.lever, memory)
+        self.acts = acting(commitment) is not None
+        if view.lever is None:  # there is no cost of a configuration, and no belief to tell by it
+            self.planning = tuple(name for name in self.planning if name not in ("cold_share", "belief"))
+        self.starts = np.zeros(self.counts.shape[0])
+        self.terms: Terms | None = None
+        self._ledger: Ledger | None = None
+        self.random = generator(seed, 7)
+        self.sarsa = None if needs.sarsa is None else self.random.normal(size=self.counts.shape)
+
+    reads = ("none", "policy", "values")
+    planning: tuple[str, ...] = (
+        "rate",
+        "steps",
+        "starts",
+        "explore",
+        "reach",
+        "hold",
+        "replan",
+        "heat",
+        "cold_share",
+        "belief",
+    )
+
+    @classmethod
+    def fits(cls, view: LeaderView, commitment: Commitment) -> bool:
+        """Where all spaces are finite."""
+        spaces = (view.state_space, view.leader_action_space, view.follower_action_space)
+        return all(isinstance(space, gymnasium.spaces.Discrete) for space in spaces)
+
+    @classmethod
+    def settings(cls, view: LeaderView, needs: Needs) -> tuple[str, ...]:
+        """``memory`` where the follower's policy is estimated or rewards go stale; ``ramp`` where there is a cost."""
+        stale = view.lever is not None and not view.lever.constant_base
+        memory = ("memory",) if stale or (needs.values and needs.reads == "none") else ()
+        return (*memory, "ramp") if needs.values and view.lever is not None and view.lever.costs else memory
+
+    @property
+    def lever(self) -> ConfiguredEstimator | None:
+        """The counts, where the leader configures the game."""
+        return self.counts if isinstance(self.counts, ConfiguredEstimator) else None
+
+    @property
+    def share(self) -> float:
+        """How much of what its own configuration costs it the leader counts by now."""
+        return 1.0 if self.ramp == 0 else min(1.0, self.updates / self.ramp)
+
+    @property
+    def values_needed(self) -> bool:
+        """Whether the follower's values count: not where the leader configures known rewards and does nothing else."""
+        moves = self.view.lever is not None and self.view.lever.moves_transitions
+        return self.needs.follower and (self.acts or moves)
+
+    def observe(self, evidence: Evidence, commitment: Commitment) -> None:
+        """Count a batch, and work out the critics at the commitment that was played."""
+        batch = evidence.require_trajectories()
+        asked = self.values_needed or self.needs.players or not self.needs.values
+        if batch.follower_rewards is None and asked:
+            raise InformationError("the follower's rewards are needed, and these trajectories do not hold them")
+        if self.needs.sarsa is not None and self.sarsa is not None:
+            sarsa(self.sarsa, batch, self.needs.sarsa, self.view.leader_discount, self.random)
+        if self.lever is None:
+            self.counts.observe(batch)
+        else:
+            configuration = commitment.configuration()
+            assert configuration is not None
+            self.lever.share = self.share
+            self.terms = self.lever.observe_under(batch, configuration)
+        self.starts += np.bincount(batch.states[:, 0], minlength=len(self.starts))
+        self.batch = batch
+        self.updates += 1
+        if not self.needs.values:
+            return
+        with torch.no_grad():
+            self.arrays = self.counts.arrays(np.asarray(commitment.probabilities().numpy()))
+        self.response = self.counts.follower_policy() if self.needs.reads == "none" else evidence.require_table()
+        if not self.needs.players:
+            read = evidence.follower_values if self.needs.reads == "values" else None
+            self.tables = self._critics(None if read is None else read.q)
+
+    def _critics(self, follower_q: FloatArray | None) -> CriticTables:
+        """Critics of both players at the commitment that was played, estimated but for what is read."""
+        if follower_q is None and not self.values_needed:
+            follower_q = np.zeros(self.counts.shape)  # nothing that follows reads the follower's values
+        temperature = (self.view.temperature or 0.0) if self.needs.follower else 0.0
+        tables = self.counts.tables(self.arrays, temperature, response=self.response, follower_q=follower_q)
+        if self.needs.backup != STACKELBERG:
+            return tables
+        tried = self.counts.totals.sum(axis=2) > 0
+        return replace(tables, leader_q=stackelberg_q(self.arrays, tables.response, tried))
+
+    def replies(self) -> FloatArray:
+        """How often every reply was seen in the last batch, ``[S, A, B]``."""
+        return table_of(self.batch, np.ones(self.batch.leader_rewards.shape), self.counts.shape)
+
+    @property
+    def probable(self) -> FloatArray:
+        """The response over the replies that were ever seen, where any was: what others lead to is not known."""
+        seen = self.counts.totals > 0
+        if not self.view.follower_sees_action:
+            seen = np.broadcast_to(seen.any(axis=1, keepdims=True), seen.shape)
+        kept = np.where(seen, self.response, 0.0)
+        total = kept.sum(axis=2, keepdims=True)
+        return np.asarray(np.where(total > 0, kept / np.where(total > 0, total, 1.0), self.response))
+
+    def widen(self, game: ConfigurableGame, *batches: Trajectories) -> None:
+        """Ask the lever about the stages of batches that are not counted too, for a leader that is given the game."""
+        assert self.lever is not None
+        if self._ledger is None:
+            self._ledger = game.ledger()
+            self.lever.lever = require_lever(game.view(self.view.temperature, self._ledger).lever, self)
+        assert self._ledger is not None
+        for batch in batches:
+            self._ledger.reveal(batch)
+            self.lever.admit(batch)
+
+    def at(self, commitment: Commitment) -> FiniteValues:
+        """See ``Representation.at``; the critics are those of the commitment that was played."""
+        terms, self.terms = self.terms, None  # those of the commitment played serve once
+        if terms is None and self.lever is not None:
+            configuration = commitment.configuration()
+            assert configuration is not None
+            terms = self.lever.terms(configuration)
+        return FiniteValues(self, commitment, terms)
+
+    def fitted(self) -> FiniteModel:
+        """The game that the counts describe."""
+        return FiniteModel(self.view, self.counts, self.starts)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Counts, first states, and the table of SARSA with its random state."""
+        kept = {"counts": self.counts.state_dict(), "starts": self.starts, "updates": self.updates}
+        return {**kept, "sarsa": self.sarsa, "random": self.random.bit_generator.state}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See ``Representation.load_state_dict``."""
+        self.counts.load_state_dict(state["counts"])
+        self.starts, self.updates = np.array(state["starts"]), int(state["updates"])
+        self.sarsa = None if state["sarsa"] is None else np.array(state["sarsa"])
+        self.random.bit_generator.state = state["random"]
+
+
+def acting(commitment: Commitment) -> DiscretePolicy | None:
+    """The per-stage policy over finitely many actions; None where the leader only configures."""
+    policy = commitment.policy if isinstance(commitment, Configuration) else commitment
+    return policy if isinstance(policy, DiscretePolicy) else None
+
+
+class FiniteValues(Values):
+    """Critics in tables.
+
+    Args:
+        learned: the counts and critics.
+        commitment: to differentiate in.
+        terms: of the lever at this commitment, where it configures the game.
+    """
+
+    def __init__(self, learned: Finite, commitment: Commitment, terms: Terms | None) -> None:
+        self.view, self.batch = learned.view, learned.batch
+        self._learned, self._lever, self._terms, self._commitment = learned, learned.lever, terms, commitment
+        self._none = 0.0 * next(iter(commitment.parameters())).sum()
+        policy = acting(commitment)
+        self._log_policy = None if policy is None else policy.log_probabilities()
+
+    @property
+    def tables(self) -> CriticTables:
+        """Critics at the commitment that was played."""
+        return self._learned.tables
+
+    @property
+    def _moves(self) -> bool:
+        return self._lever is not None and self._lever.lever.moves_transitions
+
+    def benefit(self) -> Credit:
+        """See ``Values.benefit``."""
+        return Credit(self.tables.benefit_at(self.batch), self.tables.benefit)
+
+    def direct(self) -> Tensor:
+        """See ``Values.direct``."""
+        total = self._scored(self.tables.direct_weights(self.batch, self.view.leader_discount))
+        if self._lever is None:
+            return total
+        moved = None
+        if self._moves:
+            moved = self.discounts * self.view.leader_discount * self.tables.leader_next(self.batch)
+        total = total + self._pulled(self.batch, leader=self.discounts, moved=moved)
+        if self._occupied is None:
+            return total
+        weights = self._occupied[:, None, None] * self._joint
+        return total + self._pulled_beyond(weights, self.tables.leader_values, self.view.leader_discount, leader=True)
+
+    def unrolled(self, trace: Influence, credit: Credit, batch: Trajectories) -> Tensor:
+        """See ``Values.unrolled``."""
+        total = self._none
+        if self._log_policy is not None:
+            total = self._scored(self.tables.response_weights(batch, trace))
+        if self._lever is None:
+            return total
+        moved = None
+        if self._moves:
+            moved = trace.after * self.view.follower_discount * self.tables.follower_next(batch)
+        total = total + self._pulled(batch, follower=trace.after, moved=moved)
+        if credit.table is None or batch.terminated.all():
+            return total
+        weights = self._owed_beyond(credit.table, self._at_ends(batch, trace.carry))
+        return total + self._pulled_beyond(weights, self.tables.follower_values, self.view.follower_discount)
+
+    def truncated(self, credit: Credit) -> Tensor:
+        """See ``Values.truncated``; nothing where no reward of the follower's is configured."""
+        if self._lever is None or self._terms is None or self._terms.follower_reward is None:
+            return self._none
+        owed = table_of(self.batch, credit.at, self._lever.shape) / self.batch.episodes
+        weights = owed - self.tables.response * owed.sum(axis=2, keepdims=True)
+        return torch.from_numpy(self._lever.spread(weights)) @ self._terms.follower_reward
+
+    def averaged(self, credit: Credit, wide: Trajectories) -> Credit:
+        """See ``Values.averaged``."""
+        return Credit(averaged(credit.at, self.batch, wide, self._learned.counts.shape, self.tables.sees))
+
+    def advantage(self, how: str, wide: Trajectories) -> Credit:
+        """See ``Values.advantage``."""
+        if how == "sarsa":
+            assert self._learned.sarsa is not None
+            table = self._learned.sarsa - (self.tables.response * self._learned.sarsa).sum(axis=2, keepdims=True)
+        else:
+            table = monte_carlo(wide, self.view.leader_discount, self._learned.counts.shape)
+        cell = (self.batch.states[:, :-1], self.batch.leader_actions, self.batch.follower_actions)
+        return Credit(table[cell] * self.batch.mask)
+
+    def players(self) -> tuple[Tensor, Tensor, Tensor]:
+        """See ``Values.players``; the parameters are the response's logits."""
+        learned = self._learned
+        tables = (
+            None
+            if self._lever is None or self._terms is None
+            else self._lever.differentiable(learned.arrays, self._terms)
+        )
+        starts = torch.from_numpy(learned.starts / learned.starts.sum())
+        objectives = Objectives(learned.arrays, starts, self.view.horizon, tables)
+        logits = objectives.logits(learned.probable)
+        return *objectives(self._commitment.probabilities(), logits, self.temperature), logits
+
+    # Sums over stages.
+
+    def _scored(self, weights: FloatArray) -> Tensor:
+        """Weights ``[S, A]`` times log f."""
+        if self._log_policy is None:
+            return self._none
+        return (torch.from_numpy(weights) * self._log_policy).sum()
+
+    def _pulled(
+        self,
+        batch: Trajectories,
+        *,
+        leader: FloatArray | None = None,
+        follower: FloatArray | None = None,
+        moved: FloatArray | None = None,
+    ) -> Tensor:
+        """Weights ``[N, T]`` of the lever's terms at the stages of a batch."""
+        assert self._lever is not None
+        collapse = self._lever.collapse
+        parts = (None if weights is None else collapse(batch, weights) for weights in (leader, follower, moved))
+        return self._dot(*parts)
+
+    def _dot(self, leader: FloatArray | None, follower: FloatArray | None, moved: FloatArray | None) -> Tensor:
+        """Weights of the lever's terms at the stages that it was asked about."""
+        assert self._lever is not None
+        assert self._terms is not None
+        total = torch.zeros((), dtype=torch.float64)
+        share = None if leader is None else self._lever.share * leader
+        for weights, term in (
+            (share, self._terms.leader_reward),
+            (follower, self._terms.follower_reward),
+            (moved, self._terms.log_transition),
+        ):
+            if weights is not None and term is not None:
+                total = total + torch.from_numpy(weights) @ term
+        return total
+
+    # Beyond the end of the trajectories: the exact adjoint of the estimate. With the discounted occupancies dL of
+    # the leader and W = dL f g c, the follower's occupancy dF starts from what was carried + gF W P, and
+    #     leader reward  dL f g,     follower reward  W + dF f g,
+    #     log P          gL VL(s') (dL f g P) + gF VF(s') ((W + dF f g) P).
+
+    def _at_ends(self, batch: Trajectories, weights: FloatArray) -> FloatArray:
+        """Weights of the episodes at the states where they were cut, ``[S]``; mean over episodes."""
+        last = batch.states[np.arange(batch.episodes), batch.lengths]
+        cut = np.where(batch.terminated, 0.0, 1.0 / batch.episodes)
+        return np.asarray(np.bincount(last, weights=weights * cut, minlength=len(self.tables.policy)), dtype=np.float64)
+
+    @cached_property
+    def _joint(self) -> FloatArray:
+        return self._learned.arrays.joint(self.tables.response)
+
+    @cached_property
+    def _leaving(self) -> Factorised:
+        arrays = self._learned.arrays
+        return Factorised(arrays.kernel.chain(self._joint), arrays.leader_discount)
+
+    @cached_property
+    def _occupied(self) -> FloatArray | None:
+        """The leader's discounted visits after the end, ``[S]``; None where its play ends with the trajectory."""
+        if self.view.horizon is not None or self.batch.terminated.all():
+            return None
+        start = self._at_ends(self.batch, self.view.leader_discount**self.batch.lengths)
+        return self._leaving.solve_transposed(start)
+
+    def _owed_beyond(self, credit: FloatArray, entering: FloatArray) -> FloatArray:
+        """What is owed to stages after the end, ``[S, A, B]``."""
+        arrays, answer = self._learned.arrays, np.zeros_like(self._joint)
+        if self._occupied is not None:
+            answer = self._occupied[:, None, None] * self._joint * credit
+            entering = entering + arrays.follower_discount * arrays.kernel.inflow(answer)
+        if self._occupied is not None and arrays.follower_discount == arrays.leader_discount:
+            system = self._leaving
+        else:
+            system = Factorised(arrays.kernel.chain(self._joint), arrays.follower_discount)
+        return np.asarray(answer + system.solve_transposed(entering)[:, None, None] * self._joint)
+
+    def _pulled_beyond(
+        self, weights: FloatArray, values: FloatArray, discount: float, *, leader: bool = False
+    ) -> Tensor:
+        """Weights ``[S, A, B]`` of a player's reward terms after the end, and of log P with its values ``[S]``."""
+        lever, arrays = self._lever, self._learned.arrays
+        assert lever is not None
+        if not self._moves:
+            at = weights[lever.asked[:3]]
+            return self._dot(at if leader else None, None if leader else at, None)
+        following = lever.known.next_states
+        probability = arrays.transition[tuple(lever.known)]
+        ends = ~arrays.alive[following]  # their columns are zero in the estimate; the stage still pays
+        if ends.any():
+            probability = probability + ends * lever.frequency(lever.known)
+        at = weights[lever.known[:3]] * probability
+        return self._dot(at if leader else None, None if leader else at, at * discount * values[following])

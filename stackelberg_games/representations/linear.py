@@ -1,0 +1,331 @@
+"""Least squares of a linear-quadratic game, and the pathwise hypergradient on its critics.
+
+Where the leader's action is reparameterised, a_t = K s_t + W eps_t, the score terms of the
+estimator have pathwise twins, whose variance does not grow as the leader's noise shrinks:
+
+    direct    sum_t gL^t VL_t(s_t, a_t)                  differentiated through a_t
+    response  sum_t u_t VF(s_t, a_t)                     differentiated through a_t,
+              u_0 = 0,  u_{t+1} = gF (u_t + c_t)
+
+With a horizon H the leader's values count the H - t stages left. The follower looks beyond H, so
+u_H VF_theta(s_H) is added, which is what its later stages would give in expectation.
+
+Where a critic knows the *gradient* of the follower's value, the unrolled influence can be replaced by
+it at once ("bootstrap", as TD(0) stands to Monte Carlo):
+
+    response  gF sum_t c_t [ VF_theta(s_{t+1}) - E_b VF_theta(s_{t+1}) ]
+
+with VF_theta(s) averaged over the leader's action. The subtracted expectation is a control variate where
+c_t has mean zero given (s_t, a_t). The mean is the same; the variance is that of one stage.
+
+In a linear-quadratic game all critics are closed forms: with y the state before the follower's push,
+M and S_i the closed loop and its i-step covariance,
+
+    QL_t(x, a, u) = r(x) + sum_{i < H-t-1} gL^{i+1} E r(N(M^i y', S_i + M^i Xi M^i')),  y' = A x + C a + B u
+    VL_t(x, a)    = the same with y' = (I - B L)(A x + C a) and the spread of u added
+    VF(x, a)      = -(x'Q x + y'G y + c),                                               y = A x + C a
+
+With the maximum over the leader's next action and the mode of the reply, V(x) = r(x) + gL max_a V(z) at
+z = (I - B L)(A x + C a). Where the leader can steer to the same states z from everywhere, the maximum does
+not depend on x, so that nothing beyond the next stage depends on a. Elsewhere there is no closed form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stackelberg_games.arrays import FloatArray
+from stackelberg_games.commitments.first import linear_spaces
+from stackelberg_games.commitments.gaussian import LinearGaussianPolicy, LinearGaussianResponse
+from stackelberg_games.errors import InformationError, InvalidGameError, SolverError, UnsupportedGameError
+from stackelberg_games.exact.linear_players import linear_objectives
+from stackelberg_games.hypergradient import Influence
+from stackelberg_games.kinds.linear_quadratic import Cost, LinearGaussianGame, linear
+from stackelberg_games.kinds.riccati import SoftRiccati, closed_loop, powers
+from stackelberg_games.learning.information import Evidence
+from stackelberg_games.representations.least_squares import LinearEstimator
+from stackelberg_games.representations.linear_response import FittedResponse
+from stackelberg_games.representations.protocol import (
+    STACKELBERG,
+    Credit,
+    Fitted,
+    Manner,
+    Needs,
+    Nothing,
+    Representation,
+    Values,
+)
+from stackelberg_games.representations.quadratic_features import averaged, fitted_advantages
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.trajectories import Trajectories
+from stackelberg_games.rules.view import LeaderView
+
+_NEGLIGIBLE = 1e-6  # weight at which the leader's values are cut where there is no horizon
+
+OUTSIDE = 0.05
+"""Share of the drift that may lie outside of what the leader steers; fits to noisy data leave some."""
+
+
+class Linear(Representation):
+    """Fits of dynamics and rewards; of the follower's response too, where its reasons are not asked for.
+
+    Args:
+        view, commitment, needs, seed: see ``Representation``.
+        memory: factor in [0, 1] by which the fit of the follower's response fades from batch to batch.
+
+    Raises:
+        UnsupportedGameError: the spaces are not flat unbounded Boxes, or the commitment is not linear-Gaussian.
+    """
+
+    adjoints = ("bootstrap", "unroll")
+    reads = ("none", "policy")
+    planning = ("rate", "steps", "explore", "starts", "reach")
+    manner = Manner(rate=0.1, steps=20, keeps=True)
+
+    def __init__(
+        self, view: LeaderView, commitment: Commitment, needs: Needs, seed: int = 0, *, memory: float = 0.8
+    ) -> None:
+        super().__init__(view, commitment, needs, seed)
+        linear(commitment)
+        if needs.reads != "none" and needs.follower:
+            raise UnsupportedGameError(
+                f"reads={needs.reads!r}: in linear-quadratic games the fitted game gives the follower's policy and values "
+                "in closed form, so there is no variant that reads them; set reads='none'"
+            )
+        self.fit = LinearEstimator(view)
+        self.replied = FittedResponse(self.fit.n, self.fit.m, memory)
+        self.read: tuple[FloatArray, FloatArray] | None = None
+
+    @classmethod
+    def fits(cls, view: LeaderView, commitment: Commitment) -> bool:
+        """Where all spaces are flat Boxes, actions have no bounds, and the commitment is linear-Gaussian."""
+        return view.lever is None and linear_spaces(view) and isinstance(commitment, LinearGaussianPolicy)
+
+    @classmethod
+    def settings(cls, view: LeaderView, needs: Needs) -> tuple[str, ...]:
+        """``memory`` where the response is fitted to what was seen of it, and not the one that solves the fitted game."""
+        return ("memory",) if needs.values and not needs.follower and needs.reads == "none" else ()
+
+    def observe(self, evidence: Evidence, commitment: Commitment) -> None:
+        """Add a batch to the fits."""
+        batch = evidence.require_trajectories()
+        self.batch = batch
+        asked = self.needs.follower or self.needs.players or not self.needs.values
+        self.fit.observe(batch if asked else batch.without_follower_rewards())
+        if asked and self.fit.silent:
+            raise InformationError("the follower's rewards are needed, and these trajectories do not hold them")
+        if self.needs.reads == "policy":
+            self.read = _read(evidence, self.fit.game(self._idle()))
+        elif self.needs.values and not self.needs.follower:
+            self.replied.observe(self.fit.game(self._idle()), batch)
+
+    def _idle(self) -> Cost:
+        """A cost that nothing which follows reads."""
+        return Cost(np.zeros((self.fit.n, self.fit.n)), np.eye(self.fit.m))
+
+    def at(self, commitment: Commitment) -> Values:
+        """See ``Representation.at``; the critics move with the commitment."""
+        try:
+            return LinearValues(self, linear(commitment))
+        except (InvalidGameError, SolverError):  # too little was seen, or no stable response is in sight
+            return Nothing(self.batch, self.view, commitment)
+
+    def answer(self, policy: LinearGaussianPolicy) -> tuple[LinearGaussianGame, SoftRiccati]:
+        """The fitted game and the follower's response in it; its values only where they are asked for."""
+        if not self.needs.follower:
+            return self.fit.game(self._idle()), self.replied.solve()
+        game = self.fit.game()
+        assert self.view.temperature is not None
+        return game, game.response(policy, self.view.temperature)
+
+    def response(self) -> tuple[FloatArray, FloatArray]:
+        """Gain and factor of the follower's policy, as it was read or as it was seen."""
+        if self.read is not None:
+            return self.read
+        seen = self.replied.solve()
+        return seen.gain.numpy(), torch.linalg.cholesky(seen.covariance).numpy()
+
+    def fitted(self) -> LinearModel:
+        """The fitted game.
+
+        Raises:
+            InvalidGameError: the data do not determine it.
+        """
+        return LinearModel(self.fit.game())
+
+    def state_dict(self) -> dict[str, Any]:
+        """The fits."""
+        return {"fit": self.fit.state_dict(), "replied": self.replied.moments}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See ``Representation.load_state_dict``."""
+        self.fit.load_state_dict(state["fit"])
+        self.replied.moments = np.array(state["replied"])
+
+
+class LinearModel(Fitted):
+    """A fitted linear-quadratic game."""
+
+    def __init__(self, game: LinearGaussianGame) -> None:
+        self.game = game
+
+    def objective(self, commitment: Commitment, temperature: float, share: float = 1.0) -> tuple[float, Tensor]:
+        """See ``Fitted.objective``."""
+        value = self.game.leader_objective(commitment, temperature)
+        return float(value.detach()), value
+
+
+class LinearValues(Values):
+    """Critics in closed form at a commitment.
+
+    Args:
+        learned: the fits.
+        policy: the commitment; its parameters receive the gradients.
+
+    Raises:
+        InvalidGameError: the data do not determine the game.
+        SolverError: the follower has no stable response.
+        UnsupportedGameError: the backup has no closed form.
+    """
+
+    def __init__(self, learned: Linear, policy: LinearGaussianPolicy) -> None:
+        self.view, self.batch, self._learned, self._policy = learned.view, learned.batch, learned, policy
+        if learned.needs.players:
+            return
+        self.game, self.reply = learned.answer(policy)
+        batch, plant, gain = self.batch, self.game.plant, self.reply.gain.detach()
+        self._states, played = torch.tensor(batch.states), torch.tensor(batch.leader_actions)
+        before = self._states[:, :-1]
+        actions = before @ policy.gain.T + (played - before @ policy.gain.T).detach()
+        self._pushed = before @ plant.state.T + actions @ plant.leader.T
+        self._answered = self._pushed - (self._pushed @ gain.T) @ plant.follower.T
+        left = (self.game.stages(_NEGLIGIBLE) - torch.arange(batch.stages)).expand(batch.episodes, -1)
+        if learned.needs.backup == STACKELBERG:
+            kept = torch.eye(len(plant.state), dtype=torch.float64) - plant.follower @ gain
+            _check_steering((kept @ plant.state).numpy(), (kept @ plant.leader).numpy())
+            left = left.clamp(max=2)
+        self._left = left
+        self._critic = LeaderCritic.of(self.game, policy, self.reply, int(left.max()))
+        spread = (plant.noise + plant.follower @ self.reply.covariance @ plant.follower.T).detach()
+        self._values = self._critic.future(self._answered, spread, left)
+
+    def benefit(self) -> Credit:
+        """See ``Values.benefit``."""
+        plant = self.game.plant
+        with torch.no_grad():
+            reached = self._pushed + torch.tensor(self.batch.follower_actions) @ plant.follower.T
+            gains = self._critic.future(reached, plant.noise, self._left) - self._values
+        return Credit(np.ascontiguousarray(gains.numpy()))
+
+    def direct(self) -> Tensor:
+        """See ``Values.direct``."""
+        return (torch.from_numpy(self.discounts) * self._values).sum() / self.batch.episodes
+
+    def unrolled(self, trace: Influence, credit: Credit, batch: Trajectories) -> Tensor:
+        """See ``Values.unrolled``; with the follower's value beyond the end of the trajectories."""
+        seen = -((self._pushed @ self.reply.seen_value.detach()) * self._pushed).sum(dim=-1)
+        last = self._states[np.arange(batch.episodes), batch.lengths]
+        tail = torch.tensor(trace.carry) * self.reply.average(last)
+        return ((torch.tensor(trace.before) * seen).sum() + tail.sum()) / batch.episodes
+
+    def bootstrapped(self, credit: Credit) -> Tensor:
+        """See ``Values.bootstrapped``."""
+        value = self.reply.average
+        moved = value(self._states[:, 1:]) - value(self._answered.detach())
+        return self.view.follower_discount * (torch.from_numpy(credit.at) * moved).sum() / self.batch.episodes
+
+    def truncated(self, credit: Credit) -> Tensor:
+        """See ``Values.truncated``; nothing, as no reward at (s, a, b) depends on the commitment."""
+        return 0.0 * self._policy.gain.sum()
+
+    @cached_property
+    def _faced(self) -> FloatArray:
+        """What the follower faces: where the state would go without its push, ``[N, T, n]``."""
+        return np.asarray(self._pushed.detach().numpy())
+
+    def averaged(self, credit: Credit, wide: Trajectories) -> Credit:
+        """See ``Values.averaged``; means are least squares with quadratic features of (y, u), and of y."""
+        return Credit(averaged(self._faced, wide.follower_actions, wide.mask, credit.at))
+
+    def advantage(self, how: str, wide: Trajectories) -> Credit:
+        """See ``Values.advantage``; SARSA is its fixed point with quadratic features of (y, u) (LSTD-Q)."""
+        gain, covariance = -self.reply.gain.detach().numpy(), self.reply.covariance.detach().numpy()
+        discount = self.view.leader_discount
+        return Credit(fitted_advantages(how, wide, self._faced, gain, covariance, discount))
+
+    def players(self) -> tuple[Tensor, Tensor, Tensor]:
+        """See ``Values.players``; the parameters are gain and factor (L, F) of the response, side by side."""
+        game, (gain, factor) = self._learned.fit.game(), self._learned.response()
+        response = torch.cat([torch.from_numpy(gain), torch.from_numpy(factor)], dim=1).requires_grad_()
+        return *linear_objectives(game, self._policy, response, self.temperature), response
+
+
+class LeaderCritic(NamedTuple):
+    """VL of a linear-quadratic game at fixed policies; everything is held constant.
+
+    Attributes:
+        game: true or estimated.
+        powers: M^i, ``[K, n, n]``.
+        spread: S_i, ``[K, n, n]``, covariance of i stages of noise.
+        weights: gL^{i+1}, ``[K]``.
+    """
+
+    game: LinearGaussianGame
+    powers: Tensor
+    spread: Tensor
+    weights: Tensor
+
+    @classmethod
+    def of(
+        cls, game: LinearGaussianGame, policy: LinearGaussianPolicy, response: SoftRiccati, count: int
+    ) -> LeaderCritic:
+        """The critic for up to ``count`` stages to go."""
+        with torch.no_grad():
+            loop = closed_loop(game.plant, policy, response)
+            stack = powers(loop.matrix, max(1, count - 1))
+            grown = (stack @ loop.noise @ stack.transpose(-1, -2)).cumsum(dim=0)
+            spread = torch.cat([torch.zeros_like(grown[:1]), grown[:-1]])
+        return cls(game, stack, spread, game.leader_discount ** torch.arange(1, len(stack) + 1, dtype=torch.float64))
+
+    def future(self, following: Tensor, covariance: Tensor, left: Tensor) -> Tensor:
+        """Expected discounted rewards after a stage.
+
+        Args:
+            following: mean of the next state, ``[..., n]``.
+            covariance: its covariance, ``[n, n]``.
+            left: stages left from this one on, ``[...]``.
+        """
+        rows = [following @ self.powers[:, i].T for i in range(self.powers.shape[-1])]
+        means = torch.stack(rows).movedim(0, -1)
+        spread = self.spread + self.powers @ covariance @ self.powers.transpose(-1, -2)
+        counted = torch.arange(1, len(self.weights) + 1) < left.unsqueeze(-1)
+        return (self.game.reward.expectation(means, spread) * (self.weights * counted)).sum(dim=-1)
+
+
+def _check_steering(drift: FloatArray, steering: FloatArray) -> None:
+    """Refuse games in which z = drift x + steering a covers other states from one x than from another."""
+    outside = drift - steering @ (np.linalg.pinv(steering, rcond=OUTSIDE) @ drift)
+    if np.linalg.norm(outside) > OUTSIDE * np.linalg.norm(drift):
+        raise UnsupportedGameError(
+            "the backup of the maximum over the leader's action and the mode of the reply has no closed form in a "
+            "linear-quadratic game whose leader cannot steer the state to the same places from everywhere in one stage: "
+            "the columns of (I - B L) A leave the range of (I - B L) C"
+        )
+
+
+def _read(evidence: Evidence, game: LinearGaussianGame) -> tuple[FloatArray, FloatArray]:
+    """Gain L and factor F of the follower's policy u = -L (A x + C a) + F eps."""
+    response = evidence.follower_policy
+    if not isinstance(response, LinearGaussianResponse):
+        raise UnsupportedGameError(
+            f"a linear-Gaussian follower is read here, and this one plays a {type(response).__name__}; set reads='none'"
+        )
+    seen = np.concatenate([response.state_gain, response.action_gain], axis=1)
+    moves = np.concatenate([game.state_matrix, game.leader_matrix], axis=1)
+    return np.asarray(-seen @ np.linalg.pinv(moves, rcond=1e-9)), np.array(response.factor)

@@ -1,0 +1,167 @@
+"""Every algorithm with every representation against the exact gradient that it estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import stackelberg_games as sg
+from stackelberg_games.errors import StackelbergError
+from tests.checks import FALSE_ALARM, mean_p_value
+from tests.truths import KINDS, Kind, estimates
+
+CLOSED = ("linear", "configured linear")
+"""Kinds whose critics know the gradient of the follower's value."""
+
+
+def unbiased() -> list[Any]:
+    """(leader, settings, kind, which gradient): with exact critics the mean of the estimates is the gradient."""
+    cells: list[tuple[str, Mapping[str, Any], str, str]] = []
+    for kind in KINDS:
+        cells.append(("policy_gradient", {}, kind, "frozen"))
+        cells.append(("bchg", {"adjoint": {"kind": "unroll"}}, kind, "exact"))
+        cells.append(("bchg", {"adjoint": {"kind": "unroll", "centre": False}}, kind, "exact"))
+        if kind in CLOSED:
+            cells.append(("bchg", {}, kind, "exact"))
+    return [pytest.param(*cell, id=f"{cell[0]} {cell[1] or ''} {cell[2]}") for cell in cells]
+
+
+@pytest.mark.parametrize(("leader", "settings", "name", "truth"), unbiased())
+def test_with_exact_critics_the_mean_of_the_estimates_is_the_gradient(
+    leader: str, settings: dict[str, Any], name: str, truth: str
+) -> None:
+    kind = KINDS[name]
+    rows, game, commitment = estimates(kind, sg.make_leader(leader, **settings), 40)
+    exact, frozen = kind.gradient(game, commitment), kind.frozen_gradient(game, commitment)
+    wanted, other = (exact, frozen) if truth == "exact" else (frozen, exact)
+    assert mean_p_value(rows, wanted) > FALSE_ALARM
+    assert mean_p_value(rows, other) < FALSE_ALARM  # the test can tell the response row apart
+
+
+FITTED: list[tuple[str, dict[str, Any]]] = [
+    ("bchg", {}),
+    ("bchg", {"reads": "policy"}),
+    ("hpgd", {}),
+    ("hpgd", {"estimation": "sarsa"}),
+    ("hpgd", {"estimation": "td"}),
+    ("sobirl", {}),
+    ("model_based", {}),
+    ("stackelberg_actor_critic", {"reads": "none"}),
+    ("stackelberg_actor_critic", {}),
+]
+"""Leaders whose estimates tend to the exact hypergradient as their data grow."""
+
+
+def consistent() -> list[Any]:
+    """(leader, settings, kind): games of vectors apart, whose networks are too dear for much data here."""
+    cells = []
+    for leader, settings in FITTED:
+        for name in KINDS:
+            finite = name in ("finite", "finite, unseen action") or (
+                name.startswith("configured") and name[-6:] != "linear"
+            )
+            if not name.startswith("networks") and (finite or leader != "bchg" or "reads" not in settings):
+                cells.append(pytest.param(leader, settings, name, id=f"{leader} {settings or ''} {name}"))
+    return cells
+
+
+def misses(kind: Kind, leader: str, settings: dict[str, Any], episodes: int, batches: int) -> tuple[float, float]:
+    """Relative distance of the mean estimate from the truth, and what noise alone would give."""
+    rows, game, commitment = estimates(
+        replace(kind, episodes=episodes), sg.make_leader(leader, **settings), batches, informed=False
+    )
+    exact = kind.gradient(game, commitment)
+    size = np.linalg.norm(exact)
+    noise = (rows.var(axis=0, ddof=1).sum() / batches) ** 0.5
+    return float(np.linalg.norm(rows.mean(axis=0) - exact) / size), float(noise / size)
+
+
+@pytest.mark.parametrize(("leader", "settings", "name"), consistent())
+def test_with_fitted_critics_the_bias_fades_with_data(leader: str, settings: dict[str, Any], name: str) -> None:
+    few, _ = misses(KINDS[name], leader, settings, 20, 30)
+    many, noise = misses(KINDS[name], leader, settings, 400 if name == "configured linear" else 2000, 6)
+    assert many < max(0.5 * few, 4 * noise, 0.05)
+    assert many < 0.15 + 4 * noise
+
+
+PLAYED: list[tuple[str, dict[str, Any]]] = [
+    ("policy_gradient", {}),
+    ("bi_actor_critic", {}),
+    ("bchg", {}),
+    ("hpgd", {"estimation": "sarsa"}),
+    ("sobirl", {}),
+    ("model_based", {}),
+    ("stackelberg_actor_critic", {"reads": "none"}),
+]
+EMPTY = {
+    ("model_based", "networks"): "no game is fitted to plan in",
+    ("stackelberg_actor_critic", "networks"): "no game is fitted whose followers' returns could be had",
+    ("bi_actor_critic", "linear"): "the backup has no closed form where the leader cannot steer everywhere",
+}
+FINITE = [name for name in KINDS if not name.startswith("networks")]
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize(("leader", "settings"), PLAYED)
+def test_a_resumed_run_gives_the_same_numbers(leader: str, settings: dict[str, Any], name: str, tmp_path: Path) -> None:
+    kind = KINDS[name]
+    if (leader, name.partition(",")[0]) in EMPTY:
+        pytest.skip(EMPTY[leader, name.partition(",")[0]])
+    quick = {"representation": {"steps": 2}} if name.startswith("networks") else {}
+
+    def played(iterations: int, folder: str) -> sg.Run:
+        made, follower = sg.make_leader(leader, **settings, **quick), kind.follower()
+        loop: dict[str, Any] = {"episodes": 3, "seed": 1, "evaluate_every": 0, "temperature": kind.temperature}
+        files: dict[str, Any] = {"directory": tmp_path / folder, "checkpoint_every": 2, "progress": False}
+        return sg.train(kind.game(), made, follower, iterations=iterations, **loop, **files)
+
+    whole = played(4, "whole")
+    played(2, "cut")
+    assert played(4, "cut").history == whole.history
+    assert sg.Run.load(tmp_path / "whole").commitment.describe() == whole.commitment.describe()
+
+
+@pytest.mark.parametrize("name", FINITE)
+@pytest.mark.parametrize(("leader", "settings"), PLAYED)
+def test_no_number_on_the_way_has_the_default_precision(leader: str, settings: dict[str, Any], name: str) -> None:
+    kind, found = replace(KINDS[name], episodes=5), []
+    if (leader, name) in EMPTY:
+        pytest.skip(EMPTY[leader, name])
+    for precision in (torch.float32, torch.float64):
+        torch.set_default_dtype(precision)
+        try:
+            found.append(estimates(kind, sg.make_leader(leader, **settings), 1, informed=False)[0])
+        finally:
+            torch.set_default_dtype(torch.float32)
+    np.testing.assert_array_equal(found[0], found[1])
+
+
+@pytest.mark.parametrize(
+    ("leader", "settings", "game", "says"),
+    [
+        ("bchg", {"representation": {"critic_steps": 7}}, "discrete_toy-v0", "representation.critic_steps.* memory"),
+        ("bchg", {"representation": {"memory": 0.3}}, "lqr-v0", "representation.memory: linear .* none"),
+        ("bchg", {"adjoint": {"decay": 0.5}}, "lqr-v0", "adjoint.decay.*'bootstrap' of linear.*'unroll' has"),
+        ("bchg", {"adjoint": {"kind": "bootstrap"}}, "discrete_toy-v0", "finite offers unroll"),
+        ("bchg", {"start": {"hidden": (4,)}}, "four_rooms-v0", "start.hidden.*configures the game; it has spread"),
+        ("policy_gradient", {"start": {"spread": 0.1}}, "discrete_toy-v0", "start.spread.*it has hidden"),
+        ("model_based", {"planning": {"learning_rate": 0.1}}, "lqr-v0", "planning.learning_rate: .*rate, steps"),
+        ("model_based", {"planning": {"belief": "estimated"}}, "discrete_toy-v0", "planning.belief"),
+        ("model_based", {"planning": {"replan": 3}}, "discrete_toy-v0", "planning.replan: .*planning.starts"),
+        ("policy_gradient", {"representation": {"ramp": 3}}, "discrete_toy-v0", "representation.ramp: finite"),
+        ("policy_gradient", {"representation": {"kind": "finite"}}, "lqr-v0", "finite game is needed"),
+        ("policy_gradient", {"representation": {"kind": "linear"}}, "discrete_toy-v0", "LinearGaussianPolicy"),
+        ("policy_gradient", {"representation": {"kind": "nothing"}}, "lqr-v0", "known ids: .*networks"),
+    ],
+)
+def test_a_setting_that_would_make_no_difference_is_refused(
+    leader: str, settings: dict[str, Any], game: str, says: str
+) -> None:
+    with pytest.raises(StackelbergError, match=says):
+        sg.make_leader(leader, **settings).begin(sg.make(game).view(0.1))

@@ -1,0 +1,95 @@
+"""Critics of linear-quadratic games, and what each way to reduce the variance is worth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import stackelberg_games as sg
+from stackelberg_games.commitments.gaussian import LinearGaussianPolicy, LinearGaussianResponse
+from stackelberg_games.envs import lqr_v0
+from stackelberg_games.errors import UnsupportedGameError
+from stackelberg_games.kinds.riccati import closed_loop, discounted_reward
+from stackelberg_games.learning.ascent import GradientLeader
+from stackelberg_games.representations.linear import LeaderCritic
+from tests.linear_games import linear_game
+
+TAU = 0.1
+FORMS: dict[str, dict[str, Any]] = {
+    "bootstrapped": {},
+    "unrolled": {"kind": "unroll"},
+    "not centred": {"kind": "unroll", "centre": False},
+}
+
+
+def test_each_variance_reduction_pays_off() -> None:
+    game = lqr_v0.game()
+    start = LinearGaussianPolicy(game, [[-9.9, -9.8]])
+    spread = {}
+    for name, settings in FORMS.items():
+        leader = sg.make_leader("bchg", adjoint=settings)
+        report = sg.gradient_check(game, leader, "maxent_lqr", commitment=start, batches=60, episodes=4)
+        spread[name] = report.relative_deviation
+    assert spread["unrolled"] < spread["not centred"] / 2  # about 4
+    assert spread["bootstrapped"] < spread["unrolled"] / 30  # about 100
+
+
+def test_the_critic_is_the_value_of_the_rest_of_the_episode() -> None:
+    game, policy = linear_game(1, horizon=9)
+    with torch.no_grad():
+        response = game.response(policy, TAU)
+        critic = LeaderCritic.of(game, policy, response, 9)
+        loop = closed_loop(game.plant, policy, response)
+        state, covariance = torch.ones(3, dtype=torch.float64)[: len(game.start)], torch.zeros_like(loop.matrix)
+        for left in (1, 2, 9):
+            rest = critic.future(state, covariance, torch.tensor(left))
+            played = (
+                discounted_reward(loop, state, covariance, game.reward, game.leader_discount, left - 1)
+                if left > 1
+                else 0.0
+            )
+            assert float(rest) == pytest.approx(game.leader_discount * float(played), abs=1e-12)
+
+
+def test_the_bilevel_actor_critic_climbs_the_next_reward_only() -> None:
+    game = lqr_v0.game(noise=0.05, start_std=0.3, horizon=4, leader_discount=0.9)
+    policy = LinearGaussianPolicy(game, [[-3.0, 1.0]], std=0.3)
+    answer = sg.make_follower("maxent_lqr").respond(game, policy).policy
+    assert isinstance(answer, LinearGaussianResponse)
+    leader = sg.make_leader("bi_actor_critic")
+    leader.begin(game.view(), commitment=LinearGaussianPolicy(game, [[-3.0, 1.0]], std=0.3))
+    assert isinstance(leader, GradientLeader)
+    batch = sg.rollout(game, policy, answer, episodes=20_000, seed=2)
+    evidence = sg.Evidence(batch.leader_returns(0.9), batch.without_follower_rewards())
+    estimate = leader.estimate(evidence).numpy()
+    # drawn anew from the same states with common random numbers, at gains that differ a little
+    states, rewards = batch.states[:, :3].reshape(-1, 2), []
+    random = np.random.default_rng(0)
+    noises = (random.normal(size=(len(states), 1)), random.normal(size=(len(states), 1)))
+    process = 0.05 * random.normal(size=states.shape)
+    weights = np.tile(0.9 ** np.arange(1, 4), len(batch.states))
+    for step in (np.array([0.01, 0.0]), np.array([0.0, 0.01])):
+        values = []
+        for sign in (1.0, -1.0):
+            actions = states @ (np.array([-3.0, 1.0]) + sign * step)[:, None] + 0.3 * noises[0]
+            replies = states @ answer.state_gain.T + actions @ answer.action_gain.T + noises[1] @ answer.factor.T
+            reached = states @ game.state_matrix.T + replies @ game.follower_matrix.T + actions @ game.leader_matrix.T
+            values.append(weights * game.reward.value(reached + process))
+        rewards.append((values[0] - values[1]) / 0.02)
+    slopes = np.stack(rewards).reshape(2, -1, 3).sum(axis=2)
+    error = slopes.std(axis=1) / len(batch.states) ** 0.5
+    assert (np.abs(slopes.mean(axis=1) - estimate) < 5 * error).all()
+    assert (np.abs(estimate) > 10 * error).any()
+
+
+def test_the_bilevel_actor_critic_refuses_where_its_critic_has_no_closed_form() -> None:
+    game, policy = next((game, policy) for game, policy in map(linear_game, range(20)) if len(game.start) > 2)
+    answer = sg.make_follower("maxent_lqr").respond(game, policy).policy
+    leader = sg.make_leader("bi_actor_critic")
+    leader.begin(game.view(), commitment=policy)
+    batch = sg.rollout(game, policy, answer, episodes=50)
+    with pytest.raises(UnsupportedGameError, match="steer"):
+        leader.update(sg.Evidence(batch.leader_returns(0.9), batch))
