@@ -1,7 +1,7 @@
 """Final values of every leader on the toy game, stored in ``docs/data/discrete_toy.json`` for the documentation.
 
 Run with ``OMP_NUM_THREADS=1 python benchmarks/toy_results.py``. Runs the study of ``discrete_toy.py``,
-draws its figure, and keeps for each leader the interquartile mean over seeds with a bootstrap interval.
+draws its figure, and keeps for each leader the median over seeds between the order statistics that hold it.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ import numpy as np
 from discrete_toy import draw, study
 
 import stackelberg_games as sg
-from stackelberg_games.tournaments.statistics import iqm
+from stackelberg_games.tournaments.statistics import median_band
 
 NEAR = 0.99
 
 
 def row(leader: str, finals: Any, optimum: float) -> dict[str, Any]:
     """Statistics of one leader's final values, ``[seeds]``."""
-    estimate = iqm([finals])
+    value, low, high = (float(end[0]) for end in median_band(finals[:, None]))
     return {
         "leader": leader,
         "information": sg.make_leader(leader).information.name,
-        "iqm": estimate.value,
-        "interval": [estimate.low, estimate.high],
+        "median": value,
+        "interval": [low, high],
         "worst": float(finals.min()),
         "near": int((finals >= NEAR * optimum).sum()),
         "seeds": len(finals),
@@ -44,7 +44,7 @@ def cases(results: dict[float, dict[str, Any]]) -> list[dict[str, Any]]:
         assert isinstance(game, sg.TabularGame)
         optimum = sg.exact.solve(game, 0.05, starts=8).value
         rows = [row(leader, np.array(values)[:, -1], optimum) for leader, (_, values) in leaders.items()]
-        rows.sort(key=lambda entry: (sg.Information[entry["information"]], -entry["iqm"]))
+        rows.sort(key=lambda entry: (sg.Information[entry["information"]], -entry["median"]))
         found.append({"title": f"`discrete_toy-v0`, `R={R:g}`", "optimum": optimum, "rows": rows})
     return found
 

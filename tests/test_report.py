@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from stackelberg_games.cli import main
 from stackelberg_games.tournaments.charts import Level, Line, line_chart, number, ticks
 from stackelberg_games.tournaments.figures import write_figures
 from stackelberg_games.tournaments.match import Outcome
-from stackelberg_games.tournaments.report import headline, render, write_report
+from stackelberg_games.tournaments.report import _followers, render, write_report
 from stackelberg_games.tournaments.results import Results
 from tests.browser import CHROMIUM, Page, chromium
 from tests.made_up import made_up
@@ -67,26 +68,31 @@ def test_the_file_is_whole_and_needs_nothing_else(file: Path) -> None:
 
 
 def test_the_first_lines_answer_the_four_questions(file: Path) -> None:
-    answers = headline(example(), example().leaderboard())
-    assert answers["winner"].leader == "l 0"
-    assert answers["next"].leader == "l 3"
-    text = re.sub(r"<[^>]+>", " ", file.read_text(encoding="utf-8").split("</header>")[0].split("</style>")[1])
+    text = _words(file.read_text(encoding="utf-8"))
     for expected in (
         "l 0 wins: it reaches 90 %",
-        "the next best 51 %",
-        "95 % interval",
-        "100 % of its runs",
+        "the next best, l 3, 50 %",
+        "+0.398",
+        "l 0 against l 3: 120 of 120 pairs of different seeds won, more than half of them on 4 of 4 tasks",
+        "95 % interval 81 % to 100 %",
         "1,000",
         "transitions a match",
+        "l 4 sees less (RETURNS) and scores higher",
     ):
-        assert expected in " ".join(text.split())
+        assert expected in text, expected
+
+
+def _words(html: str) -> str:
+    """What the head of the page says, without tags."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html.split("</header>")[0].split("</style>")[1])).split())
 
 
 def test_a_tie_is_called_a_tie() -> None:
     noise = np.random.default_rng(1).normal(5.0, 1.0, size=(1, 2, 1, 6))
-    html = render(made_up(noise, classes=["TRAJECTORIES"]))
-    assert "are tied for the first place" in html
-    assert "wins" not in html.split("</header>")[0].split("<header>")[1]
+    text = _words(render(made_up(noise, classes=["TRAJECTORIES"])))
+    assert "do not show that it beats" in text
+    assert "Who won? nobody" in text
+    assert "wins" not in text
 
 
 def test_unfinished_failed_and_scoreless_tournaments_are_reported() -> None:
@@ -96,18 +102,35 @@ def test_unfinished_failed_and_scoreless_tournaments_are_reported() -> None:
     outcomes["0-0-0-0"] = Outcome("failed", error="Traceback\n<b>boom & bust</b>")
     del outcomes["0-0-0-1"]
     html = render(Results(whole.plan, outcomes))
+    assert "No winner yet: 46 of 48 matches of class TRAJECTORIES are finished (1 failed)." in _words(html)
+    assert "Who won?" not in html
     assert "1 of 132 matches failed" in html
-    assert "1 have not been played" in html
+    assert "1 has not been played" in html
+    assert "22 of 24<small>1 failed</small>" in html
     assert "&lt;b&gt;boom &amp; bust&lt;/b&gt;" in html
 
 
-def test_one_seed_and_one_leader_are_reported_without_intervals() -> None:
+def test_tasks_that_some_leader_has_not_played_and_wrong_optima_are_said() -> None:
+    whole = example()
+    outcomes = {row.key: row.outcome for row in whole.rows if row.outcome and not row.key.startswith("1-0-1-")}
+    assert "scores on 3 of 4 tasks" in render(Results(whole.plan, outcomes))
+    assert "l 0 in g 0, l 0 in g 1: runs ended above the exact optimum" in render(made_up(np.full((2, 1, 1, 3), 10.5)))
+
+
+def test_followers_are_compared_over_the_matches_that_all_have_finished() -> None:
+    whole = example()
+    outcomes = {row.key: row.outcome for row in whole.rows if row.outcome and not row.key.startswith("1-0-1-")}
+    first, second = _followers(Results(whole.plan, outcomes))
+    shared = np.delete(whole.payoffs("follower", "as trained")[:, :, 0].reshape(10, 6), 5, axis=0)  # not g 1, l 0
+    assert first["payoff"] == pytest.approx(shared.mean())
+    assert first["gap"] == second["gap"] == pytest.approx(0.3)
+
+
+def test_one_seed_and_one_leader_are_reported() -> None:
     html = render(made_up(np.full((1, 1, 1, 1), 5.0)))
-    assert "one seed" in html
-    assert "reaches 50 % of what there is to gain" in html
-    assert "nan" not in re.sub(
-        r"data-sort=\"[^\"]*\"|data-tip=\"[^\"]*\"", "", html.split("<script>")[0].split("</style>")[1]
-    )
+    assert "reaches 50 % of what there is to gain" in _words(html)
+    assert "from the lowest run to the highest" in html
+    assert "nan" not in re.sub(r"data-sort=\"[^\"]*\"", "", html.split("<script>")[0].split("</style>")[1])
 
 
 def test_the_report_is_reproducible(file: Path) -> None:
@@ -121,6 +144,7 @@ def test_every_figure_is_written_twice(tmp_path: Path) -> None:
         "leaderboard",
         "cost",
         "robustness",
+        "pairs_trajectories",
         "profile_trajectories",
         "payoff_g_0",
         "regret_g_1",

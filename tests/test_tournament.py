@@ -231,7 +231,7 @@ def test_a_failed_match_is_recorded_and_stops_nothing(tmp_path: Path) -> None:
     assert np.isfinite(results.payoffs()[:, [0, 2]]).all()
     board = {s.leader: s for rows in results.leaderboard().values() for s in rows}
     assert board["trouble"].rank is None
-    assert board["trouble"].failed == 2
+    assert board["trouble"].progress.failed == 2
     kept = with_trouble("raise").play(tmp_path, retry=False)
     assert {row.key: row.outcome for row in kept.rows} == {row.key: row.outcome for row in results.rows}
 

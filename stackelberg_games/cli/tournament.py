@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from stackelberg_games.learning.information import Information
+    from stackelberg_games.tournaments.leaderboard import Standing
     from stackelberg_games.tournaments.results import Results
 
 REPORT = "report.html"
@@ -149,39 +151,18 @@ def _publish(results: Results, page: Path, figures: bool) -> None:
 
 
 def _print(results: Results) -> None:
-    """The leaderboard as text."""
+    """The leaderboard and the headline as text."""
     from rich.console import Console
-    from rich.table import Table
 
-    from stackelberg_games.tournaments.charts import UNKNOWN
+    from stackelberg_games.tournaments.verdict import upsets, verdict
 
     console = Console(highlight=False)
-    for information, standings in results.leaderboard().items():
-        table = Table(
-            title=f"Leaders of class {information.name}",
-            title_justify="left",
-            box=None,
-            pad_edge=False,
-            padding=(0, 2, 0, 0),
-        )
-        for name in ("rank", "leader", "score", "95 % interval", "beats\nnext", "transitions", "CPU s"):
-            table.add_column(
-                name, justify="left" if name == "leader" else "right", no_wrap=name != "leader", overflow="fold"
-            )
-        for s in standings:
-            known = s.score.low == s.score.low
-            table.add_row(
-                str(s.rank or UNKNOWN),
-                s.leader,
-                f"{s.score.value:.3f}",
-                f"{s.score.low:.3f} to {s.score.high:.3f}" if known else UNKNOWN,
-                f"{100 * s.improvement.value:.0f} %" if s.improvement else "",
-                f"{s.transitions:,.0f}",
-                f"{s.cpu_seconds:.2f}",
-            )
-        for label in results.references:
-            table.add_row("", label, f"{results.reference_score(label):.3f}", style="dim italic")
-        console.print(table, "")
+    boards, found = results.leaderboard(), upsets(results)
+    for information, standings in boards.items():
+        console.print(_board(results, information, standings), "")
+        if information in found:
+            console.print(found[information].sentence, "", markup=False)
+    console.print(verdict(results, boards).sentence, style="bold", markup=False)
     if results.failures:
         failed = results.failures[0]
         last = failed.outcome.error.strip().splitlines()[-1] if failed.outcome else ""
@@ -190,3 +171,39 @@ def _print(results: Results) -> None:
             style="red",
             markup=False,
         )
+
+
+def _board(results: Results, information: Information, standings: list[Standing]) -> Any:
+    """The standings of one class as a table."""
+    from rich.table import Table
+
+    from stackelberg_games.tournaments.charts import UNKNOWN, percent
+    from stackelberg_games.tournaments.leaderboard import common_tasks
+
+    members = [s.leader for s in standings]
+    done = results.progress(members)
+    table = Table(
+        title=f"Leaders of class {information.name}: {done.finished:,} of {done.planned:,} matches finished",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
+    for name in ("rank", "leader", "score", "95 % interval", "beats next", "CPU s"):
+        table.add_column(
+            name, justify="left" if name == "leader" else "right", no_wrap=name != "leader", overflow="fold"
+        )
+    for s in standings:
+        known = s.score.value == s.score.value
+        table.add_row(
+            str(s.rank or UNKNOWN),
+            s.leader,
+            f"{s.score.value:.3f}" if known else UNKNOWN,
+            f"{s.score.low:.3f} to {s.score.high:.3f}" if known else UNKNOWN,
+            f"{percent(s.improvement.value)}, {s.improvement.tally}" if s.improvement else "",
+            f"{s.cpu_seconds:.2f}",
+        )
+    tasks = common_tasks(results, members)
+    for label in results.references:
+        table.add_row("", label, f"{results.reference_score(label, tasks=tasks):.3f}", style="dim italic")
+    return table

@@ -98,6 +98,12 @@ def number(value: float | None, digits: int = 4) -> str:
     return _signed(f"{value:,.{min(3, max(0, digits - 1 - size))}f}")
 
 
+def percent(share: float) -> str:
+    """A share in per cent, whole ones, but never 0 or 100 % for what is more or less."""
+    near = 0 < share < 0.005 or 0.995 <= share < 1
+    return _signed(f"{100 * min(max(share, 0.001), 0.999):.1f}" if near else f"{100 * share:.0f}") + " %"
+
+
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Round numbers between two ends, about ``count`` of them."""
     raw = (high - low) / count

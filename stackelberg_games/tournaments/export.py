@@ -15,7 +15,8 @@ import numpy as np
 
 from stackelberg_games.errors import MissingExtraError
 from stackelberg_games.numerics.checkpoint import write_atomically
-from stackelberg_games.tournaments.results import Results, Row
+from stackelberg_games.tournaments.leaderboard import classes, compare
+from stackelberg_games.tournaments.results import FLOOR, Results, Row
 
 MANIFEST = "manifest.json"
 _PACKAGES = ("stackelberg-games", "numpy", "scipy", "torch", "numba", "pettingzoo", "gymnasium", "joblib")
@@ -25,20 +26,23 @@ Table = dict[str, Any]
 def tables(results: Results) -> dict[str, list[Table]]:
     """Tidy tables by name.
 
-    ``results`` has a row for each match and measurement, ``matches`` one for each match, ``curves``
-    one for each point of a learning curve: these do not depend on the machine, the number of
-    workers or interruptions. ``costs`` holds the timings, which do.
+    ``results`` has a row for each match and measurement, ``matches`` one for each match, ``standings``
+    one for each leader, ``comparisons`` one for each pair of a class, ``curves`` one for each point of
+    a learning curve: these do not depend on the machine, the number of workers or interruptions.
+    ``costs`` holds the timings, which do.
     """
     return {
         "results": list(_measurements(results)),
         "matches": [_match(row) for row in results.rows],
+        "standings": list(_standings(results)),
+        "comparisons": list(_comparisons(results)),
         "curves": list(_points(results)),
         "costs": [_cost(row) for row in results.rows],
     }
 
 
 def write_csv(results: Results, folder: str | Path) -> list[Path]:
-    """Write ``results.csv``, ``matches.csv``, ``curves.csv``, ``costs.csv`` and ``manifest.json``.
+    """Write a CSV file for each table of ``tables``, and ``manifest.json``.
 
     Floats are written so that they come back exactly.
 
@@ -128,6 +132,26 @@ def _cost(row: Row) -> Table:
     }
 
 
+def _standings(results: Results) -> Iterator[Table]:
+    for information, rows in results.leaderboard().items():
+        for s in rows:
+            score = dict(zip(("score", "low", "high"), map(_known, s.score), strict=True))
+            facts = {"rank": s.rank, **score, "tasks": s.tasks, "rating": s.rating, **s.progress._asdict()}
+            yield {"information": information.name, "leader": s.leader, **facts}
+
+
+def _comparisons(results: Results) -> Iterator[Table]:
+    for information, members in classes(results).items():
+        for (one, other), found in compare(results, members).items():
+            facts = {name: value for name, value in found._asdict().items() if name != "by_task"}
+            facts |= {"same_seed": _known(found.same_seed), "tasks": len(found.by_task), "ahead": found.ahead}
+            yield {"information": information.name, "leader": one, "other": other, **facts}
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
 def _measurements(results: Results) -> Iterator[Table]:
     low, high, _ = results.anchors
     for row in results.rows:
@@ -136,7 +160,7 @@ def _measurements(results: Results) -> Iterator[Table]:
         at = results.games.index(row.game), results.followers.index(row.follower)
         span = high[at] - low[at]
         for found in row.outcome.evaluations:
-            score = (found.leader_payoff - low[at]) / span
+            score = np.clip((found.leader_payoff - low[at]) / span, FLOOR, results.ceiling(found.follower))
             yield _head(row) | {
                 "information": row.outcome.information,
                 "against": found.follower,

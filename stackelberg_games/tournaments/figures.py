@@ -23,7 +23,7 @@ LEVELS = ((OPTIMUM, "--"), (DETERMINISTIC, ":"), (UNIFORM, "-."))
 
 
 def write_figures(results: Results, folder: str | Path) -> list[Path]:
-    """Write leaderboard, payoffs, regret, learning curves, robustness, profiles and cost.
+    """Write leaderboard, payoffs, regret, learning curves, robustness, profiles, pairs and cost.
 
     Args:
         results: of a tournament.
@@ -55,6 +55,7 @@ def figures(results: Results) -> Iterator[tuple[str, Any]]:
     for information, members in report.scored_classes(results):
         if len(members) > 1:
             yield f"profile_{information.name.lower()}", _profile(report.profile_lines(results, members, colours))
+            yield f"pairs_{information.name.lower()}", _heat(report.pairs_heat(results, members, colours), "")
     for game in results.games:
         slug = re.sub(r"\W+", "_", game).strip("_")
         yield f"payoff_{slug}", _heat(report.payoff_heat(results, game, colours), game)
@@ -91,7 +92,7 @@ def _leaderboard(standings: dict[Information, list[Standing]], results: Results)
             axes.axvline(value, color=shade, linestyle=style, linewidth=1, label=label)
     axes.set_yticks(range(len(rows)), [f"{s.leader} ({i.name.lower()})" for i, s in rows])
     axes.invert_yaxis()
-    axes.set_xlabel("score: interquartile mean, 95 % interval")
+    axes.set_xlabel("score: mean over tasks and seeds, 95 % interval")
     if results.references:
         axes.legend(frameon=False, fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     return figure
@@ -118,7 +119,7 @@ def _heat(heat: Heat, game: str) -> Any:
     axes.imshow(shades, cmap="Blues" if heat.hue == "payoff" else "Oranges", vmin=0, vmax=1.6, aspect="auto")
     for i, (_, _, cells) in enumerate(heat.rows):
         for j, cell in enumerate(cells):
-            axes.text(j, i, cell.text, ha="center", va="center", fontsize=8)
+            axes.text(j, i, f"{cell.text}\n{cell.note}".strip(), ha="center", va="center", fontsize=8)
     axes.set_xticks(range(len(heat.columns)), heat.columns, rotation=20, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(heat.rows)), [name for name, _, _ in heat.rows])
     axes.tick_params(length=0)

@@ -1,23 +1,23 @@
-"""Who won, by how much, how sure: rankings of a tournament within information classes."""
+"""Who is ahead of whom, by how much, how sure: rankings of a tournament within information classes."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning.information import Information
-from stackelberg_games.tournaments import statistics
 from stackelberg_games.tournaments.match import OWN
-from stackelberg_games.tournaments.ratings import alpha_rank, rate
-from stackelberg_games.tournaments.results import Player, Results
-from stackelberg_games.tournaments.statistics import Estimate, ranks
+from stackelberg_games.tournaments.ratings import alpha_rank, bradley_terry
+from stackelberg_games.tournaments.results import FLOOR, Player, Progress, Results
+from stackelberg_games.tournaments.statistics import Comparison, Estimate, bounded_mean, probability_of_improvement
 
 UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"))
+Table = Mapping[tuple[str, str], Comparison]
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,14 @@ class Standing:
     Attributes:
         leader: label.
         information: its class.
-        rank: one more than the number of leaders of the class whose intervals lie wholly above;
-            None where a task has no finished run.
-        score: interquartile mean over all runs of all tasks.
-        mean_score: mean over tasks of the mean over runs.
-        improvement: probability that one of its runs beats one of the next leader in the list;
-            None for the last.
-        rating: Bradley-Terry, within the class; None where it is alone.
-        runs: finished matches.
-        failed: matches that failed.
+        rank: one more than the number of leaders of the class that beat it; None until every match of
+            the class is finished.
+        score: mean over the class's common tasks of the mean over runs; NaN without any.
+        tasks: how many these are.
+        improvement: its runs against those of the next leader in the list; None for the last, and
+            where there are no pairs of different seeds.
+        rating: Bradley-Terry, within the class; None where it has met nobody.
+        progress: of its matches.
         transitions, follower_transitions, cpu_seconds: means over finished matches.
     """
 
@@ -43,103 +42,115 @@ class Standing:
     information: Information
     rank: int | None
     score: Estimate
-    mean_score: Estimate
-    improvement: Estimate | None
-    rating: Estimate | None
-    runs: int
-    failed: int
+    tasks: int
+    improvement: Comparison | None
+    rating: float | None
+    progress: Progress
     transitions: float
     follower_transitions: float
     cpu_seconds: float
 
 
-def leaderboard(results: Results, *, confidence: float = 0.95, seed: int = 0) -> dict[Information, list[Standing]]:
+def leaderboard(results: Results, *, confidence: float = 0.95) -> dict[Information, list[Standing]]:
     """Standings by information class, the class with the least information first, best leader first.
 
-    Leaders share a rank where their intervals overlap.
+    The list is in the order of ranks, then of scores. Leaders share a rank where none beats the other.
 
     Args:
         results: of a tournament.
         confidence: of all intervals.
-        seed: of the bootstrap.
     """
-    classes = sorted(set(results.information.values()))
-    return {
-        information: _standings(
-            results, [m for m in results.leaders if results.information[m] == information], confidence, seed
-        )
-        for information in classes
-    }
+    return {i: _standings(results, members, confidence) for i, members in classes(results).items()}
 
 
-def _standings(results: Results, members: list[str], confidence: float, seed: int) -> list[Standing]:
-    options: dict[str, Any] = {"confidence": confidence, "seed": seed}
-    scores, means = {}, {}
-    for member in members:
-        strata = results.strata(member)
-        scores[member] = UNKNOWN if strata is None else statistics.iqm(strata, **options)
-        means[member] = UNKNOWN if strata is None else statistics.mean(strata, **options)
-    order = sorted(members, key=lambda m: (np.isnan(scores[m].value), -np.nan_to_num(scores[m].value), m))
-    ranked = [member for member in order if not np.isnan(scores[member].value)]
-    places = dict(zip(ranked, ranks([scores[member] for member in ranked]), strict=True))
-    rated = ratings(results, "leader", ranked, **options) if len(ranked) > 1 else {}
-    following = dict(itertools.pairwise(ranked))
-    standings = []
-    for member in order:
-        rows = [row for row in results.rows if row.leader == member and row.outcome is not None]
-        standings.append(
-            Standing(
-                member,
-                results.information[member],
-                places.get(member),
-                scores[member],
-                means[member],
-                improvement(results, member, following[member], **options) if member in following else None,
-                rated.get(member),
-                sum(row.outcome.status == "done" for row in rows if row.outcome),
-                sum(row.outcome.status == "failed" for row in rows if row.outcome),
-                **results.costs(member),
-            )
-        )
-    return standings
+def classes(results: Results) -> dict[Information, list[str]]:
+    """Leaders by information class, in the tournament's order."""
+    found = sorted(set(results.information.values()))
+    return {i: [m for m in results.leaders if results.information[m] == i] for i in found}
 
 
-def improvement(results: Results, one: str, other: str, **options: Any) -> Estimate:
-    """Probability that a run of one leader beats one of the other on the same task."""
-    paired = results.paired_strata(one, other)
-    return UNKNOWN if paired is None else statistics.probability_of_improvement(*paired, **options)
+def complete(results: Results, members: Sequence[str]) -> bool:
+    """Whether every match of these leaders is finished, and so is every reference player's that has a say."""
+    progress = results.progress(members)
+    return progress.finished == progress.planned and not results.progress(results.references).missing
 
 
-def improvement_table(results: Results, members: list[str], **options: Any) -> list[list[Estimate]]:
-    """``improvement`` of every leader (row) over every other (column)."""
-    table = [[UNKNOWN] * len(members) for _ in members]
-    for i, one in enumerate(members):
-        for j in range(i + 1, len(members)):
-            found = improvement(results, one, members[j], **options)
-            table[i][j] = found
-            table[j][i] = Estimate(1 - found.value, 1 - found.high, 1 - found.low)
+def common_tasks(results: Results, members: Sequence[str], against: str | None = None) -> list[int]:
+    """Tasks, as indices into ``results.tasks``, on which every leader that has finished a match has a run."""
+    runs = [~np.isnan(results.score_table(member, against)) for member in members]
+    shared = [table.any(axis=1) for table in runs if table.any()]
+    return np.flatnonzero(np.all(shared, axis=0)).tolist() if shared else []
+
+
+def mean_score(
+    results: Results, member: str, tasks: Sequence[int], against: str | None = None, *, confidence: float = 0.95
+) -> Estimate:
+    """Score of a leader on some tasks; unknown where it has no run on one of them, or there are none."""
+    table = results.score_table(member, against)[list(tasks)]
+    if not len(table) or np.isnan(table).all(axis=1).any():
+        return UNKNOWN
+    return bounded_mean(table, FLOOR, results.ceiling(against), confidence=confidence)
+
+
+def compare(
+    results: Results, members: Sequence[str], player: Player = "leader", *, confidence: float = 0.95
+) -> dict[tuple[str, str], Comparison]:
+    """Every player of a role against every other, each pair on the tasks that both have runs of.
+
+    Leaders are compared by their payoffs in the same game, against the same follower; followers by
+    theirs in the same game, against the same leader. Pairs without runs of different seeds on a
+    common task are left out.
+    """
+    table: dict[tuple[str, str], Comparison] = {}
+    contests = results.contests(player, members)
+    for (i, one), (j, other) in itertools.combinations(enumerate(members), 2):
+        ours, theirs = contests[..., i], contests[..., j]
+        runs, others = ~np.isnan(ours), ~np.isnan(theirs)
+        pairs = runs.sum(axis=1) * others.sum(axis=1) - (runs & others).sum(axis=1)
+        if (pairs > 0).any():
+            found = probability_of_improvement(ours[pairs > 0], theirs[pairs > 0], confidence=confidence)
+            table[one, other], table[other, one] = found, found.reversed()
     return table
 
 
-def ratings(
-    results: Results, player: Player, members: list[str] | None = None, *, confidence: float = 0.95, seed: int = 0
-) -> dict[str, Estimate]:
-    """Bradley-Terry ratings of one role, with bootstrap intervals.
+def ratings(table: Table, members: Sequence[str]) -> dict[str, float]:
+    """Bradley-Terry ratings from comparisons; players without any are left out.
 
-    Leaders are compared by their payoffs in the same game, against the same follower, with the same
-    seed; followers by theirs in the same game, against the same leader, with the same seed. Seeds
-    are resampled within games and opponents; NaN where there is a single seed.
-
-    Args:
-        results: of a tournament.
-        player: the role.
-        members: who is compared; everybody of the role if not given.
-        confidence: of the intervals.
-        seed: of the bootstrap.
+    A comparison counts as many contests as it has runs.
     """
-    members = (results.leaders if player == "leader" else results.followers) if members is None else members
-    contests = results.contests(player, members).reshape(-1, len(results.seeds), len(members))
-    return dict(zip(members, rate(contests, confidence=confidence, seed=seed), strict=True))
+    met = [one for one in members if any((one, other) in table for other in members)]
+    if not met:
+        return {}
+    wins = np.zeros((len(met), len(met)))
+    for (i, one), (j, other) in itertools.permutations(enumerate(met), 2):
+        if (one, other) in table:
+            wins[i, j] = table[one, other].value * table[one, other].runs
+    return dict(zip(met, bradley_terry(wins).tolist(), strict=True))
+
+
+def _standings(results: Results, members: list[str], confidence: float) -> list[Standing]:
+    tasks = common_tasks(results, members)
+    scores = {member: mean_score(results, member, tasks, confidence=confidence) for member in members}
+    table = compare(results, members, confidence=confidence)
+    ranks: dict[str, int | None] = dict.fromkeys(members)
+    if tasks and complete(results, members):
+        ranks |= {m: 1 + sum(table[o, m].beats for o in members if (o, m) in table) for m in members}
+    order = sorted(members, key=lambda m: (ranks[m] or 0, -np.nan_to_num(scores[m].value, nan=-np.inf), m))
+    rated = ratings(table, members)
+    return [
+        Standing(
+            member,
+            results.information[member],
+            ranks[member],
+            scores[member],
+            len(tasks),
+            table.get((member, following)),
+            rated.get(member),
+            results.progress([member]),
+            **results.costs(member),
+        )
+        for member, following in zip(order, [*order[1:], ""], strict=True)
+    ]
 
 
 def alpha_rank_masses(results: Results, game: str, *, alpha: float = 10.0) -> FloatArray:

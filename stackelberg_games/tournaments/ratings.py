@@ -7,26 +7,11 @@ from scipy.special import expit, logsumexp
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, SolverError
-from stackelberg_games.tournaments.statistics import Estimate, stretch
 
 ELO = 400 / np.log(10)
 """Points of a unit of log-odds: 400 points are odds of 10 to 1."""
-RESAMPLES = 200
 PRIOR_TIES = 1.0
 """Virtual ties between every two players, which keep the ratings of the unbeaten finite."""
-
-
-def pairwise_wins(scores: FloatArray) -> FloatArray:
-    """How often player i scored above player j in the same contest, ``[N, N]``; a tie is half a win.
-
-    Args:
-        scores: ``[contests, N]``; NaN where a player did not take part.
-    """
-    table = np.asarray(scores, dtype=float)
-    ahead = table[:, :, None] - table[:, None, :]
-    wins = np.nansum(np.where(np.isnan(ahead), np.nan, 0.5 + 0.5 * np.sign(ahead)), axis=0)
-    np.fill_diagonal(wins, 0.0)
-    return np.asarray(wins)
 
 
 def bradley_terry(wins: FloatArray, *, prior_ties: float = PRIOR_TIES, tolerance: float = 1e-12) -> FloatArray:
@@ -71,36 +56,6 @@ def bradley_terry(wins: FloatArray, *, prior_ties: float = PRIOR_TIES, tolerance
             step = step / 2
         ratings = ratings + step
     raise SolverError("Bradley-Terry: Newton's method did not converge in 200 steps")
-
-
-def rate(
-    contests: FloatArray, *, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
-) -> list[Estimate]:
-    """Bradley-Terry ratings with stratified bootstrap intervals.
-
-    Args:
-        contests: scores of players in the same circumstances, ``[tasks, runs, players]``; NaN where
-            one did not take part. Runs are resampled within their task.
-        confidence, resamples, seed: see ``statistics.bootstrap``.
-
-    Returns:
-        One estimate for each player; without an interval where there is a single run.
-    """
-    tasks, runs, players = contests.shape
-    wins = np.array([pairwise_wins(row[None]) for row in contests.reshape(-1, players)])
-    values = bradley_terry(wins.sum(axis=0))
-    if runs < 2:
-        return [Estimate(float(value), float("nan"), float("nan")) for value in values]
-    tables = wins.reshape(tasks, runs, players * players)
-    draws = np.random.default_rng(seed)
-    samples = []
-    for _ in range(resamples):
-        weights = draws.multinomial(runs, np.full(runs, 1 / runs), size=tasks)
-        samples.append(bradley_terry(np.einsum("ks,ksp->p", weights, tables).reshape(players, players)))
-    factor = stretch(confidence, [np.arange(float(runs))] * tasks)
-    tail = (1 - confidence) / 2
-    low, high = values + factor * (np.quantile(samples, [tail, 1 - tail], axis=0) - values)
-    return [Estimate(*map(float, row)) for row in zip(values, low, high, strict=True)]
 
 
 def alpha_rank(leader: FloatArray, follower: FloatArray, *, alpha: float = 10.0, population: int = 50) -> FloatArray:

@@ -18,12 +18,13 @@ from stackelberg_games.learning.information import Information
 from stackelberg_games.numerics.checkpoint import write_atomically
 from stackelberg_games.tournaments import leaderboard as boards
 from stackelberg_games.tournaments import statistics
-from stackelberg_games.tournaments.charts import UNKNOWN, Level, Line, line_chart, number
+from stackelberg_games.tournaments.charts import UNKNOWN, Level, Line, line_chart, number, percent
 from stackelberg_games.tournaments.export import manifest
 from stackelberg_games.tournaments.leaderboard import Standing
 from stackelberg_games.tournaments.match import OWN
-from stackelberg_games.tournaments.results import DETERMINISTIC, OPTIMUM, UNIFORM, Results, mean_known
-from stackelberg_games.tournaments.statistics import Estimate
+from stackelberg_games.tournaments.results import CEILING, DETERMINISTIC, FLOOR, OPTIMUM, UNIFORM, Results, mean_known
+from stackelberg_games.tournaments.statistics import Comparison, Estimate
+from stackelberg_games.tournaments.verdict import upsets, verdict
 
 TEMPLATE = "report_template.html"
 SHOWN_FAILURES = 20
@@ -39,12 +40,13 @@ SEES = {
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a heat map: text, shade in [0, 1] or None, and what the hover says."""
+    """A cell of a heat map: text, shade in [0, 1] or None, what the hover says, and a second line."""
 
     text: str
     shade: float | None
     tip: str
     sort: float
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,32 +78,35 @@ def render(results: Results, title: str = "Stackelberg tournament") -> str:
     """The report's HTML."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = number
+    environment.filters["percent"] = percent
+    environment.filters["pairs"] = pairs
+    environment.filters["unbroken"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
     environment.filters["soft"] = lambda label: Markup("_<wbr>").join(map(escape, label.split("_")))
     template = environment.from_string((files("stackelberg_games.tournaments") / TEMPLATE).read_text(encoding="utf-8"))
     standings = results.leaderboard()
     colours = {leader: index for index, leader in enumerate(results.leaders)}
-    references = {label: results.reference_score(label) for label in results.references}
-    answers = headline(results, standings)
-    axis = _axis(standings, references)
+    answer = verdict(results, standings)
+    axis = _axis(standings)
+    members = scored_classes(results)
     return template.render(
         title=title,
-        headline=answers,
+        verdict=answer,
         standings=standings,
-        order=sorted(standings, key=lambda information: (information != answers.get("class"), information)),
+        order=sorted(standings, key=lambda information: (information != answer.information, information)),
+        best={i: next(s for s in standings[i] if s.leader in names) for i, names in members},
+        upsets=upsets(results),
+        above_optimum=results.above_optimum(),
         sees=SEES,
-        references=references,
+        references={i: reference_rows(results, i) for i in standings},
         axis=axis,
+        bounds=(FLOOR, results.ceiling(), CEILING),
         place=lambda value: 100 * (value - axis[0]) / (axis[1] - axis[0]),
         colours=colours,
         results=results,
         games=[_game(results, game, colours) for game in results.games],
         robustness=robustness(results, colours),
-        profiles=[
-            (i, _profile(results, members, colours)) for i, members in scored_classes(results) if len(members) > 1
-        ],
-        improvements=[
-            _improvements(results, i, members, colours) for i, members in scored_classes(results) if len(members) > 1
-        ],
+        profiles=[(i, _profile(results, names, colours)) for i, names in members if len(names) > 1],
+        comparisons=[pairs_heat(results, names, colours) for _, names in members if len(names) > 1],
         followers=_followers(results),
         failures=results.failures[:SHOWN_FAILURES],
         counts=manifest(results)["matches"],
@@ -110,43 +115,26 @@ def render(results: Results, title: str = "Stackelberg tournament") -> str:
     )
 
 
-def headline(results: Results, standings: dict[Information, list[Standing]]) -> dict[str, Any]:
-    """Who won, by how much, how sure and at what cost, in the class the project is about.
-
-    That is TRAJECTORIES, or the class with the most leaders where nobody plays in it.
-    """
-    known = {i: [s for s in rows if s.rank is not None] for i, rows in standings.items()}
-    classes = [i for i, rows in known.items() if rows]
-    if not classes:
-        return {"winner": None}
-    home = Information.TRAJECTORIES
-    chosen = home if home in classes else max(classes, key=lambda i: len(known[i]))
-    first, *others = known[chosen]
-    tied = [s.leader for s in others if s.rank == 1]
-    return {
-        "winner": first,
-        "class": chosen,
-        "tied": tied,
-        "next": others[0] if others else None,
-        "margin": first.score.value - others[0].score.value if others else None,
-        "others": [(i, known[i][0]) for i in classes if i != chosen],
-    }
-
-
 def scored_classes(results: Results) -> list[tuple[Information, list[str]]]:
-    """Leaders that have a score, by information class."""
-    classes = sorted(set(results.information.values()))
-    scored = [m for m in results.leaders if results.strata(m) is not None]
-    return [(i, [m for m in scored if results.information[m] == i]) for i in classes]
+    """Information classes that have a score, with the leaders that do."""
+    found = []
+    for information, members in boards.classes(results).items():
+        tasks = boards.common_tasks(results, members)
+        scored = [m for m in members if not np.isnan(boards.mean_score(results, m, tasks).value)]
+        found += [(information, scored)] if scored else []
+    return found
 
 
-def _axis(standings: dict[Information, list[Standing]], references: dict[str, float]) -> tuple[float, float]:
-    """Ends of the scale of scores: 0 and 1, and whatever else is needed, but not below -1."""
-    values = [0.0, 1.0, *references.values()]
-    for rows in standings.values():
-        values += [end for s in rows for end in s.score if np.isfinite(end)]
-    finite = [value for value in values if np.isfinite(value)]
-    low, high = max(min(finite), -1.0), min(max(finite), 2.0)
+def reference_rows(results: Results, information: Information) -> list[tuple[str, float]]:
+    """Mean scores of the reference players on the common tasks of a class."""
+    tasks = boards.common_tasks(results, boards.classes(results)[information])
+    return [(label, results.reference_score(label, tasks=tasks)) for label in results.references]
+
+
+def _axis(standings: dict[Information, list[Standing]]) -> tuple[float, float]:
+    """Ends of the scale of scores: 0 and 1, and whatever else is needed."""
+    ends = [end for rows in standings.values() for s in rows for end in s.score if np.isfinite(end)]
+    low, high = min(0.0, *ends, 0.0), max(1.0, *ends, 1.0)
     return low - 0.04 * (high - low), high + 0.04 * (high - low)
 
 
@@ -174,12 +162,12 @@ def learning_lines(results: Results, game: str, follower: str, colours: dict[str
     for leader, colour in colours.items():
         grid, runs = results.curves(game, follower, leader)
         if len(grid):
-            lines.append(Line(leader, colour, grid, *statistics.iqm_band(runs)))
+            lines.append(Line(leader, colour, grid, *statistics.median_band(runs)))
     return lines
 
 
 def learning_chart(results: Results, game: str, follower: str, colours: dict[str, int]) -> str:
-    """Payoff against transitions for every leader: interquartile mean over seeds with its band."""
+    """Payoff against transitions for every leader: median over seeds with its band."""
     lines = learning_lines(results, game, follower, colours)
     at = results.games.index(game), results.followers.index(follower)
     styles = ((OPTIMUM, "optimum"), (DETERMINISTIC, "deterministic"), (UNIFORM, "uniform"))
@@ -237,17 +225,16 @@ def _heat_rows(
 
 
 def robustness(results: Results, colours: dict[str, int]) -> Heat:
-    """Mean score of every leader against every measuring follower; seen in training or not."""
+    """Mean score of every leader against every measuring follower, on the tasks all leaders have runs of."""
     columns = [m for m in results.measures if np.isfinite(results.payoffs(against=m)).any()]
+    shared = {m: boards.common_tasks(results, results.leaders, m) for m in columns}
     rows: list[tuple[str, int | None, list[Cell]]] = []
     for label in results.references:
-        found = [Estimate(results.reference_score(label, m), float("nan"), float("nan")) for m in columns]
+        means = [results.reference_score(label, m, shared[m]) for m in columns]
+        found = [Estimate(value, float("nan"), float("nan")) for value in means]
         rows.append((label, None, [_score_cell(label, m, e) for m, e in zip(columns, found, strict=True)]))
     for leader, colour in colours.items():
-        found = []
-        for measure in columns:
-            strata = results.strata(leader, measure)
-            found.append(boards.UNKNOWN if strata is None else statistics.mean(strata, resamples=1000))
+        found = [boards.mean_score(results, leader, shared[m], m) for m in columns]
         rows.append((leader, colour, [_score_cell(leader, m, e) for m, e in zip(columns, found, strict=True)]))
     return Heat("Mean score against", columns, rows, "payoff")
 
@@ -267,18 +254,24 @@ def interval(found: Estimate) -> str:
     if np.isnan(found.value):
         return "not known"
     if np.isnan(found.low):
-        return f"{number(found.value)} (no interval from a single run)"
+        return number(found.value)
     return f"{number(found.value)}, 95 % interval {number(found.low)} to {number(found.high)}"
 
 
+def pairs(found: Comparison) -> str:
+    """A comparison in words."""
+    tasks = len(found.by_task)
+    text = f"{found.tally} pairs of different seeds won, more than half of them on {found.ahead} of {tasks} "
+    text += f"task{'s' if tasks > 1 else ''}; 95 % interval {percent(found.low)} to {percent(found.high)}"
+    return text if np.isnan(found.same_seed) else f"{text}; pairs of the same seed: {percent(found.same_seed)}"
+
+
 def profile_lines(results: Results, members: Sequence[str], colours: dict[str, int]) -> list[Line]:
-    """Performance profiles of leaders, thresholds from the worst run, at least 0, to the best."""
-    lines = []
+    """Performance profiles of leaders on their common tasks, for thresholds from 0 to 1."""
+    lines, tasks = [], boards.common_tasks(results, members)
     for member in members:
-        strata = results.strata(member)
-        assert strata is not None
         thresholds = np.linspace(0.0, 1.0, PROFILE_POINTS)
-        profile = statistics.performance_profile(strata, thresholds, resamples=1000)
+        profile = statistics.performance_profile(results.score_table(member)[tasks], thresholds)
         lines.append(Line(member, colours[member], *profile))
     return lines
 
@@ -287,25 +280,29 @@ def _profile(results: Results, members: Sequence[str], colours: dict[str, int]) 
     return line_chart(profile_lines(results, members, colours), x_label="score above", y_label="fraction of runs")
 
 
-def _improvements(
-    results: Results, information: Information, members: list[str], colours: dict[str, int]
-) -> tuple[Information, Heat]:
-    table = boards.improvement_table(results, members, resamples=1000)
+def pairs_heat(results: Results, members: Sequence[str], colours: dict[str, int]) -> Heat:
+    """Share of pairs of runs that every leader (row) wins against every other (column)."""
+    table = boards.compare(results, members)
     rows: list[tuple[str, int | None, list[Cell]]] = []
-    for i, member in enumerate(members):
+    for member in members:
         cells = []
-        for j, other in enumerate(members):
-            found = table[i][j]
-            tip = f"a run of {member} beats one of {other} with probability {interval(found)}"
-            shown = Cell("", None, "", -1.0) if i == j else Cell(f"{found.value:.2f}", found.value, tip, found.value)
-            cells.append(shown)
+        for other in members:
+            found = table.get((member, other))
+            if found is None:
+                cells.append(Cell("" if member == other else UNKNOWN, None, "", -1.0))
+                continue
+            tip = f"{member} against {other}: {pairs(found)}"
+            cells.append(Cell(percent(found.value), found.value, tip, found.value, found.tally))
         rows.append((member, colours[member], cells))
-    return information, Heat("Probability that a run of … beats one of", members, rows, "payoff")
+    return Heat("Pairs of runs won against", list(members), rows, "payoff", "different seeds, same task")
 
 
 def _followers(results: Results) -> list[dict[str, Any]]:
-    rated = boards.ratings(results, "follower") if len(results.followers) > 1 else {}
-    gaps, payoffs = results.follower_gap(), results.payoffs("follower", OWN)
+    rated = boards.ratings(boards.compare(results, results.followers, "follower"), results.followers)
+    payoffs = results.payoffs("follower", OWN)
+    known = ~np.isnan(payoffs)
+    shared = known[:, :, known.any(axis=(0, 1, 3))].all(axis=2, keepdims=True)  # matches that all of them have finished
+    gaps, payoffs = (np.where(shared, table, np.nan) for table in (results.follower_gap(), payoffs))
     rows = []
     for f, follower in enumerate(results.followers):
         gap, payoff = (mean_known(table[:, :, f].reshape(1, -1))[0] for table in (gaps, payoffs))

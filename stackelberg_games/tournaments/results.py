@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -14,15 +14,19 @@ from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning.information import Information
 from stackelberg_games.tournaments.evaluation import Evaluation
 from stackelberg_games.tournaments.match import BEST, OWN, REFERENCES, Outcome
-from stackelberg_games.tournaments.statistics import Strata
 from stackelberg_games.tournaments.store import Store
 
 if TYPE_CHECKING:
     from stackelberg_games.tournaments.leaderboard import Standing
+    from stackelberg_games.tournaments.verdict import Verdict
 
 Player = Literal["leader", "follower"]
 OPTIMUM, DETERMINISTIC, UNIFORM = (reference.label for reference in REFERENCES)
 DEGENERATE = 1e-6
+FLOOR, CEILING = -1.0, 2.0
+"""Scores end here: beyond either end of the scale a run counts no more than the scale is long."""
+EXACT = "uniform random to exact optimum"
+"""Where the ends of a scale come from when both reference players are known."""
 
 
 class Row(NamedTuple):
@@ -34,6 +38,15 @@ class Row(NamedTuple):
     follower: str
     seed: int | None
     outcome: Outcome | None
+
+
+class Progress(NamedTuple):
+    """How many matches of some leaders are planned, finished, failed and not played."""
+
+    planned: int
+    finished: int
+    failed: int
+    missing: int
 
 
 class Anchors(NamedTuple):
@@ -107,11 +120,17 @@ class Results:
 
         return write_parquet(self, folder)
 
-    def leaderboard(self, *, confidence: float = 0.95, seed: int = 0) -> dict[Information, list[Standing]]:
+    def leaderboard(self, *, confidence: float = 0.95) -> dict[Information, list[Standing]]:
         """Standings within information classes; see ``leaderboard.leaderboard``."""
         from stackelberg_games.tournaments.leaderboard import leaderboard
 
-        return leaderboard(self, confidence=confidence, seed=seed)
+        return leaderboard(self, confidence=confidence)
+
+    def verdict(self) -> Verdict:
+        """The headline; see ``verdict.verdict``."""
+        from stackelberg_games.tournaments.verdict import verdict
+
+        return verdict(self, self.leaderboard())
 
     def report(self, path: str | Path) -> None:
         """Write the report, one self-contained HTML file."""
@@ -128,6 +147,11 @@ class Results:
     def missing(self) -> int:
         """Matches that have not been played."""
         return sum(row.outcome is None for row in self.rows)
+
+    def progress(self, members: Sequence[str]) -> Progress:
+        """How far the matches of some leaders have come."""
+        states = ["missing" if r.outcome is None else r.outcome.status for r in self.rows if r.leader in members]
+        return Progress(len(states), *(states.count(state) for state in ("done", "failed", "missing")))
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -209,74 +233,83 @@ class Results:
     def anchors(self) -> Anchors:
         """What counts as score 0 and 1.
 
-        The given bounds; else uniform random play and the exact optimum; else, where these are not
-        known, the worst and best mean payoff of any leader here. Where the two coincide no score is
-        defined, and the task is left out of aggregates.
+        The given bounds; else uniform random play and the exact optimum; else, for an end that is not
+        known, the median payoff of the worst or of the best leader here. Where the upper end is not
+        above the lower one no score is defined, and the task is left out of aggregates.
         """
         low, high = self.reference(UNIFORM), self.reference(OPTIMUM)
-        source = [["uniform random to exact optimum"] * len(self.followers) for _ in self.games]
+        source = [[EXACT] * len(self.followers) for _ in self.games]
         payoffs = self.payoffs()
-        for g, game in enumerate(self.games):
-            for f in range(len(self.followers)):
-                if game in self.plan["bounds"]:
-                    low[g, f], high[g, f] = self.plan["bounds"][game]
-                    source[g][f] = "given"
-                elif np.isnan(low[g, f] + high[g, f]):
-                    means = mean_known(payoffs[g, :, f])
-                    known = means[~np.isnan(means)]
-                    low[g, f], high[g, f] = (known.min(), known.max()) if len(known) else (np.nan, np.nan)
-                    source[g][f] = "worst to best leader of this tournament"
-                if not high[g, f] - low[g, f] > DEGENERATE * max(1.0, abs(high[g, f])):
-                    low[g, f] = high[g, f] = np.nan
-                    source[g][f] = "none: both ends coincide"
+        for g, f in np.ndindex(low.shape):
+            runs = payoffs[g, :, f]
+            if self.games[g] in self.plan["bounds"]:
+                low[g, f], high[g, f] = self.plan["bounds"][self.games[g]]
+                source[g][f] = "given"
+            elif np.isnan(low[g, f] + high[g, f]):
+                medians = [float(np.median(known)) for row in runs if len(known := row[~np.isnan(row)])]
+                ends = ["uniform random", "exact optimum"]
+                if np.isnan(low[g, f]):
+                    low[g, f], ends[0] = min(medians, default=np.nan), "the worst leader's median"
+                if np.isnan(high[g, f]):
+                    high[g, f], ends[1] = max(medians, default=np.nan), "the best leader's median"
+                source[g][f] = " to ".join(ends)
+            usual = np.median(np.abs(runs[~np.isnan(runs)])) if not np.isnan(runs).all() else 0.0
+            if not high[g, f] - low[g, f] > DEGENERATE * max(abs(low[g, f]), abs(high[g, f]), usual):
+                unknown = np.isnan(low[g, f] + high[g, f])
+                source[g][f] = "none: not known yet" if unknown else f"none: nothing to gain from {source[g][f]}"
+                low[g, f] = high[g, f] = np.nan
         return Anchors(low, high, source)
 
+    @cached_property
+    def tasks(self) -> list[tuple[int, int]]:
+        """Game and follower, as indices, of every task with a score (see ``anchors``)."""
+        return [(int(g), int(f)) for g, f in np.argwhere(~np.isnan(self.anchors.low))]
+
+    def ceiling(self, against: str | None = None) -> float:
+        """No score lies above: 1 where all tasks measure payoffs against the optimum's own response, else 2."""
+        best = against in (None, BEST) and all(self.anchors.source[g][f] == EXACT for g, f in self.tasks)
+        return 1.0 if best else CEILING
+
     def scores(self, against: str | None = None) -> FloatArray:
-        """Payoffs on the scale of ``anchors``, ``[G, L, F, S]``."""
+        """Payoffs on the scale of ``anchors``, ``[G, L, F, S]``, none below -1 or above ``ceiling``."""
         low, high = (end[:, None, :, None] for end in self.anchors[:2])
-        return np.asarray((self.payoffs(against=against) - low) / (high - low))
+        return np.clip((self.payoffs(against=against) - low) / (high - low), FLOOR, self.ceiling(against))
 
-    def reference_score(self, label: str, against: str | None = None) -> float:
-        """Mean score of a reference player over tasks; NaN where one of them is not known."""
-        low, high, _ = self.anchors
-        scored = ~np.isnan(low)
-        scores = (self.reference(label, against=against) - low) / (high - low)
-        return float(scores[scored].mean()) if scored.any() else float("nan")
-
-    def strata(self, leader: str, against: str | None = None) -> Strata | None:
-        """Scores of a leader's finished runs by task; None where a task has none.
-
-        Tasks without a score (see ``anchors``) are left out.
-        """
+    def score_table(self, leader: str, against: str | None = None) -> FloatArray:
+        """Scores of one leader, ``[tasks, S]``; NaN where a run is missing."""
         table = self.scores(against)[:, self._index["leader"][leader]]
-        found = []
-        for g, f in np.argwhere(~np.isnan(self.anchors.low)):
-            runs = table[g, f]
-            found.append(runs[~np.isnan(runs)])
-        return found if found and all(len(runs) for runs in found) else None
+        return np.array([table[task] for task in self.tasks]).reshape(-1, len(self.seeds))
 
-    def paired_strata(self, one: str, other: str) -> tuple[Strata, Strata] | None:
-        """Scores of two leaders in the runs that both have finished, by task; None if a task has none."""
-        table = self.scores()
-        first, second = (table[:, self._index["leader"][label]] for label in (one, other))
-        ours, theirs = [], []
-        for g, f in np.argwhere(~np.isnan(self.anchors.low)):
-            both = ~np.isnan(first[g, f]) & ~np.isnan(second[g, f])
-            ours.append(first[g, f][both])
-            theirs.append(second[g, f][both])
-        return (ours, theirs) if ours and all(len(runs) for runs in ours) else None
+    def reference_score(self, label: str, against: str | None = None, tasks: Sequence[int] | None = None) -> float:
+        """Mean score of a reference player over tasks (all if not given); NaN where one is not known."""
+        low, high, _ = self.anchors
+        scores = (self.reference(label, against=against) - low) / (high - low)
+        chosen = [scores[task] for k, task in enumerate(self.tasks) if tasks is None or k in tasks]
+        return float(np.clip(chosen, FLOOR, self.ceiling(against)).mean()) if chosen else float("nan")
 
-    def contests(self, player: Player, members: list[str]) -> FloatArray:
-        """Payoffs of players of one role in the same circumstances, ``[contests, players]``.
+    def above_optimum(self) -> list[tuple[str, str]]:
+        """Leaders and games where a run ended above the exact optimum, which therefore is none."""
+        ahead = -self.regret() > DEGENERATE * (self.anchors.high - self.anchors.low)[:, None, :, None]
+        return [(self.leaders[j], self.games[g]) for g, j in np.argwhere(ahead.any(axis=(2, 3)))]
 
-        Leaders meet the same game, follower and seed; followers the same game, leader and seed (as
-        trained).
+    def contests(self, player: Player, members: Sequence[str]) -> FloatArray:
+        """Payoffs of players of one role in the same circumstances, ``[tasks, S, players]``.
+
+        Leaders meet the same game and follower, on the tasks with a score and on its scale, without
+        its bounds; followers the same game and leader (as trained), on the scale of their payoffs.
         """
+        chosen = [self._index[player][label] for label in members]
         if player == "leader":
-            chosen = [self._index["leader"][label] for label in members]
-            return np.moveaxis(self.payoffs()[:, chosen], 1, -1).reshape(-1, len(chosen))
-        chosen = [self._index["follower"][label] for label in members]
-        return np.moveaxis(self.payoffs("follower", OWN)[:, :, chosen], 2, -1).reshape(-1, len(chosen))
+            low, high, _ = self.anchors
+            payoffs = self.payoffs()[:, chosen]
+            tasks = [(payoffs[g, :, f].T - low[g, f]) / (high[g, f] - low[g, f]) for g, f in self.tasks]
+            return np.array(tasks).reshape(-1, len(self.seeds), len(chosen))
+        table = np.moveaxis(self.payoffs("follower", OWN), 2, -1).reshape(-1, len(self.seeds), len(self.followers))
+        known = table[~np.isnan(table).all(axis=(1, 2))]
+        spread = np.nanmax(known, axis=(1, 2), keepdims=True) - np.nanmin(known, axis=(1, 2), keepdims=True)
+        size = np.asarray(np.nanmax(np.abs(known), axis=(1, 2), keepdims=True))
+        scale = np.maximum(spread, 1e-3 * size)  # rounding errors are no spread
+        return np.asarray(known / np.where(scale > 0, scale, 1.0))[:, :, chosen]
 
     def curves(self, game: str, follower: str, leader: str) -> tuple[FloatArray, FloatArray]:
         """Learning curves: transitions spent ``[P]`` and payoffs ``[runs, P]``.

@@ -1,192 +1,248 @@
 """Statistics of tournaments: pure functions from scores to estimates with intervals.
 
-Scores come as *strata*: one array of runs for each task (a game with a follower), ``[n_k]`` or, for
-several leaders that met the same random numbers, ``[n_k, leaders]``. Runs are resampled within
-their task only, and leaders of one run together (paired).
+Scores come as tables ``[tasks, runs]``, NaN where a run is missing. Tasks (a game with a follower) are
+fixed and count the same; runs of a task are independent, and runs of different leaders with the same
+index met the same random numbers.
 
-Intervals are stratified bootstrap percentiles (Agarwal et al., "Deep RL at the edge of the
-statistical precipice", NeurIPS 2021), stretched about the estimate: plain percentiles are too narrow
-for few runs, because a resample has variance (n-1)/n of the sample's and because its tails are
-normal, not Student's (Hesterberg, "What teachers should know about the bootstrap", American
-Statistician 2015, section 5.3). ``docs/tournaments.md`` has the measured coverage.
+Nothing is resampled: three to ten runs say too little of a distribution for a bootstrap, which then
+promises far more than it keeps. The intervals here hold for every distribution of bounded scores, have
+a width even where all runs agree, and are wide where there are few runs. ``docs/tournaments.md`` has
+their measured coverage and widths.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
+from scipy.optimize import brentq
+from scipy.special import betaincinv
 
-from stackelberg_games.arrays import FloatArray, IntArray
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
 
-Strata = Sequence[FloatArray]
-Statistic = Callable[..., FloatArray]
-RESAMPLES = 2000
+TIE = 1e-9
+"""Scores that differ by no more than this are tied: exact payoffs are not exact beyond."""
+OPPOSED = 0.75
+"""Share of the runs that a comparison counts as independent; see ``probability_of_improvement``."""
+STAKES = 20.0 ** np.arange(1, 4)
+"""Bets against a mean, divided by the root of the number of runs. Any are valid; these make short intervals."""
 
 
 class Estimate(NamedTuple):
-    """A number and its interval; the ends are NaN where there are fewer than two runs."""
+    """A number and its interval."""
 
     value: float
     low: float
     high: float
 
-    def overlaps(self, other: Estimate) -> bool:
-        """Whether the intervals share a point; an unknown interval overlaps everything."""
-        return not (self.low > other.high or other.low > self.high)
 
-
-def interquartile_mean(values: FloatArray, axis: int = -1) -> FloatArray:
-    """Mean of the middle half along an axis: a quarter of the runs is left out at either end."""
-    return np.asarray(stats.trim_mean(values, 0.25, axis=axis))
-
-
-def bootstrap(
-    strata: Strata, statistic: Statistic, *, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
-) -> Estimate:
-    """A statistic of all tasks together, with a stratified bootstrap interval.
-
-    Args:
-        strata: one array for each task, ``[n_k]`` or ``[n_k, ...]``.
-        statistic: called with resampled strata ``[B, n_k, ...]``, returns ``[B]``.
-        confidence: of the interval, in (0, 1).
-        resamples: B.
-        seed: of the resampling.
+def check_scores(scores: FloatArray) -> FloatArray:
+    """Finite scores, or NaN where a run is missing.
 
     Raises:
-        InvalidArgumentError: a stratum is empty or holds NaN, or ``confidence`` is out of range.
+        InvalidArgumentError: the table is not ``[tasks, runs]``, a task has no run, or a score is infinite.
     """
-    check_strata(strata)
-    value = float(statistic(*(runs[None] for runs in strata))[0])
-    counts = [len(runs) for runs in strata]
-    if min(counts) < 2:
-        return Estimate(value, float("nan"), float("nan"))
-    found = stats.bootstrap(
-        tuple(np.arange(n) for n in counts),  # indices, so that leaders of one run stay together
-        lambda *rows, axis: statistic(*(runs[index] for runs, index in zip(strata, rows, strict=True))),
-        n_resamples=resamples,
-        batch=max(1, 2_000_000 // sum(runs.size for runs in strata)),
-        vectorized=True,
-        axis=-1,
-        method="percentile",
-        confidence_level=_checked(confidence),
-        rng=np.random.default_rng(seed),
-    )
-    factor = stretch(confidence, strata)
-    low, high = (value + factor * (float(end) - value) for end in found.confidence_interval)
-    return Estimate(value, low, high)
+    try:
+        table = np.asarray(scores, dtype=float)
+    except ValueError as error:
+        raise InvalidArgumentError(f"scores are no table [tasks, runs]: {error}; fill up with NaN") from error
+    if table.ndim != 2 or not len(table) or not (~np.isnan(table)).any(axis=1).all():
+        raise InvalidArgumentError("expected a table [tasks, runs] with at least one run of every task")
+    if np.isinf(table).any():
+        raise InvalidArgumentError("scores hold infinity; a missing run is NaN")
+    return table
 
 
-def stretch(confidence: float, strata: Strata) -> float:
-    """By how much percentiles must be stretched to make up for few runs; 1 for many.
-
-    The product of sqrt(sum v_k / sum v_k (n_k - 1)/n_k), v_k being task k's share in the variance of
-    a mean over all runs, and of the ratio of Student's quantile, with the degrees of freedom of
-    Satterthwaite for that variance, to the normal one.
-    """
-    counts = np.array([len(runs) for runs in strata], dtype=float)
-    shares = np.array([runs.reshape(len(runs), -1).var(axis=0, ddof=1).mean() * len(runs) for runs in strata])
-    if not shares.sum() > 0:
-        return 1.0
-    shares /= shares.sum()
-    freedom = 1.0 / (shares**2 / (counts - 1)).sum()
-    narrow = (shares * (counts - 1) / counts).sum()
-    level = 0.5 + _checked(confidence) / 2
-    return float(stats.t.ppf(level, freedom) / stats.norm.ppf(level) / narrow**0.5)
-
-
-def _checked(confidence: float) -> float:
+def _tail(confidence: float) -> float:
+    """Chance of missing the truth that each end of an interval may take."""
     if not 0 < confidence < 1:
         raise InvalidArgumentError(f"confidence={confidence!r}: expected a number in (0, 1)")
-    return confidence
+    return (1 - confidence) / 2
 
 
-def check_strata(strata: Strata) -> None:
-    """Raise ``InvalidArgumentError`` unless there are strata, none empty, all finite."""
-    if not strata or any(len(runs) == 0 for runs in strata):
-        raise InvalidArgumentError("expected at least one task and at least one run of each")
-    if not all(np.isfinite(runs).all() for runs in strata):
-        raise InvalidArgumentError("scores hold NaN or infinity; leave missing runs out")
+def _trials(counts: FloatArray) -> float:
+    """As how many runs unequal counts of them count, every task having the same weight: the fewest of any task."""
+    return float(len(counts) * counts.min())
 
 
-def iqm(strata: Strata, **options: float) -> Estimate:
-    """Interquartile mean over all runs of all tasks; ``options`` go to ``bootstrap``."""
-    return bootstrap(strata, lambda *runs: interquartile_mean(np.concatenate(runs, axis=-1)), **options)  # type: ignore[arg-type]
+def clopper_pearson(
+    share: FloatArray | float, trials: float, confidence: float = 0.95
+) -> tuple[FloatArray, FloatArray]:
+    """Ends of the exact interval of a probability, of the shape of ``share``.
+
+    Args:
+        share: of the trials that succeeded; of real numbers of trials too, by the beta distribution.
+        trials: > 0. Of independent trials with different probabilities, the interval holds their
+            mean: their sum varies less than a binomial one (Hoeffding, Annals of Mathematical
+            Statistics 1956).
+        confidence: in (0, 1).
+    """
+    tail, won = _tail(confidence), np.asarray(share, dtype=float) * trials
+    lost = trials - won
+    with np.errstate(invalid="ignore"):  # the beta quantile of no successes is NaN, and its limit 0
+        low, high = betaincinv(won, lost + 1, tail), betaincinv(won + 1, lost, 1 - tail)
+    tiny = 1e-12 * trials
+    return np.asarray(np.where(won <= tiny, 0.0, low)), np.asarray(np.where(lost <= tiny, 1.0, high))
 
 
-def mean(strata: Strata, **options: float) -> Estimate:
-    """Mean over tasks of the mean over runs; every task counts the same."""
-    return bootstrap(strata, lambda *runs: np.mean([r.mean(axis=-1) for r in runs], axis=0), **options)  # type: ignore[arg-type]
+def bounded_mean(scores: FloatArray, low: float, high: float, *, confidence: float = 0.95) -> Estimate:
+    """Mean over tasks of the mean over runs, with an interval for any distribution between two bounds.
 
+    Put scores on [0, 1] and let m be a candidate for the mean. For every stake b >= 0 the product over
+    runs of (1 + b x) / (1 + b m) has expectation at most 1 if the true mean is at most m: each factor's
+    is (1 + b m_k) / (1 + b m), and the product of these is largest where all tasks have the same mean.
+    So has the average over ``STAKES``, and m is too low where that exceeds 2 / (1 - confidence) (Markov;
+    "Estimating means of bounded random variables by betting", Waudby-Smith and Ramdas, JRSS B 2024).
+    Runs of a task that has more of them than others are weighted down to the fewest.
 
-def probability_of_improvement(ours: Strata, theirs: Strata, **options: float) -> Estimate:
-    """Probability that a run of ours beats an independent run of theirs on the same task.
-
-    Ties count half; averaged over tasks. Runs with the same index met the same random numbers and
-    are resampled together.
+    Args:
+        scores: ``[tasks, runs]``, NaN for missing runs.
+        low, high: bounds that no score can leave, whatever happens.
+        confidence: that the interval holds the mean, at least; in (0, 1).
 
     Raises:
-        InvalidArgumentError: the numbers of runs differ.
+        InvalidArgumentError: a score is out of bounds, a task has no run, or ``confidence`` is out of range.
     """
-    if [len(runs) for runs in ours] != [len(runs) for runs in theirs]:
-        raise InvalidArgumentError("both leaders need the same runs of the same tasks")
-    wins = [0.5 + 0.5 * np.sign(x[:, None] - y[None, :]) for x, y in zip(ours, theirs, strict=True)]
-
-    def statistic(*rows: IntArray) -> FloatArray:
-        shares = []
-        for table, index in zip(wins, rows, strict=True):
-            weights = _multiplicity(index[..., 0].astype(np.int64), len(table))
-            shares.append(((weights @ table) * weights).sum(axis=-1) / len(table) ** 2)
-        return np.asarray(np.mean(shares, axis=0))
-
-    numbers = [np.arange(float(len(runs)))[:, None] for runs in ours]
-    pairs = [np.stack([x, y], axis=-1) for x, y in zip(ours, theirs, strict=True)]
-    check_strata(pairs)
-    found = bootstrap(numbers, statistic, **options)  # type: ignore[arg-type]
-    return Estimate(found.value, max(found.low, 0.0), min(found.high, 1.0))  # a probability
+    table = check_scores(scores)
+    known = ~np.isnan(table)
+    counts = known.sum(axis=1)
+    if not (low < high and np.nanmin(table) >= low and np.nanmax(table) <= high):
+        raise InvalidArgumentError(f"bounds {low!r} and {high!r}: expected scores between them")
+    tail, trials, unit = _tail(confidence), _trials(counts), (table - low) / (high - low)
+    ends, stakes = [], STAKES / trials**0.5
+    for side in (unit, 1 - unit):
+        side = np.where(known, side, 0.0)
+        growth = np.log1p(stakes[:, None, None] * side).sum(axis=-1) / counts  # [stakes, tasks]
+        middle = float((side.sum(axis=1) / counts).mean())
+        ends.append(_least_mean(trials * growth.mean(axis=-1), trials, stakes, middle, np.log(1 / tail)))
+    value = float(np.mean(np.where(known, table, 0.0).sum(axis=1) / counts))
+    return Estimate(value, low + (high - low) * ends[0], high - (high - low) * ends[1])
 
 
-def _multiplicity(index: IntArray, count: int) -> FloatArray:
-    """How often each run was drawn: ``[B, n]`` indices to ``[B, count]`` weights."""
-    flat = (index + count * np.arange(len(index))[:, None]).ravel()
-    return np.bincount(flat, minlength=count * len(index)).reshape(len(index), count).astype(float)
+def _least_mean(growth: FloatArray, trials: float, stakes: FloatArray, middle: float, bar: float) -> float:
+    """The lowest mean below ``middle`` that bets with log-growth ``[stakes]`` do not refute."""
+
+    def excess(mean: float) -> float:
+        wealth = np.logaddexp.reduce(growth - trials * np.log1p(stakes * mean)) - np.log(len(stakes))
+        return float(wealth - bar)
+
+    return 0.0 if excess(0.0) <= 0 else float(brentq(excess, 0.0, middle, xtol=1e-12))
+
+
+class Comparison(NamedTuple):
+    """One leader against another.
+
+    Attributes:
+        value: probability that a run of the one beats a run of the other with another seed, on the
+            same task; ties count half, tasks the same.
+        low, high: its interval.
+        won: pairs of runs that were won, ties counted half.
+        pairs: how many there are.
+        runs: of the leader with fewer of them, over all tasks.
+        same_seed: share won in the pairs of the same seed, which met the same random numbers; NaN
+            where there are none.
+        by_task: share won in the pairs of each task.
+    """
+
+    value: float
+    low: float
+    high: float
+    won: float
+    pairs: int
+    runs: int
+    same_seed: float
+    by_task: tuple[float, ...]
+
+    @property
+    def tally(self) -> str:
+        """``350.5 of 540``: pairs won of all pairs."""
+        return f"{self.won:,.1f}".removesuffix(".0") + f" of {self.pairs:,}"
+
+    @property
+    def ahead(self) -> int:
+        """Tasks on which more than half of the pairs were won."""
+        return sum(share > 0.5 for share in self.by_task)
+
+    @property
+    def beats(self) -> bool:
+        """Whether all pairs say so: the interval lies above a half, and most pairs of the same seed are not lost."""
+        return self.low > 0.5 and not self.same_seed < 0.5
+
+    def reversed(self) -> Comparison:
+        """The other leader against the one."""
+        return self._replace(
+            value=1 - self.value,
+            low=1 - self.high,
+            high=1 - self.low,
+            won=self.pairs - self.won,
+            same_seed=1 - self.same_seed,
+            by_task=tuple(1 - share for share in self.by_task),
+        )
+
+
+def probability_of_improvement(ours: FloatArray, theirs: FloatArray, *, confidence: float = 0.95) -> Comparison:
+    """Probability that a run of ours beats an independent run of theirs on the same task.
+
+    Only pairs of different seeds are averaged: runs of the same seed share random numbers. The
+    interval is Clopper and Pearson's for as many trials as there are runs, times ``OPPOSED``: if leaders
+    are independent or share their luck, the variance is at most that of a trial a run (van Dantzig,
+    Indagationes Mathematicae 1951); if what helps one hurts the other, it can be 4/3 of it.
+
+    Args:
+        ours, theirs: ``[tasks, runs]``, the same column for the same seed; NaN for missing runs.
+        confidence: in (0, 1).
+
+    Raises:
+        InvalidArgumentError: the tables differ in shape, or a task has no pair of different seeds.
+    """
+    first, second = check_scores(ours), check_scores(theirs)
+    if first.shape != second.shape:
+        raise InvalidArgumentError("both leaders need tables [tasks, runs] of the same shape")
+    ahead = first[:, :, None] - second[:, None, :]
+    met = ~np.isnan(ahead)
+    wins = np.where(met, 0.5 + 0.5 * np.sign(np.where(np.abs(ahead) <= TIE, 0.0, ahead)), 0.0)
+    same, own = (np.einsum("kss->ks", table).sum(axis=1) for table in (met, wins))
+    pairs, won = met.sum(axis=(1, 2)) - same, wins.sum(axis=(1, 2)) - own
+    if not pairs.all():
+        raise InvalidArgumentError("expected runs of different seeds on every task")
+    counts = np.minimum(*((~np.isnan(table)).sum(axis=1) for table in (first, second)))
+    shares = won / pairs
+    low, high = clopper_pearson(shares.mean(), OPPOSED * _trials(counts), confidence)
+    return Comparison(
+        float(shares.mean()),
+        float(low),
+        float(high),
+        won=float(won.sum()),
+        pairs=int(pairs.sum()),
+        runs=int(counts.sum()),
+        same_seed=float(own.sum() / same.sum()) if same.any() else float("nan"),
+        by_task=tuple(shares.tolist()),
+    )
 
 
 class Band(NamedTuple):
-    """A curve with pointwise intervals; every field is ``[P]``."""
+    """A curve with a pointwise band; every field is ``[P]``."""
 
     value: FloatArray
     low: FloatArray
     high: FloatArray
 
 
-def iqm_band(runs: FloatArray, *, confidence: float = 0.95, resamples: int = 500, seed: int = 0) -> Band:
-    """Interquartile mean over runs at every point of a curve, with pointwise bootstrap intervals.
+def median_band(runs: FloatArray, *, confidence: float = 0.95) -> Band:
+    """Median over runs at every point of a curve, between two of the runs' order statistics.
+
+    The band holds the distribution's median with the given confidence, whatever the distribution;
+    with fewer runs than that takes (six for 95 %) it reaches from the lowest to the highest.
 
     Args:
         runs: ``[n, P]``.
-        confidence, resamples, seed: see ``bootstrap``.
+        confidence: in (0, 1).
     """
-    value = interquartile_mean(runs, axis=0)
-    if len(runs) < 2:
-        unknown = np.full(len(value), np.nan)
-        return Band(value, unknown, unknown)
-    index = np.random.default_rng(seed).integers(len(runs), size=(resamples, len(runs)))
-    parts = np.array_split(index, max(1, index.size * runs.shape[1] // 2_000_000))
-    samples = np.concatenate([interquartile_mean(runs[part], axis=1) for part in parts])
-    return Band(value, *_stretched(value, samples, confidence, [runs]))
-
-
-def _stretched(
-    value: FloatArray, samples: FloatArray, confidence: float, strata: Strata
-) -> tuple[FloatArray, FloatArray]:
-    """Ends of the interval at every point, from resamples ``[B, P]``."""
-    tail = (1 - _checked(confidence)) / 2
-    ends = value + stretch(confidence, strata) * (np.quantile(samples, [tail, 1 - tail], axis=0) - value)
-    return ends[0], ends[1]
+    ordered = np.sort(runs, axis=0)
+    outside = max(0, int(stats.binom.ppf(_tail(confidence), len(runs), 0.5)) - 1)  # left out at either end
+    return Band(np.median(runs, axis=0), ordered[outside], ordered[len(runs) - 1 - outside])
 
 
 class Profile(NamedTuple):
@@ -198,31 +254,13 @@ class Profile(NamedTuple):
     high: FloatArray
 
 
-def performance_profile(
-    strata: Strata, thresholds: FloatArray, *, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
-) -> Profile:
-    """Fraction of runs with a score above each threshold, with pointwise bootstrap intervals.
+def performance_profile(scores: FloatArray, thresholds: FloatArray, *, confidence: float = 0.95) -> Profile:
+    """Fraction of runs with a score above each threshold, with pointwise Clopper-Pearson intervals.
 
     Every task counts the same.
     """
-    check_strata(strata)
-    above = [runs[:, None] > thresholds for runs in strata]
-    fraction = np.mean([table.mean(axis=0) for table in above], axis=0)
-    if min(len(runs) for runs in strata) < 2:
-        unknown = np.full(len(thresholds), np.nan)
-        return Profile(thresholds, fraction, unknown, unknown)
-    draws = np.random.default_rng(seed)
-    samples = np.zeros((resamples, len(thresholds)))
-    for table in above:
-        weights = draws.multinomial(len(table), np.full(len(table), 1 / len(table)), size=resamples)
-        samples += weights @ table.astype(float) / len(table) / len(above)
-    low, high = _stretched(fraction, samples, confidence, strata)
-    return Profile(thresholds, fraction, np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0))
-
-
-def ranks(estimates: Sequence[Estimate]) -> list[int]:
-    """Rank of each estimate: one more than the number whose interval lies wholly above.
-
-    Overlapping intervals therefore tie; equal ranks may be shared by many.
-    """
-    return [1 + sum(other.low > mine.high for other in estimates) for mine in estimates]
+    table = check_scores(scores)
+    counts = (~np.isnan(table)).sum(axis=1)
+    above = (table[:, :, None] > thresholds).sum(axis=1) / counts[:, None]
+    fraction = above.mean(axis=0)
+    return Profile(thresholds, fraction, *clopper_pearson(fraction, _trials(counts), confidence))
