@@ -30,7 +30,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from stackelberg_games import __version__
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.tournaments import statistics
-from stackelberg_games.tournaments.results import FLOOR, Results
+from stackelberg_games.tournaments.payoffs import FLOOR
+from stackelberg_games.tournaments.results import Results
 from stackelberg_games.tournaments.verdict import verdict
 from tests.made_up import made_up
 

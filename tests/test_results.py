@@ -15,7 +15,8 @@ from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning.information import Information
 from stackelberg_games.tournaments.leaderboard import alpha_rank_masses, common_tasks, compare, leaderboard, ratings
 from stackelberg_games.tournaments.match import BEST, OWN, Outcome
-from stackelberg_games.tournaments.results import DETERMINISTIC, OPTIMUM, UNIFORM, Results
+from stackelberg_games.tournaments.payoffs import DETERMINISTIC, OPTIMUM, UNIFORM
+from stackelberg_games.tournaments.results import Results
 from tests.made_up import made_up
 
 SHAPE = (2, 4, 3, 6)

@@ -28,7 +28,8 @@ from stackelberg_games.tournaments.contestant import Contestant
 from stackelberg_games.tournaments.evaluation import deterministic_commitment, optimal_commitment
 from stackelberg_games.tournaments.export import tables
 from stackelberg_games.tournaments.match import BEST, OWN
-from stackelberg_games.tournaments.results import DETERMINISTIC, OPTIMUM, UNIFORM, Results
+from stackelberg_games.tournaments.payoffs import DETERMINISTIC, OPTIMUM, UNIFORM
+from stackelberg_games.tournaments.results import Results
 from stackelberg_games.tournaments.runner import play_all
 from stackelberg_games.tournaments.store import Store
 from stackelberg_games.tournaments.tournament import Tournament

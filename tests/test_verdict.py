@@ -12,7 +12,8 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.learning.information import Information
 from stackelberg_games.tournaments.charts import percent
 from stackelberg_games.tournaments.match import Outcome
-from stackelberg_games.tournaments.results import OPTIMUM, Results
+from stackelberg_games.tournaments.payoffs import OPTIMUM
+from stackelberg_games.tournaments.results import Results
 from stackelberg_games.tournaments.verdict import Verdict, upsets
 from tests.made_up import made_up
 

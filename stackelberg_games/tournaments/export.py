@@ -15,15 +15,15 @@ import numpy as np
 
 from stackelberg_games.errors import MissingExtraError
 from stackelberg_games.numerics.checkpoint import write_atomically
-from stackelberg_games.tournaments.leaderboard import classes, compare
-from stackelberg_games.tournaments.results import FLOOR, Results, Row
+from stackelberg_games.tournaments.leaderboard import classes, compare, leaderboard
+from stackelberg_games.tournaments.payoffs import FLOOR, Payoffs, Row
 
 MANIFEST = "manifest.json"
 _PACKAGES = ("stackelberg-games", "numpy", "scipy", "torch", "numba", "pettingzoo", "gymnasium", "joblib")
-Table = dict[str, Any]
+TidyRow = dict[str, Any]
 
 
-def tables(results: Results) -> dict[str, list[Table]]:
+def tables(results: Payoffs) -> dict[str, list[TidyRow]]:
     """Tidy tables by name.
 
     ``results`` has a row for each match and measurement, ``matches`` one for each match, ``standings``
@@ -41,7 +41,7 @@ def tables(results: Results) -> dict[str, list[Table]]:
     }
 
 
-def write_csv(results: Results, folder: str | Path) -> list[Path]:
+def write_csv(results: Payoffs, folder: str | Path) -> list[Path]:
     """Write a CSV file for each table of ``tables``, and ``manifest.json``.
 
     Floats are written so that they come back exactly.
@@ -62,7 +62,7 @@ def write_csv(results: Results, folder: str | Path) -> list[Path]:
     return files
 
 
-def write_parquet(results: Results, folder: str | Path) -> list[Path]:
+def write_parquet(results: Payoffs, folder: str | Path) -> list[Path]:
     """Write the tables of ``tables`` as Parquet files.
 
     Raises:
@@ -83,7 +83,7 @@ def write_parquet(results: Results, folder: str | Path) -> list[Path]:
     return files
 
 
-def manifest(results: Results) -> dict[str, Any]:
+def manifest(results: Payoffs) -> dict[str, Any]:
     """Versions, seeds, settings, rules and the keys of all matches."""
     rows = results.rows
     return {
@@ -107,11 +107,11 @@ def _version(package: str) -> str:
         return "unknown"
 
 
-def _head(row: Row) -> Table:
+def _head(row: Row) -> TidyRow:
     return {"key": row.key, "game": row.game, "leader": row.leader, "follower": row.follower, "seed": row.seed}
 
 
-def _match(row: Row) -> Table:
+def _match(row: Row) -> TidyRow:
     outcome = row.outcome
     return _head(row) | {
         "status": "missing" if outcome is None else outcome.status,
@@ -123,7 +123,7 @@ def _match(row: Row) -> Table:
     }
 
 
-def _cost(row: Row) -> Table:
+def _cost(row: Row) -> TidyRow:
     outcome = row.outcome
     return {
         "key": row.key,
@@ -132,15 +132,15 @@ def _cost(row: Row) -> Table:
     }
 
 
-def _standings(results: Results) -> Iterator[Table]:
-    for information, rows in results.leaderboard().items():
+def _standings(results: Payoffs) -> Iterator[TidyRow]:
+    for information, rows in leaderboard(results).items():
         for s in rows:
             score = dict(zip(("score", "low", "high"), map(_known, s.score), strict=True))
             facts = {"rank": s.rank, **score, "tasks": s.tasks, "rating": s.rating, **s.progress._asdict()}
             yield {"information": information.name, "leader": s.leader, **facts}
 
 
-def _comparisons(results: Results) -> Iterator[Table]:
+def _comparisons(results: Payoffs) -> Iterator[TidyRow]:
     for information, members in classes(results).items():
         for (one, other), found in compare(results, members).items():
             facts = {name: value for name, value in found._asdict().items() if name != "by_task"}
@@ -152,7 +152,7 @@ def _known(value: float) -> float | None:
     return None if np.isnan(value) else value
 
 
-def _measurements(results: Results) -> Iterator[Table]:
+def _measurements(results: Payoffs) -> Iterator[TidyRow]:
     low, high, _ = results.anchors
     for row in results.rows:
         if row.outcome is None:
@@ -173,7 +173,7 @@ def _measurements(results: Results) -> Iterator[Table]:
             }
 
 
-def _points(results: Results) -> Iterator[Table]:
+def _points(results: Payoffs) -> Iterator[TidyRow]:
     for row in results.rows:
         if row.outcome is not None:
             for spent, value in zip(*row.outcome.curve, strict=True):

@@ -15,14 +15,14 @@ from stackelberg_games.learning.plots import COLOURS
 from stackelberg_games.numerics.checkpoint import write_atomically
 from stackelberg_games.tournaments import report
 from stackelberg_games.tournaments.charts import Line
-from stackelberg_games.tournaments.leaderboard import Standing
+from stackelberg_games.tournaments.leaderboard import Standing, leaderboard
+from stackelberg_games.tournaments.payoffs import DETERMINISTIC, OPTIMUM, UNIFORM, Payoffs
 from stackelberg_games.tournaments.report import Heat
-from stackelberg_games.tournaments.results import DETERMINISTIC, OPTIMUM, UNIFORM, Results
 
 LEVELS = ((OPTIMUM, "--"), (DETERMINISTIC, ":"), (UNIFORM, "-."))
 
 
-def write_figures(results: Results, folder: str | Path) -> list[Path]:
+def write_figures(results: Payoffs, folder: str | Path) -> list[Path]:
     """Write leaderboard, payoffs, regret, learning curves, robustness, profiles, pairs and cost.
 
     Args:
@@ -45,10 +45,10 @@ def write_figures(results: Results, folder: str | Path) -> list[Path]:
     return files
 
 
-def figures(results: Results) -> Iterator[tuple[str, Any]]:
+def figures(results: Payoffs) -> Iterator[tuple[str, Any]]:
     """Names and matplotlib figures."""
     colours = {leader: index for index, leader in enumerate(results.leaders)}
-    standings = results.leaderboard()
+    standings = leaderboard(results)
     yield "leaderboard", _leaderboard(standings, results)
     yield "cost", _cost(standings)
     yield "robustness", _heat(report.robustness(results, colours), "")
@@ -77,7 +77,7 @@ def _colour(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
 
 
-def _leaderboard(standings: dict[Information, list[Standing]], results: Results) -> Any:
+def _leaderboard(standings: dict[Information, list[Standing]], results: Payoffs) -> Any:
     rows = [(information, s) for information, members in standings.items() for s in members]
     figure, (axes,) = _new(6.5, 1.1 + 0.26 * len(rows))
     for place, (information, s) in enumerate(rows):
@@ -145,7 +145,7 @@ def _profile(lines: list[Line]) -> Any:
     return figure
 
 
-def _learning(results: Results, game: str, colours: dict[str, int]) -> Any:
+def _learning(results: Payoffs, game: str, colours: dict[str, int]) -> Any:
     figure, axes = _new(1.2 + 3.0 * len(results.followers), 3.2, columns=len(results.followers))
     for f, (axis, follower) in enumerate(zip(axes, results.followers, strict=True)):
         _draw(axis, report.learning_lines(results, game, follower, colours))

@@ -12,12 +12,12 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning.information import Information
 from stackelberg_games.tournaments.match import OWN
+from stackelberg_games.tournaments.payoffs import FLOOR, Payoffs, Progress, Role
 from stackelberg_games.tournaments.ratings import alpha_rank, bradley_terry
-from stackelberg_games.tournaments.results import FLOOR, Player, Progress, Results
 from stackelberg_games.tournaments.statistics import Comparison, Estimate, bounded_mean, probability_of_improvement
 
 UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"))
-Table = Mapping[tuple[str, str], Comparison]
+Comparisons = Mapping[tuple[str, str], Comparison]
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Standing:
     cpu_seconds: float
 
 
-def leaderboard(results: Results, *, confidence: float = 0.95) -> dict[Information, list[Standing]]:
+def leaderboard(results: Payoffs, *, confidence: float = 0.95) -> dict[Information, list[Standing]]:
     """Standings by information class, the class with the least information first, best leader first.
 
     The list is in the order of ranks, then of scores. Leaders share a rank where none beats the other.
@@ -63,19 +63,19 @@ def leaderboard(results: Results, *, confidence: float = 0.95) -> dict[Informati
     return {i: _standings(results, members, confidence) for i, members in classes(results).items()}
 
 
-def classes(results: Results) -> dict[Information, list[str]]:
+def classes(results: Payoffs) -> dict[Information, list[str]]:
     """Leaders by information class, in the tournament's order."""
     found = sorted(set(results.information.values()))
     return {i: [m for m in results.leaders if results.information[m] == i] for i in found}
 
 
-def complete(results: Results, members: Sequence[str]) -> bool:
+def complete(results: Payoffs, members: Sequence[str]) -> bool:
     """Whether every match of these leaders is finished, and so is every reference player's that has a say."""
     progress = results.progress(members)
     return progress.finished == progress.planned and not results.progress(results.references).missing
 
 
-def common_tasks(results: Results, members: Sequence[str], against: str | None = None) -> list[int]:
+def common_tasks(results: Payoffs, members: Sequence[str], against: str | None = None) -> list[int]:
     """Tasks, as indices into ``results.tasks``, on which every leader that has finished a match has a run."""
     runs = [~np.isnan(results.score_table(member, against)) for member in members]
     shared = [table.any(axis=1) for table in runs if table.any()]
@@ -83,7 +83,7 @@ def common_tasks(results: Results, members: Sequence[str], against: str | None =
 
 
 def mean_score(
-    results: Results, member: str, tasks: Sequence[int], against: str | None = None, *, confidence: float = 0.95
+    results: Payoffs, member: str, tasks: Sequence[int], against: str | None = None, *, confidence: float = 0.95
 ) -> Estimate:
     """Score of a leader on some tasks; unknown where it has no run on one of them, or there are none."""
     table = results.score_table(member, against)[list(tasks)]
@@ -93,7 +93,7 @@ def mean_score(
 
 
 def compare(
-    results: Results, members: Sequence[str], player: Player = "leader", *, confidence: float = 0.95
+    results: Payoffs, members: Sequence[str], player: Role = "leader", *, confidence: float = 0.95
 ) -> dict[tuple[str, str], Comparison]:
     """Every player of a role against every other, each pair on the tasks that both have runs of.
 
@@ -113,7 +113,7 @@ def compare(
     return table
 
 
-def ratings(table: Table, members: Sequence[str]) -> dict[str, float]:
+def ratings(table: Comparisons, members: Sequence[str]) -> dict[str, float]:
     """Bradley-Terry ratings from comparisons; players without any are left out.
 
     A comparison counts as many contests as it has runs.
@@ -128,7 +128,7 @@ def ratings(table: Table, members: Sequence[str]) -> dict[str, float]:
     return dict(zip(met, bradley_terry(wins).tolist(), strict=True))
 
 
-def _standings(results: Results, members: list[str], confidence: float) -> list[Standing]:
+def _standings(results: Payoffs, members: list[str], confidence: float) -> list[Standing]:
     tasks = common_tasks(results, members)
     scores = {member: mean_score(results, member, tasks, confidence=confidence) for member in members}
     table = compare(results, members, confidence=confidence)
@@ -153,7 +153,7 @@ def _standings(results: Results, members: list[str], confidence: float) -> list[
     ]
 
 
-def alpha_rank_masses(results: Results, game: str, *, alpha: float = 10.0) -> FloatArray:
+def alpha_rank_masses(results: Payoffs, game: str, *, alpha: float = 10.0) -> FloatArray:
     """Alpha-rank's mass of every (leader, follower) profile of one game, ``[L, F]``.
 
     Mean payoffs with the follower as trained, each role's on the scale from its worst to its best.
@@ -164,7 +164,7 @@ def alpha_rank_masses(results: Results, game: str, *, alpha: float = 10.0) -> Fl
     if game not in results.games:
         raise InvalidArgumentError(f"game={game!r}: expected one of {', '.join(results.games)}")
     tables = []
-    players: tuple[Player, Player] = ("leader", "follower")
+    players: tuple[Role, Role] = ("leader", "follower")
     for player in players:
         table = results.payoffs(player, OWN)[results.games.index(game)].mean(axis=-1)
         span = float(np.ptp(table))

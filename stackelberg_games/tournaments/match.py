@@ -67,7 +67,7 @@ REFERENCES = (
 
 
 @dataclass(frozen=True)
-class Rules:
+class MatchRules:
     """How matches are played and measured.
 
     Attributes:
@@ -137,7 +137,7 @@ class Match:
     leader: Contestant | Reference
     follower: Contestant
     seed: int
-    rules: Rules
+    rules: MatchRules
     held_out: tuple[Contestant, ...] = ()
     key: str = field(default="", compare=False)
 
@@ -233,7 +233,7 @@ def _reference_commitment(reference: Reference, game: Game, temperature: float |
 class _Curve:
     """Callback of the training loop: measures the recommendation at equal steps of transitions."""
 
-    def __init__(self, game: Game, temperature: float | None, rules: Rules, check: Callable[[], None]) -> None:
+    def __init__(self, game: Game, temperature: float | None, rules: MatchRules, check: Callable[[], None]) -> None:
         self.game, self.temperature, self.check = game, temperature, check
         self.step = rules.budget / max(rules.points, 1)
         self.enabled = rules.points > 0

@@ -22,7 +22,7 @@ from stackelberg_games.tournaments.charts import UNKNOWN, Level, Line, line_char
 from stackelberg_games.tournaments.export import manifest
 from stackelberg_games.tournaments.leaderboard import Standing
 from stackelberg_games.tournaments.match import OWN
-from stackelberg_games.tournaments.results import CEILING, DETERMINISTIC, FLOOR, OPTIMUM, UNIFORM, Results, mean_known
+from stackelberg_games.tournaments.payoffs import CEILING, DETERMINISTIC, FLOOR, OPTIMUM, UNIFORM, Payoffs, mean_known
 from stackelberg_games.tournaments.statistics import Comparison, Estimate
 from stackelberg_games.tournaments.verdict import upsets, verdict
 
@@ -60,7 +60,7 @@ class Heat:
     note: str = ""
 
 
-def write_report(results: Results, path: str | Path, title: str = "Stackelberg tournament") -> None:
+def write_report(results: Payoffs, path: str | Path, title: str = "Stackelberg tournament") -> None:
     """Write the report of a tournament as one self-contained HTML file.
 
     Args:
@@ -74,7 +74,7 @@ def write_report(results: Results, path: str | Path, title: str = "Stackelberg t
     write_atomically(Path(path), render(results, title).encode())
 
 
-def render(results: Results, title: str = "Stackelberg tournament") -> str:
+def render(results: Payoffs, title: str = "Stackelberg tournament") -> str:
     """The report's HTML."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = number
@@ -83,7 +83,7 @@ def render(results: Results, title: str = "Stackelberg tournament") -> str:
     environment.filters["unbroken"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
     environment.filters["soft"] = lambda label: Markup("_<wbr>").join(map(escape, label.split("_")))
     template = environment.from_string((files("stackelberg_games.tournaments") / TEMPLATE).read_text(encoding="utf-8"))
-    standings = results.leaderboard()
+    standings = boards.leaderboard(results)
     colours = {leader: index for index, leader in enumerate(results.leaders)}
     answer = verdict(results, standings)
     axis = _axis(standings)
@@ -115,7 +115,7 @@ def render(results: Results, title: str = "Stackelberg tournament") -> str:
     )
 
 
-def scored_classes(results: Results) -> list[tuple[Information, list[str]]]:
+def scored_classes(results: Payoffs) -> list[tuple[Information, list[str]]]:
     """Information classes that have a score, with the leaders that do."""
     found = []
     for information, members in boards.classes(results).items():
@@ -125,7 +125,7 @@ def scored_classes(results: Results) -> list[tuple[Information, list[str]]]:
     return found
 
 
-def reference_rows(results: Results, information: Information) -> list[tuple[str, float]]:
+def reference_rows(results: Payoffs, information: Information) -> list[tuple[str, float]]:
     """Mean scores of the reference players on the common tasks of a class."""
     tasks = boards.common_tasks(results, boards.classes(results)[information])
     return [(label, results.reference_score(label, tasks=tasks)) for label in results.references]
@@ -138,7 +138,7 @@ def _axis(standings: dict[Information, list[Standing]]) -> tuple[float, float]:
     return low - 0.04 * (high - low), high + 0.04 * (high - low)
 
 
-def _game(results: Results, game: str, colours: dict[str, int]) -> dict[str, Any]:
+def _game(results: Payoffs, game: str, colours: dict[str, int]) -> dict[str, Any]:
     entry = results.plan["games"][results.games.index(game)]
     rules = results.plan["rules"][game]
     charts = []
@@ -156,7 +156,7 @@ def _game(results: Results, game: str, colours: dict[str, int]) -> dict[str, Any
     }
 
 
-def learning_lines(results: Results, game: str, follower: str, colours: dict[str, int]) -> list[Line]:
+def learning_lines(results: Payoffs, game: str, follower: str, colours: dict[str, int]) -> list[Line]:
     """The curves of ``learning_chart``."""
     lines = []
     for leader, colour in colours.items():
@@ -166,7 +166,7 @@ def learning_lines(results: Results, game: str, follower: str, colours: dict[str
     return lines
 
 
-def learning_chart(results: Results, game: str, follower: str, colours: dict[str, int]) -> str:
+def learning_chart(results: Payoffs, game: str, follower: str, colours: dict[str, int]) -> str:
     """Payoff against transitions for every leader: median over seeds with its band."""
     lines = learning_lines(results, game, follower, colours)
     at = results.games.index(game), results.followers.index(follower)
@@ -175,14 +175,14 @@ def learning_chart(results: Results, game: str, follower: str, colours: dict[str
     return line_chart(lines, levels, x_label="transitions", y_label="leader payoff")
 
 
-def payoff_heat(results: Results, game: str, colours: dict[str, int]) -> Heat:
+def payoff_heat(results: Payoffs, game: str, colours: dict[str, int]) -> Heat:
     """Mean payoff of every leader against every follower in one game."""
     g = results.games.index(game)
     rows = _heat_rows(results, results.payoffs()[g], {r: results.reference(r)[g] for r in results.references}, colours)
     return Heat("Leader payoff", results.followers, rows, "payoff", "mean over seeds")
 
 
-def regret_heat(results: Results, game: str, colours: dict[str, int]) -> Heat:
+def regret_heat(results: Payoffs, game: str, colours: dict[str, int]) -> Heat:
     """Mean regret of every leader against every follower in one game."""
     g = results.games.index(game)
     best = results.reference(OPTIMUM)[g]
@@ -192,7 +192,7 @@ def regret_heat(results: Results, game: str, colours: dict[str, int]) -> Heat:
 
 
 def _heat_rows(
-    results: Results, table: FloatArray, references: dict[str, FloatArray], colours: dict[str, int]
+    results: Payoffs, table: FloatArray, references: dict[str, FloatArray], colours: dict[str, int]
 ) -> list[tuple[str, int | None, list[Cell]]]:
     """Rows for leaders ``[L, F, S]`` and reference players ``[F]``; shades span each column."""
     everything = np.concatenate([mean_known(table), *(v[None] for v in references.values())])
@@ -224,7 +224,7 @@ def _heat_rows(
     return rows
 
 
-def robustness(results: Results, colours: dict[str, int]) -> Heat:
+def robustness(results: Payoffs, colours: dict[str, int]) -> Heat:
     """Mean score of every leader against every measuring follower, on the tasks all leaders have runs of."""
     columns = [m for m in results.measures if np.isfinite(results.payoffs(against=m)).any()]
     shared = {m: boards.common_tasks(results, results.leaders, m) for m in columns}
@@ -266,7 +266,7 @@ def pairs(found: Comparison) -> str:
     return text if np.isnan(found.same_seed) else f"{text}; pairs of the same seed: {percent(found.same_seed)}"
 
 
-def profile_lines(results: Results, members: Sequence[str], colours: dict[str, int]) -> list[Line]:
+def profile_lines(results: Payoffs, members: Sequence[str], colours: dict[str, int]) -> list[Line]:
     """Performance profiles of leaders on their common tasks, for thresholds from 0 to 1."""
     lines, tasks = [], boards.common_tasks(results, members)
     for member in members:
@@ -276,11 +276,11 @@ def profile_lines(results: Results, members: Sequence[str], colours: dict[str, i
     return lines
 
 
-def _profile(results: Results, members: Sequence[str], colours: dict[str, int]) -> str:
+def _profile(results: Payoffs, members: Sequence[str], colours: dict[str, int]) -> str:
     return line_chart(profile_lines(results, members, colours), x_label="score above", y_label="fraction of runs")
 
 
-def pairs_heat(results: Results, members: Sequence[str], colours: dict[str, int]) -> Heat:
+def pairs_heat(results: Payoffs, members: Sequence[str], colours: dict[str, int]) -> Heat:
     """Share of pairs of runs that every leader (row) wins against every other (column)."""
     table = boards.compare(results, members)
     rows: list[tuple[str, int | None, list[Cell]]] = []
@@ -297,7 +297,7 @@ def pairs_heat(results: Results, members: Sequence[str], colours: dict[str, int]
     return Heat("Pairs of runs won against", list(members), rows, "payoff", "different seeds, same task")
 
 
-def _followers(results: Results) -> list[dict[str, Any]]:
+def _followers(results: Payoffs) -> list[dict[str, Any]]:
     rated = boards.ratings(boards.compare(results, results.followers, "follower"), results.followers)
     payoffs = results.payoffs("follower", OWN)
     known = ~np.isnan(payoffs)
@@ -325,7 +325,7 @@ def _followers(results: Results) -> list[dict[str, Any]]:
     return rows
 
 
-def _totals(results: Results) -> dict[str, float]:
+def _totals(results: Payoffs) -> dict[str, float]:
     done = [row.outcome for row in results.rows if row.outcome is not None]
     return {
         "transitions": float(sum(outcome.transitions for outcome in done)),
@@ -334,7 +334,7 @@ def _totals(results: Results) -> dict[str, float]:
     }
 
 
-def _settings(results: Results) -> dict[str, Any]:
+def _settings(results: Payoffs) -> dict[str, Any]:
     facts = manifest(results)
     del facts["keys"]
     return facts

@@ -222,7 +222,7 @@ def probability_of_improvement(ours: FloatArray, theirs: FloatArray, *, confiden
     )
 
 
-class Band(NamedTuple):
+class ConfidenceBand(NamedTuple):
     """A curve with a pointwise band; every field is ``[P]``."""
 
     value: FloatArray
@@ -230,7 +230,7 @@ class Band(NamedTuple):
     high: FloatArray
 
 
-def median_band(runs: FloatArray, *, confidence: float = 0.95) -> Band:
+def median_band(runs: FloatArray, *, confidence: float = 0.95) -> ConfidenceBand:
     """Median over runs at every point of a curve, between two of the runs' order statistics.
 
     The band holds the distribution's median with the given confidence, whatever the distribution;
@@ -242,7 +242,7 @@ def median_band(runs: FloatArray, *, confidence: float = 0.95) -> Band:
     """
     ordered = np.sort(runs, axis=0)
     outside = max(0, int(stats.binom.ppf(_tail(confidence), len(runs), 0.5)) - 1)  # left out at either end
-    return Band(np.median(runs, axis=0), ordered[outside], ordered[len(runs) - 1 - outside])
+    return ConfidenceBand(np.median(runs, axis=0), ordered[outside], ordered[len(runs) - 1 - outside])
 
 
 class Profile(NamedTuple):

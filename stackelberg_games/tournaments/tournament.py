@@ -18,7 +18,7 @@ from stackelberg_games.learning.leader import Leader, told
 from stackelberg_games.numerics.randomness import check_seed
 from stackelberg_games.play.rollout import TabularResponse
 from stackelberg_games.tournaments.contestant import Contestant, Spec, plain, roster
-from stackelberg_games.tournaments.match import BEST, OWN, REFERENCES, Match, Outcome, Reference, Rules
+from stackelberg_games.tournaments.match import BEST, OWN, REFERENCES, Match, MatchRules, Outcome, Reference
 from stackelberg_games.tournaments.results import Results
 from stackelberg_games.tournaments.runner import Backend, play_all, progress_bar
 from stackelberg_games.tournaments.store import Store
@@ -51,7 +51,7 @@ class Tournament:
             play and the naive policy gradient take part.
         bounds: payoffs that count as 0 and 1, by game label; by default those of uniform random
             play and of the exact optimum.
-        rules: ``stages``, ``points`` and ``evaluation_episodes`` of ``Rules``.
+        rules: ``stages``, ``points`` and ``evaluation_episodes`` of ``MatchRules``.
 
     Raises:
         UnknownIdError: an id is not registered; the closest one is suggested.
@@ -89,7 +89,7 @@ class Tournament:
                 raise InvalidArgumentError(f"unknown rule {name!r}; known: {', '.join(_RULES)}")
         self.bounds = _bounds(bounds or {}, labels)
         budgets, batches = _by_game("budget", budget, labels), _by_game("episodes", episodes, labels)
-        self.rules = {label: Rules(budgets[label], batches[label], **rules) for label in labels}
+        self.rules = {label: MatchRules(budgets[label], batches[label], **rules) for label in labels}
         self._check_names()
         self.leader_classes = self._check_pairs()
         self.matches = tuple(self._schedule())

@@ -11,7 +11,7 @@ import numpy as np
 from stackelberg_games.learning.information import Information
 from stackelberg_games.tournaments.charts import percent
 from stackelberg_games.tournaments.leaderboard import Standing, classes, common_tasks, compare, complete, mean_score
-from stackelberg_games.tournaments.results import Results
+from stackelberg_games.tournaments.payoffs import Payoffs
 from stackelberg_games.tournaments.statistics import Comparison, Estimate
 
 State = Literal["no scores", "incomplete", "alone", "winner", "tied", "divided"]
@@ -70,7 +70,7 @@ class Upset:
         return f"{seen}{', '.join(found[:-1])}{' and ' if len(found) > 1 else ''}{found[-1]}."
 
 
-def verdict(results: Results, standings: Standings) -> Verdict:
+def verdict(results: Payoffs, standings: Standings) -> Verdict:
     """The headline for the class the project is about.
 
     That is TRAJECTORIES, or the class with the most leaders where nobody plays in it.
@@ -123,7 +123,7 @@ def _gain(standing: Standing) -> str:
     return f"{percent(standing.score.value)} of what there is to gain"
 
 
-def _unfinished(results: Results, chosen: Information, members: list[str]) -> str:
+def _unfinished(results: Payoffs, chosen: Information, members: list[str]) -> str:
     planned, finished, failed, _ = results.progress(members)
     lost = f" ({failed} failed)" if failed else ""
     sentence = f"No winner yet: {finished:,} of {planned:,} matches of class {chosen.name} are finished{lost}"
@@ -131,7 +131,7 @@ def _unfinished(results: Results, chosen: Information, members: list[str]) -> st
     return sentence + (f", and {waiting} of reference players are missing." if waiting else ".")
 
 
-def upsets(results: Results) -> dict[Information, Upset]:
+def upsets(results: Payoffs) -> dict[Information, Upset]:
     """For each class, the leader of a lower one that scores higher than some of its members, if there is one.
 
     The best of those leaders is taken, each pair on the tasks that both have in common.
