@@ -21,7 +21,7 @@ import stackelberg_games as sg
 
 GAMES: dict[str, tuple[dict[str, Any], str, float, int]] = {  # settings, follower, true temperature, episodes
     "discrete_toy-v0": ({}, "soft_value_iteration", 0.05, 3),
-    "lqr-v0": ({"Q": [[3.0, 0.5], [0.5, 0.3]], "R": [[0.2]]}, "maxent_lqr", 0.1, 4),
+    "lqr-v0": ({"cost": {"Q": [[3.0, 0.5], [0.5, 0.3]], "R": [[0.2]]}}, "maxent_lqr", 0.1, 4),
 }
 BOTH = (("observed", 1.0), ("unobserved", 1.0))
 BELIEFS = (*BOTH, ("observed", 4.0), ("unobserved", 4.0))

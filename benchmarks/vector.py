@@ -53,7 +53,7 @@ def main() -> None:
         table.add_column(column, justify="left" if column == "game" else "right")
     settings: tuple[tuple[str, dict[str, Any]], ...] = (
         ("discrete_toy-v0", {}),
-        ("random_game-v0", {"states": 50, "horizon": 50, "terminal_states": 3}),
+        ("random_game-v0", {"states": 50, "horizon": 50, "transitions": {"terminal_states": 3}}),
     )
     for name, arguments in settings:
         game = sg.make(name, **arguments)

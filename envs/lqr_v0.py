@@ -24,6 +24,7 @@ Version history: v0, first version.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from stackelberg_games.errors import UnknownIdError
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.linear_quadratic import Cost, Dynamics, LinearGaussianGame
 from stackelberg_games.kinds.moments import Band, Bump, Disk, NegativePart, StateReward
+from stackelberg_games.rules.nested import nested
 
 if TYPE_CHECKING:
     from stackelberg_games.rules.scene import Scene
@@ -55,31 +57,34 @@ class LQR(LinearGaussianGame):
         return True
 
 
-def _reward(variant: str, scale: float, target: ArrayLike | None, widths: ArrayLike, radius: float) -> StateReward:
+def _reward(variant: str, given: Mapping[str, Any]) -> StateReward:
+    """What the leader is paid in a variant; each has settings of its own."""
+    defaults: dict[str, Any] = {"scale": 1.0}
+    if variant in ("v2", "v3"):
+        defaults["radius"] = 0.05 if variant == "v2" else 0.25
+    if variant in ("v3", "v4"):
+        defaults["target"] = (-0.5, 0.0) if variant == "v3" else (-0.8, 0.0)
+    if variant == "v4":
+        defaults["widths"] = (0.2, 0.01)
+    chosen = nested("reward", given, defaults)
     if variant in ("v0", "v1"):
-        return NegativePart(scale)
+        return NegativePart(chosen["scale"])
     if variant == "v2":
-        return Band(scale, radius)
+        return Band(chosen["scale"], chosen["radius"])
+    target = np.asarray(chosen["target"], dtype=np.float64)
     if variant == "v3":
-        return Disk(scale, np.asarray((-0.5, 0.0) if target is None else target, dtype=np.float64), radius)
-    return Bump.of_widths(scale, (-0.8, 0.0) if target is None else target, widths)
+        return Disk(chosen["scale"], target, chosen["radius"])
+    return Bump.of_widths(chosen["scale"], target, chosen["widths"])
 
 
 def game(
     variant: str = "v4",
     *,
-    A: ArrayLike = A,
-    B: ArrayLike = B,
-    C: ArrayLike = C,
-    Q: ArrayLike = IDENTITY,
-    R: ArrayLike = ONE,
-    start: ArrayLike | None = None,
-    start_std: ArrayLike | None = None,
+    plant: Mapping[str, ArrayLike] = {},
+    cost: Mapping[str, ArrayLike] = {},
+    start: Mapping[str, ArrayLike] = {},
+    reward: Mapping[str, ArrayLike] = {},
     noise: ArrayLike = 0.0,
-    scale: float = 1.0,
-    target: ArrayLike | None = None,
-    widths: ArrayLike = (0.2, 0.01),
-    radius: float | None = None,
     leader_discount: float = 0.99,
     follower_discount: float = 0.95,
     horizon: int | None = 100,
@@ -88,36 +93,32 @@ def game(
 
     Args:
         variant: the leader's reward, one of ``VARIANTS``.
-        A, B, C: dynamics, ``[n, n]``, ``[n, m]``, ``[n, k]``.
-        Q, R: the follower's cost, ``[n, n]`` positive semidefinite and ``[m, m]`` positive definite.
-        start, start_std: mean ``[n]`` and deviation (a number or a factor ``[n, n]``) of the first
-            state; None for the variant's own.
+        plant: dynamics ``A``, ``B`` and ``C``, ``[n, n]``, ``[n, m]``, ``[n, k]``.
+        cost: the follower's: ``Q`` ``[n, n]``, positive semidefinite, and ``R`` ``[m, m]``, positive definite.
+        start: ``mean`` ``[n]`` and ``std`` (a number or a factor ``[n, n]``) of the first state.
+        reward: ``scale`` of the leader's reward, and ``radius`` of v3 (and half width of the band of v2), ``target``
+            of v3 and v4, ``[n]``, and ``widths`` of the bump of v4, ``[n]``.
         noise: deviation of the process noise, a number or a factor ``[n, n]``.
-        scale: of the leader's reward.
-        target: of v3 and v4, ``[n]``.
-        widths: of the bump of v4, ``[n]``.
-        radius: of v3 (0.25), and half width of the band of v2 (0.05).
         leader_discount, follower_discount: in [0, 1); 1 is allowed for the leader with a horizon.
         horizon: stages; None for the infinite game.
 
     Raises:
         UnknownIdError: no such variant.
+        InvalidArgumentError: a part has no such setting, or the variant does not.
         InvalidGameError: see ``LinearGaussianGame``.
     """
     if variant not in VARIANTS:
         raise UnknownIdError("lqr variant", variant, VARIANTS)
     random_start = variant in ("v0", "v1", "v2")
-    size = np.shape(A)[0] if np.ndim(A) else 0
-    if start is None:
-        start = np.zeros(size) if random_start else np.eye(size)[0]
-    if start_std is None:
-        start_std = 1.0 if random_start else 0.0
-    if radius is None:
-        radius = 0.05 if variant == "v2" else 0.25
+    matrices = nested("plant", plant, {"A": A, "B": B, "C": C})
+    costs = nested("cost", cost, {"Q": IDENTITY, "R": ONE})
+    size = np.shape(matrices["A"])[0] if np.ndim(matrices["A"]) else 0
+    mean = np.zeros(size) if random_start else np.eye(size)[0]
+    first = nested("start", start, {"mean": mean, "std": 1.0 if random_start else 0.0})
     return LQR(
-        Dynamics(A, B, C, start, start_std, noise),
-        Cost(Q, R, 1.0 if variant == "v0" else 0.0),
-        _reward(variant, scale, target, widths, radius),
+        Dynamics(matrices["A"], matrices["B"], matrices["C"], first["mean"], first["std"], noise),
+        Cost(costs["Q"], costs["R"], 1.0 if variant == "v0" else 0.0),
+        _reward(variant, reward),
         leader_discount=leader_discount,
         follower_discount=follower_discount,
         horizon=horizon,

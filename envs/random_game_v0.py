@@ -19,6 +19,7 @@ Version history: v0, first version.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -31,19 +32,19 @@ from stackelberg_games.faces import faces
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Tables, TabularGame
 from stackelberg_games.numerics.randomness import generator
+from stackelberg_games.rules.nested import nested
 
 
 def game(
     states: int = 5,
     leader_actions: int = 3,
     follower_actions: int = 3,
-    branching: int = 3,
     seed: int = 0,
     *,
+    transitions: Mapping[str, int] = {},
     leader_discount: float = 0.95,
     follower_discount: float = 0.95,
     horizon: int | None = None,
-    terminal_states: int = 0,
     follower_sees_action: bool = True,
     configuration_size: int = 0,
 ) -> TabularGame:
@@ -53,22 +54,25 @@ def game(
         states: number of states S, terminal ones included.
         leader_actions: A.
         follower_actions: B.
-        branching: successors of each (s, a, b), between 1 and S.
         seed: of the game's own tables.
+        transitions: ``branching`` (3), successors of each (s, a, b), between 1 and S; ``terminal_states`` (0), how
+            many of the states end the episode, fewer than S.
         leader_discount, follower_discount: in [0, 1).
         horizon: stages, or None.
-        terminal_states: how many of the states end the episode, fewer than S.
         follower_sees_action: whether the follower observes the leader's action.
         configuration_size: numbers x with which the leader also configures the game; they add
             ``C x`` to each player's rewards and to the log-odds of the successors.
 
     Raises:
+        InvalidArgumentError: there is no such setting of the transitions.
         InvalidGameError: a size is out of range.
     """
     sizes = {"states": states, "leader_actions": leader_actions, "follower_actions": follower_actions}
     for name, size in sizes.items():
         if size < 1:
             raise InvalidGameError(f"{name}={size}: expected at least 1")
+    chosen = nested("transitions", transitions, {"branching": 3, "terminal_states": 0})
+    branching, terminal_states = chosen["branching"], chosen["terminal_states"]
     if not 1 <= branching <= states or not 0 <= terminal_states < states or configuration_size < 0:
         raise InvalidGameError(
             f"branching={branching}, terminal_states={terminal_states}, configuration_size="

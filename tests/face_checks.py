@@ -144,10 +144,12 @@ class Table:
 TABLES: dict[str, Callable[[], Game]] = {
     "toy": lambda: discrete_toy_v0.game("1_2a", horizon=40),
     "matrix": lambda: matrix_v0.game("escape", horizon=3),
-    "terminal": lambda: random_game_v0.game(8, 2, 4, horizon=30, terminal_states=2, seed=3),
+    "terminal": lambda: random_game_v0.game(8, 2, 4, horizon=30, transitions={"terminal_states": 2}, seed=3),
     "blind": lambda: random_game_v0.game(4, 3, 2, horizon=20, follower_sees_action=False),
-    "infinite": lambda: random_game_v0.game(6, terminal_states=1),
-    "configured": lambda: random_game_v0.game(5, horizon=25, terminal_states=1, configuration_size=2, seed=1),
+    "infinite": lambda: random_game_v0.game(6, transitions={"terminal_states": 1}),
+    "configured": lambda: random_game_v0.game(
+        5, horizon=25, transitions={"terminal_states": 1}, configuration_size=2, seed=1
+    ),
     "configured blind": lambda: random_game_v0.game(follower_sees_action=False, horizon=9, configuration_size=3),
     "two goals": lambda: sg.make("four_rooms-v0", goals=2, horizon=30),
     "continuous": Drift,

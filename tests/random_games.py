@@ -56,12 +56,14 @@ def case(index: int) -> Case:
         states,
         leader_actions,
         int(draws.integers(2, 4)),
-        int(draws.integers(1, states + 1)),
+        transitions={
+            "branching": int(draws.integers(1, states + 1)),
+            "terminal_states": int(index % 2 and states > 2),
+        },
         seed=index,
         leader_discount=1.0 if index % 7 == 1 and horizon else draws.uniform(0.3, 0.9),
         follower_discount=0.0 if index % 10 == 9 else draws.uniform(0.3, 0.9),
         horizon=horizon,
-        terminal_states=int(index % 2 and states > 2),
         follower_sees_action=index % 4 != 3,
         configuration_size=size,
     )

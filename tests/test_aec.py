@@ -104,7 +104,7 @@ def test_plays_the_episodes_of_rollout(name: str) -> None:
 
 
 def test_tells_terminal_states_from_the_horizon() -> None:
-    game = random_game_v0.game(5, horizon=6, terminal_states=1, seed=2)
+    game = random_game_v0.game(5, horizon=6, transitions={"terminal_states": 1}, seed=2)
     env: Any = game.raw_env()
     ends = set()
     for seed in range(30):
@@ -235,7 +235,7 @@ def test_environments_of_one_game_do_not_share_samplers() -> None:
 @pytest.mark.parametrize("form", ["env", "raw_env"])
 @pytest.mark.parametrize("turns", [0, 3, 8, 17])
 def test_copies_keep_a_running_episode(form: str, turns: int) -> None:
-    env: Any = getattr(random_game_v0.game(8, horizon=8, terminal_states=1, seed=5), form)()
+    env: Any = getattr(random_game_v0.game(8, horizon=8, transitions={"terminal_states": 1}, seed=5), form)()
     env.reset(seed=1)
     for agent in (LEADER, FOLLOWER):
         env.action_space(agent).seed(3)

@@ -87,7 +87,7 @@ def test_every_registered_game_passes(game_id: str) -> None:
 @pytest.mark.parametrize(
     "game",
     [
-        lambda: random_game_v0.game(5, horizon=6, terminal_states=1, seed=2),
+        lambda: random_game_v0.game(5, horizon=6, transitions={"terminal_states": 1}, seed=2),
         lambda: random_game_v0.game(4, 3, 2, horizon=20, follower_sees_action=False),
         Drift,
         lambda: Drift(9, follower_sees_action=False),

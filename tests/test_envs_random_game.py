@@ -17,7 +17,7 @@ from stackelberg_games.kinds.finite import Tables
 
 @pytest.mark.parametrize(("states", "branching"), [(1, 1), (2, 2), (9, 1), (30, 4)])
 def test_every_cell_has_the_successors_asked_for(states: int, branching: int) -> None:
-    game = random_game_v0.game(states, 2, 3, branching)
+    game = random_game_v0.game(states, 2, 3, transitions={"branching": branching})
     assert game.transition.shape == (states, 2, 3, states)
     assert ((game.transition > 0).sum(axis=-1) == branching).all()
     for rewards in (game.leader_reward, game.follower_reward):
@@ -36,7 +36,7 @@ def test_same_arguments_give_the_same_game_and_another_seed_another() -> None:
 
 
 def test_successors_and_rewards_are_spread_evenly() -> None:
-    game = random_game_v0.game(40, 3, 3, 5, seed=3)
+    game = random_game_v0.game(40, 3, 3, transitions={"branching": 5}, seed=3)
     share = (game.transition > 0).mean(axis=(0, 1, 2))
     error = np.sqrt(0.125 * 0.875 / 360)
     assert np.abs(share - 0.125).max() < 5 * error
@@ -45,7 +45,7 @@ def test_successors_and_rewards_are_spread_evenly() -> None:
 
 
 def test_terminal_states_come_last_and_are_never_first() -> None:
-    game = random_game_v0.game(5, terminal_states=2)
+    game = random_game_v0.game(5, transitions={"terminal_states": 2})
     assert game.terminal.tolist() == [False, False, False, True, True]
     assert game.initial_distribution.tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0, 0])
 
@@ -77,10 +77,10 @@ def test_rewards_are_linear_and_log_odds_are_linear_in_the_configuration() -> No
         ({"states": 0}, "states=0"),
         ({"leader_actions": 0}, "leader_actions=0"),
         ({"follower_actions": -1}, "follower_actions=-1"),
-        ({"branching": 0}, "branching=0"),
-        ({"branching": 6}, "branching=6"),
-        ({"terminal_states": 5}, "terminal_states=5"),
-        ({"terminal_states": -1}, "terminal_states=-1"),
+        ({"transitions": {"branching": 0}}, "branching=0"),
+        ({"transitions": {"branching": 6}}, "branching=6"),
+        ({"transitions": {"terminal_states": 5}}, "terminal_states=5"),
+        ({"transitions": {"terminal_states": -1}}, "terminal_states=-1"),
         ({"configuration_size": -1}, "-1"),
         ({"horizon": 0}, "horizon=0"),
         ({"leader_discount": 1.0}, "leader_discount=1.0"),
@@ -89,6 +89,8 @@ def test_rewards_are_linear_and_log_odds_are_linear_in_the_configuration() -> No
 def test_sizes_out_of_range_are_refused_by_value(settings: dict[str, Any], named: str) -> None:
     with pytest.raises(InvalidGameError, match=named):
         sg.make("random_game-v0", **settings)
+    with pytest.raises(InvalidArgumentError, match=r"transitions\.branches"):
+        sg.make("random_game-v0", transitions={"branches": 2})
 
 
 @pytest.mark.parametrize("seed", [-1, 0.5, True])

@@ -59,7 +59,12 @@ def squared_errors(episodes: int, seed: int, **settings: Any) -> list[float]:
 @pytest.mark.parametrize("terminal", [0, 1])
 def test_critics_converge_to_the_exact_ones_at_the_root_n_rate(sees: bool, horizon: int | None, terminal: int) -> None:
     """With 16 times the data the root mean square error falls by 4, here over 24 sets of data."""
-    settings = {"horizon": horizon, "follower_sees_action": sees, "terminal_states": terminal, "leader_discount": 0.8}
+    settings = {
+        "horizon": horizon,
+        "follower_sees_action": sees,
+        "transitions": {"terminal_states": terminal},
+        "leader_discount": 0.8,
+    }
     few, many = (
         np.sqrt(np.mean([squared_errors(n, seed, **settings) for seed in range(24)], axis=0)) for n in (250, 4000)
     )
@@ -89,14 +94,14 @@ def test_unvisited_leader_actions_carry_no_signal() -> None:
 
 
 def test_terminal_states_are_learned_from_the_flags() -> None:
-    game, _, batch, temperature = setting(200, terminal_states=1)
+    game, _, batch, temperature = setting(200, transitions={"terminal_states": 1})
     estimator = TabularEstimator(game.view(temperature))
     estimator.observe(batch)
     np.testing.assert_array_equal(estimator.alive, ~game.terminal)
 
 
 def test_state_is_restored() -> None:
-    game, policy, batch, temperature = setting(20, terminal_states=1)
+    game, policy, batch, temperature = setting(20, transitions={"terminal_states": 1})
     one, other = (TabularEstimator(game.view(temperature)) for _ in range(2))
     one.observe(batch)
     other.load_state_dict(one.state_dict())

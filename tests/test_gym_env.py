@@ -31,7 +31,9 @@ def env_of(table: Table) -> BestResponseEnv:
 
 
 def configured(horizon: int | None = 25) -> tuple[ConfigurableGame, Configuration]:
-    game = random_game_v0.game(4, 2, 3, horizon=horizon, terminal_states=1, configuration_size=2, seed=1)
+    game = random_game_v0.game(
+        4, 2, 3, horizon=horizon, transitions={"terminal_states": 1}, configuration_size=2, seed=1
+    )
     assert isinstance(game, ConfigurableGame)
     policy = TabularPolicy(game, np.random.default_rng(0).normal(size=(4, 2)))
     return game, Configuration([2.0, -1.5], policy=policy)

@@ -28,7 +28,14 @@ TAU = 0.3
 
 def small(sees: bool = True, seed: int = 0) -> TabularGame:
     return random_game_v0.game(
-        3, 2, 2, 2, seed=seed, leader_discount=0.8, follower_discount=0.8, follower_sees_action=sees
+        3,
+        2,
+        2,
+        transitions={"branching": 2},
+        seed=seed,
+        leader_discount=0.8,
+        follower_discount=0.8,
+        follower_sees_action=sees,
     )
 
 
@@ -102,7 +109,9 @@ def test_the_gradient_of_the_likelihood_is_that_of_differences(sees: bool) -> No
 
 
 def test_the_costs_of_a_linear_quadratic_follower_are_found_from_its_actions() -> None:
-    game = lqr_v0.game(A=[[0.5, 1.0], [-0.3, 0.4]], Q=[[3.0, 0.5], [0.5, 0.8]], R=[[0.2]], noise=0.1)
+    game = lqr_v0.game(
+        plant={"A": [[0.5, 1.0], [-0.3, 0.4]]}, cost={"Q": [[3.0, 0.5], [0.5, 0.8]], "R": [[0.2]]}, noise=0.1
+    )
     inverse = LinearInverse((2, 1, 1), 0.1, steps=200)
     follower = sg.make_follower("maxent_lqr")
     for number, gain in enumerate(([[0.5, 0.5]], [[-2.0, 0.0]], [[0.0, -3.0]], [[1.0, -1.0]])):
@@ -111,7 +120,7 @@ def test_the_costs_of_a_linear_quadratic_follower_are_found_from_its_actions() -
         inverse.observe(policy, batch.without_follower_rewards())
     cost = inverse.fit(game)
     np.testing.assert_allclose(np.asarray(cost.control), np.asarray(game.control_cost), rtol=0.1)
-    found = lqr_v0.game(A=game.state_matrix, Q=cost.state, R=cost.control, noise=0.1)
+    found = lqr_v0.game(plant={"A": game.state_matrix}, cost={"Q": cost.state, "R": cost.control}, noise=0.1)
     unseen = LinearGaussianPolicy(game, [[-1.0, 0.5]], std=0.5)
     answers, slopes = [], []
     for each in (found, game):

@@ -172,7 +172,7 @@ def test_the_naive_gradient_is_the_exact_gradient_with_the_follower_frozen() -> 
 
 
 def test_the_stackelberg_backup_is_its_fixed_point() -> None:
-    game = sg.make("random_game-v0", states=6, terminal_states=1)
+    game = sg.make("random_game-v0", states=6, transitions={"terminal_states": 1})
     assert isinstance(game, TabularGame)
     arrays = Arrays.of(game, game.model(sg.TabularPolicy(game)))
     response = soft_response(arrays, 0.2).policy

@@ -55,7 +55,7 @@ def test_the_critic_is_the_value_of_the_rest_of_the_episode() -> None:
 
 
 def test_the_bilevel_actor_critic_climbs_the_next_reward_only() -> None:
-    game = lqr_v0.game(noise=0.05, start_std=0.3, horizon=4, leader_discount=0.9)
+    game = lqr_v0.game(noise=0.05, start={"std": 0.3}, horizon=4, leader_discount=0.9)
     policy = LinearGaussianPolicy(game, [[-3.0, 1.0]], std=0.3)
     answer = sg.make_follower("maxent_lqr").respond(game, policy).policy
     assert isinstance(answer, LinearGaussianResponse)

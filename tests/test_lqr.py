@@ -15,6 +15,7 @@ from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.envs import lqr_v0
 from stackelberg_games.errors import (
     InvalidActionError,
+    InvalidArgumentError,
     InvalidGameError,
     SolverError,
     UnknownIdError,
@@ -149,30 +150,38 @@ def test_an_episode_does_not_depend_on_its_batch() -> None:
 
 def test_bad_rules_are_refused() -> None:
     for settings, words in (
-        ({"R": [[0.0]]}, "positive definite"),
-        ({"R": [[-1.0]]}, "positive definite"),
-        ({"Q": [[1.0, 0.0], [0.0, -1.0]]}, "positive semidefinite"),
-        ({"A": [[0.0, 1.0]]}, "A has shape"),
-        ({"B": [[0.0], [np.inf]]}, "B has shape"),
-        ({"C": "none"}, "not an array"),
-        ({"target": (0.0, 0.0, 0.0)}, "coordinates"),
-        ({"widths": (0.1, 0.0)}, "widths"),
+        ({"cost": {"R": [[0.0]]}}, "positive definite"),
+        ({"cost": {"R": [[-1.0]]}}, "positive definite"),
+        ({"cost": {"Q": [[1.0, 0.0], [0.0, -1.0]]}}, "positive semidefinite"),
+        ({"plant": {"A": [[0.0, 1.0]]}}, "A has shape"),
+        ({"plant": {"B": [[0.0], [np.inf]]}}, "B has shape"),
+        ({"plant": {"C": "none"}}, "not an array"),
+        ({"reward": {"target": (0.0, 0.0, 0.0)}}, "coordinates"),
+        ({"reward": {"widths": (0.1, 0.0)}}, "widths"),
         ({"follower_discount": 1.0}, "follower_discount"),
     ):
         with pytest.raises(InvalidGameError, match=words):
             lqr_v0.game(**settings)
+    for unknown, words in (
+        ({"plant": {"D": 1.0}}, "plant.D"),
+        ({"cost": {"A": 1.0}}, "cost.A"),
+        ({"start": {"deviation": 1.0}}, "start.deviation"),
+        ({"variant": "v3", "reward": {"widths": (1.0, 1.0)}}, "reward.widths"),
+    ):
+        with pytest.raises(InvalidArgumentError, match=words):
+            sg.make("lqr-v0", **unknown)
     with pytest.raises(UnknownIdError, match="v4"):
         lqr_v0.game("v5")
 
 
 def test_an_unstable_system_is_named() -> None:
-    game = lqr_v0.game(A=[[1.5, 0.0], [0.0, 0.0]], B=[[0.0], [0.1]])
+    game = lqr_v0.game(plant={"A": [[1.5, 0.0], [0.0, 0.0]], "B": [[0.0], [0.1]]})
     policy = LinearGaussianPolicy(game)
     with pytest.raises(SolverError, match="unstable"):
         sg.make_follower("maxent_lqr").respond(game, policy)
     still = LinearGaussianResponse(np.zeros((1, 2)), np.zeros((1, 1)), np.zeros((1, 1)))
     with pytest.raises(InvalidGameError, match="unstable"):
-        sg.rollout(lqr_v0.game(A=[[1e5, 0.0], [0.0, 0.0]]), policy, still, episodes=2)
+        sg.rollout(lqr_v0.game(plant={"A": [[1e5, 0.0], [0.0, 0.0]]}), policy, still, episodes=2)
 
 
 def test_actions_that_are_no_vectors_are_refused() -> None:
@@ -193,7 +202,12 @@ def test_only_linear_commitments_have_closed_forms() -> None:
 
 
 def test_games_with_other_rules_have_other_fingerprints() -> None:
-    games = [lqr_v0.game(), lqr_v0.game(A=[[0.0, 1.0], [0.1, 0.0]]), lqr_v0.game(scale=2.0), lqr_v0.game("v0")]
+    games = [
+        lqr_v0.game(),
+        lqr_v0.game(plant={"A": [[0.0, 1.0], [0.1, 0.0]]}),
+        lqr_v0.game(reward={"scale": 2.0}),
+        lqr_v0.game("v0"),
+    ]
     assert len({game.fingerprint() for game in games}) == len(games)
     assert lqr_v0.game().fingerprint() == games[0].fingerprint()
 

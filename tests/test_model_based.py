@@ -16,7 +16,7 @@ SMALL = "xxxxxxx\nxS   Gx\nx xxx x\nx  T  x\nxxxxxxx"
     ("game_id", "settings", "temperature"),
     [
         ("random_game-v0", {"horizon": 20}, 0.3),
-        ("random_game-v0", {"seed": 3, "terminal_states": 1}, 0.3),
+        ("random_game-v0", {"seed": 3, "transitions": {"terminal_states": 1}}, 0.3),
         ("four_rooms-v0", {"plan": SMALL}, 0.02),
     ],
 )

@@ -119,7 +119,9 @@ def test_soft_optimum_of_a_configuration_agrees_with_a_grid() -> None:
 
 
 def test_solution_is_consistent_and_lists_its_starts_best_first() -> None:
-    game = random_game_v0.game(3, 2, 2, 2, seed=4, leader_discount=0.8, follower_discount=0.8)
+    game = random_game_v0.game(
+        3, 2, 2, transitions={"branching": 2}, seed=4, leader_discount=0.8, follower_discount=0.8
+    )
     found = exact.solve(game, 0.2, starts=5, seed=1)
     assert len(found.start_values) == 5
     assert list(found.start_values) == sorted(found.start_values, reverse=True)
@@ -129,7 +131,9 @@ def test_solution_is_consistent_and_lists_its_starts_best_first() -> None:
 
 
 def test_solution_is_a_local_maximum() -> None:
-    game = random_game_v0.game(3, 2, 2, 2, seed=4, leader_discount=0.8, follower_discount=0.8)
+    game = random_game_v0.game(
+        3, 2, 2, transitions={"branching": 2}, seed=4, leader_discount=0.8, follower_discount=0.8
+    )
     found = exact.solve(game, 0.2, starts=3)
     draws = np.random.default_rng(0)
     logits = next(found.commitment.parameters()).detach().numpy()
@@ -152,12 +156,11 @@ def myopic_game(seed: int, sees: bool, terminal: bool = False) -> TabularGame:
         3,
         2,
         2,
-        2,
         seed=seed,
         leader_discount=0.9,
         follower_discount=0.0,
         follower_sees_action=sees,
-        terminal_states=int(terminal),
+        transitions={"branching": 2, "terminal_states": int(terminal)},
     )
 
 

@@ -184,7 +184,7 @@ def test_bad_arguments_are_refused_by_name_and_value(settings: dict[str, Any], n
         played(case(0), **settings)
 
 
-SMALL = random_game_v0.game(states=2, leader_actions=2, follower_actions=2, branching=2)
+SMALL = random_game_v0.game(states=2, leader_actions=2, follower_actions=2, transitions={"branching": 2})
 
 
 @pytest.mark.parametrize(

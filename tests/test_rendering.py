@@ -87,7 +87,7 @@ def test_text_shortens_vectors() -> None:
     [
         matrix_v0.game(),
         discrete_toy_v0.game(),
-        random_game_v0.game(30, terminal_states=3),
+        random_game_v0.game(30, transitions={"terminal_states": 3}),
         random_game_v0.game(31),
         random_game_v0.game(500),
         Drift(),
@@ -145,7 +145,7 @@ def test_labels_that_do_not_fit_a_state_give_way_to_its_number() -> None:
 
 def test_nothing_touches_the_border() -> None:
     for states in (1, 2, 3, 12, 30, 200):
-        frame = shown(random_game_v0.game(states, branching=min(states, 3)), 1, 1)
+        frame = shown(random_game_v0.game(states, transitions={"branching": min(states, 3)}), 1, 1)
         border = np.concatenate((frame[:3].ravel(), frame[-3:].ravel(), frame[:, :3].ravel(), frame[:, -3:].ravel()))
         assert (border == 255).all(), states
 

@@ -54,7 +54,13 @@ def test_newton_agrees_with_ten_thousand_sweeps_in_few_steps(
     states: int, temperature: float, discount: float, sees: bool
 ) -> None:
     game = random_game_v0.game(
-        states, 2, 2, 3, seed=states, follower_discount=discount, follower_sees_action=sees, terminal_states=states % 3
+        states,
+        2,
+        2,
+        seed=states,
+        follower_discount=discount,
+        follower_sees_action=sees,
+        transitions={"terminal_states": states % 3},
     )
     draws = np.random.default_rng(states)
     logits = draws.normal(size=(states, 2))

@@ -101,6 +101,6 @@ def test_what_it_cannot_do_is_said() -> None:
             sg.make_leader("stackelberg_actor_critic", **settings)
     with pytest.raises(UnsupportedGameError, match="reads='none'"):
         sg.make_leader("stackelberg_actor_critic").begin(sg.make("guided_pendulum-v0").view(TAU))
-    game = sg.make("lqr-v0", A=[[3.0, 0.0], [0.0, 3.0]])
+    game = sg.make("lqr-v0", plant={"A": [[3.0, 0.0], [0.0, 3.0]]})
     with pytest.raises(SolverError, match="infinite"):
         linear_objectives(game, LinearGaussianPolicy(game), torch.ones(1, 3, dtype=torch.float64), TAU)  # type: ignore[arg-type]

@@ -293,7 +293,7 @@ def test_model_without_configuration_holds_the_games_tables() -> None:
 
 
 def test_sampler_of_a_configured_game_holds_the_configured_probabilities() -> None:
-    game = random_game_v0.game(4, 2, 2, 3, configuration_size=2)
+    game = random_game_v0.game(4, 2, 2, configuration_size=2)
     commitment = Configuration([1.0, -1.0], policy=TabularPolicy(game))
     sampler, expected = game.under(commitment), game.model(commitment).transition.detach().numpy()
     weights = np.diff(sampler.cumulative.reshape(-1, sampler.width), prepend=0.0)
@@ -303,13 +303,13 @@ def test_sampler_of_a_configured_game_holds_the_configured_probabilities() -> No
 
 
 def test_game_fixed_under_a_configuration_has_its_tables_and_no_lever() -> None:
-    game = random_game_v0.game(4, 2, 2, 3, configuration_size=2)
+    game = random_game_v0.game(4, 2, 2, configuration_size=2)
     assert isinstance(game, ConfigurableGame)
     configuration = torch.tensor([1.0, -1.0], dtype=torch.float64)
     fixed, expected = game.configured(configuration), game.tables(configuration)
     for name, table in zip(Tables._fields, expected, strict=True):
         assert (getattr(fixed, name) == table.numpy()).all()
-        assert (getattr(game, name) == random_game_v0.game(4, 2, 2, 3, configuration_size=2).__dict__[name]).all()
+        assert (getattr(game, name) == random_game_v0.game(4, 2, 2, configuration_size=2).__dict__[name]).all()
     with pytest.raises(InvalidGameError, match="cannot be configured"):
         fixed.tables(configuration)
 
