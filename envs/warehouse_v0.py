@@ -51,7 +51,7 @@ from stackelberg_games.kinds.finite import Tables
 if TYPE_CHECKING:
     from stackelberg_games.floors.picture import FloorScene
 
-Lever = Literal["costs", "one_way"]
+LeverKind = Literal["costs", "one_way"]
 Orders = Literal["drawn", "any"]
 BUDGETS: dict[str, float] = {"costs": 0.5, "one_way": 6.0}
 PLAN = """
@@ -89,7 +89,7 @@ class Warehouse(FloorGame):
     def __init__(
         self,
         plan: str,
-        lever: Lever,
+        lever: LeverKind,
         budget: float | None,
         *,
         slip: float,
@@ -98,7 +98,7 @@ class Warehouse(FloorGame):
         discount: float,
         horizon: int | None,
     ) -> None:
-        self.lever = _one_of("lever", lever, get_args(Lever))
+        self.lever = _one_of("lever", lever, get_args(LeverKind))
         parametrisation = Budgeted(BUDGETS[lever] if budget is None else budget)
         if not 0 <= congestion < float("inf"):
             raise InvalidArgumentError(f"congestion={congestion!r}: expected a finite number >= 0")
@@ -197,7 +197,7 @@ def _one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
 def game(
     plan: str | None = None,
     *,
-    lever: Lever = "costs",
+    lever: LeverKind = "costs",
     budget: float | None = None,
     slip: float = 0.1,
     orders: Orders = "drawn",

@@ -30,7 +30,7 @@ Ranged = Rules | LeaderView | tuple[int, Sequence[float], Sequence[float]]
 """A game, the view of one, or its number of states (or state coordinates) and the leader's bounds."""
 
 _INSIDE = 1e-12  # share of the range within which the ends of a squashed action are told apart
-Sized = Rules | LeaderView | tuple[int, int]
+BoxSized = Rules | LeaderView | tuple[int, int]
 """A game with flat Box spaces, the view of one, or its numbers of state and leader coordinates."""
 
 
@@ -96,7 +96,7 @@ class LinearGaussianPolicy(ContinuousPolicy):
     gain: nn.Parameter
     factor: Tensor
 
-    def __init__(self, game: Sized, gain: ArrayLike | Tensor | None = None, std: ArrayLike = 1e-3) -> None:
+    def __init__(self, game: BoxSized, gain: ArrayLike | Tensor | None = None, std: ArrayLike = 1e-3) -> None:
         super().__init__()
         self.state_size, self.action_size = game if isinstance(game, tuple) else box_sizes(game)[:2]
         shape = (self.action_size, self.state_size)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.commitments.perceptron import perceptron
-from stackelberg_games.commitments.tabular import DiscretePolicy, Sized, sizes_of
+from stackelberg_games.commitments.tabular import DiscretePolicy, FiniteSized, sizes_of
 
 
 class MLPPolicy(DiscretePolicy):
@@ -22,7 +22,7 @@ class MLPPolicy(DiscretePolicy):
             first commitment is the uniform policy).
     """
 
-    def __init__(self, game: Sized, hidden: Sequence[int] = (64, 64), seed: int = 0) -> None:
+    def __init__(self, game: FiniteSized, hidden: Sequence[int] = (64, 64), seed: int = 0) -> None:
         super().__init__()
         self.states, self.actions = sizes_of(game)
         self.hidden = tuple(hidden)

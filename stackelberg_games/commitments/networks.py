@@ -28,7 +28,7 @@ from stackelberg_games.rules.features import Features
 from stackelberg_games.rules.rules import Rules
 from stackelberg_games.rules.view import LeaderView
 
-Spaces = Rules | LeaderView | tuple[gymnasium.Space[Any], gymnasium.Space[Any]]
+WithSpaces = Rules | LeaderView | tuple[gymnasium.Space[Any], gymnasium.Space[Any]]
 """A game, the view of one, or its spaces of states and leader actions."""
 
 _LN2, _HALF_LN_2PI = float(np.log(2.0)), 0.5 * float(np.log(2 * np.pi))
@@ -79,7 +79,7 @@ class MLPCategoricalPolicy(Commitment):
         UnsupportedGameError: the spaces are of another kind.
     """
 
-    def __init__(self, game: Spaces, hidden: Sequence[int] = (64, 64), seed: int = 0) -> None:
+    def __init__(self, game: WithSpaces, hidden: Sequence[int] = (64, 64), seed: int = 0) -> None:
         super().__init__()
         self.state_space, self.action_space = _spaces(game)
         if not isinstance(self.action_space, gymnasium.spaces.Discrete):
@@ -137,7 +137,7 @@ class MLPGaussianPolicy(ContinuousPolicy):
     radius: Tensor
     squashed: Tensor
 
-    def __init__(self, game: Spaces, hidden: Sequence[int] = (64, 64), std: float = 0.5, seed: int = 0) -> None:
+    def __init__(self, game: WithSpaces, hidden: Sequence[int] = (64, 64), std: float = 0.5, seed: int = 0) -> None:
         super().__init__()
         self.state_space, self.action_space = _spaces(game)
         space = self.action_space
@@ -242,7 +242,7 @@ def rebuild(description: Mapping[str, Any]) -> Commitment:
     return MLPGaussianPolicy(spaces, description["hidden"])
 
 
-def _spaces(game: Spaces) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:
+def _spaces(game: WithSpaces) -> tuple[gymnasium.Space[Any], gymnasium.Space[Any]]:
     return game if isinstance(game, tuple) else (game.state_space, game.leader_action_space)
 
 

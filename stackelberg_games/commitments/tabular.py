@@ -18,7 +18,7 @@ from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.rules import Rules, require_game
 from stackelberg_games.rules.view import LeaderView
 
-Sized = Rules | LeaderView | tuple[int, int]
+FiniteSized = Rules | LeaderView | tuple[int, int]
 """A finite game, the view of one, or its numbers of states and leader actions."""
 
 
@@ -56,7 +56,7 @@ class TabularPolicy(DiscretePolicy):
         logits: ``[S, A]``; zeros (the uniform policy) if not given.
     """
 
-    def __init__(self, game: Sized, logits: ArrayLike | Tensor | None = None) -> None:
+    def __init__(self, game: FiniteSized, logits: ArrayLike | Tensor | None = None) -> None:
         super().__init__()
         self.states, self.actions = sizes_of(game)
         values = torch.zeros(self.states, self.actions, dtype=torch.float64)
@@ -69,7 +69,7 @@ class TabularPolicy(DiscretePolicy):
         self.logits = nn.Parameter(values)
 
     @classmethod
-    def from_probabilities(cls, game: Sized, probabilities: ArrayLike, floor: float = 1e-300) -> TabularPolicy:
+    def from_probabilities(cls, game: FiniteSized, probabilities: ArrayLike, floor: float = 1e-300) -> TabularPolicy:
         """The policy with given action probabilities ``[S, A]``; zeros become ``floor``."""
         rows = np.asarray(probabilities, dtype=np.float64)
         check_probabilities("probabilities", rows)
@@ -80,7 +80,7 @@ class TabularPolicy(DiscretePolicy):
         return torch.log_softmax(self.logits, dim=1)
 
 
-def sizes_of(game: Sized) -> tuple[int, int]:
+def sizes_of(game: FiniteSized) -> tuple[int, int]:
     """Numbers of states and leader actions of a finite game."""
     if isinstance(game, tuple):
         return game

@@ -27,7 +27,7 @@ from stackelberg_games.conformance import visibility as visibility
 from stackelberg_games.conformance.play import NotApplicable, Subject
 from stackelberg_games.errors import ConformanceError, InvalidArgumentError
 
-Status = Literal["passed", "failed", "skipped"]
+CheckStatus = Literal["passed", "failed", "skipped"]
 Check = Callable[[Subject], None]
 
 CHECKS: dict[str, Check] = {
@@ -79,7 +79,7 @@ _EXPECTED = (
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CheckOutcome:
     """What came of one check.
 
     Attributes:
@@ -91,7 +91,7 @@ class Outcome:
     """
 
     name: str
-    status: Status
+    status: CheckStatus
     detail: str = ""
     remedy: str = ""
     notes: tuple[str, ...] = ()
@@ -111,7 +111,7 @@ class Outcome:
 class Report:
     """What came of all checks of a game."""
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[CheckOutcome, ...]
 
     @property
     def ok(self) -> bool:
@@ -119,17 +119,17 @@ class Report:
         return not self.failed
 
     @property
-    def passed(self) -> tuple[Outcome, ...]:
+    def passed(self) -> tuple[CheckOutcome, ...]:
         """Checks that the game passed."""
         return self._of("passed")
 
     @property
-    def failed(self) -> tuple[Outcome, ...]:
+    def failed(self) -> tuple[CheckOutcome, ...]:
         """Checks that the game failed, each with what is wrong and how to mend it."""
         return self._of("failed")
 
     @property
-    def skipped(self) -> tuple[Outcome, ...]:
+    def skipped(self) -> tuple[CheckOutcome, ...]:
         """Checks that do not apply, each with the reason."""
         return self._of("skipped")
 
@@ -152,7 +152,7 @@ class Report:
         notes = [f"note     {note}" for note in self.notes]
         return "\n".join([*map(str, self.outcomes), *notes, self.summary])
 
-    def _of(self, status: Status) -> tuple[Outcome, ...]:
+    def _of(self, status: CheckStatus) -> tuple[CheckOutcome, ...]:
         return tuple(outcome for outcome in self.outcomes if outcome.status == status)
 
 
@@ -178,7 +178,7 @@ def check_game(factory: Any, *, skip: Collection[str] = (), follower_sees_action
 
 def outcomes(
     factory: Any, *, skip: Collection[str] = (), follower_sees_action: bool | None = None
-) -> Iterator[Outcome]:
+) -> Iterator[CheckOutcome]:
     """The outcomes of ``check_game``, each as soon as it is known."""
     unknown = sorted(set(skip) - CHECKS.keys())
     if unknown:
@@ -187,12 +187,12 @@ def outcomes(
     sound = True
     for name in CHECKS:
         reason = "by request" if name in skip else "" if sound else "until the rules fit their declarations"
-        outcome = Outcome(name, "skipped", reason) if reason else run(name, subject)
+        outcome = CheckOutcome(name, "skipped", reason) if reason else run(name, subject)
         sound = sound and not (name == FIRST and outcome.status == "failed")
         yield outcome
 
 
-def run(name: str, subject: Subject) -> Outcome:
+def run(name: str, subject: Subject) -> CheckOutcome:
     """Run one check; whatever the game raises in it is a failure."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -201,12 +201,12 @@ def run(name: str, subject: Subject) -> Outcome:
                 raise NotApplicable("there is no leader or no follower")
             CHECKS[name](subject)
         except NotApplicable as reason:
-            return Outcome(name, "skipped", str(reason))
+            return CheckOutcome(name, "skipped", str(reason))
         except ConformanceError as error:
-            return Outcome(name, "failed", error.problem, error.remedy, _notes(caught))
+            return CheckOutcome(name, "failed", error.problem, error.remedy, _notes(caught))
         except Exception as error:  # noqa: BLE001 (a game may raise anything)
-            return Outcome(name, "failed", *_crash(error))
-    return Outcome(name, "passed", notes=_notes(caught))
+            return CheckOutcome(name, "failed", *_crash(error))
+    return CheckOutcome(name, "passed", notes=_notes(caught))
 
 
 def _crash(error: Exception) -> tuple[str, str]:

@@ -14,10 +14,10 @@ from stackelberg_games.conformance.play import (
     FOLLOWER,
     LEADER,
     Env,
+    Move,
     NotApplicable,
     Script,
     Subject,
-    Turn,
     brief,
     difference,
     episode,
@@ -78,12 +78,12 @@ def unseeded_resets_differ(subject: Subject) -> None:
             )
 
 
-def _unseeded(env: Env, count: int) -> Iterator[list[Turn]]:
+def _unseeded(env: Env, count: int) -> Iterator[list[Move]]:
     for _ in range(count):
         yield episode(env, None, 40)
 
 
-def _unseeded_after_seeds(env: Env, count: int) -> Iterator[list[Turn]]:
+def _unseeded_after_seeds(env: Env, count: int) -> Iterator[list[Move]]:
     for seed in range(count):
         env.reset(seed=seed)
         yield episode(env, None, 40)

@@ -120,7 +120,7 @@ def close(one: Any, other: Any) -> bool:
     return a.shape == b.shape and np.allclose(a, b, rtol=1e-6, atol=1e-9, equal_nan=True)
 
 
-Played = tuple[float, float, Any]
+Shown = tuple[float, float, Any]
 """What a face says of a stage: both rewards, and what the leader then observes (or None)."""
 
 
@@ -128,7 +128,7 @@ def every_face_plays_the_same_episodes(subject: Subject) -> None:
     """AEC with and without wrappers, both Parallel forms and the Gymnasium face play what ``rollout`` plays."""
     game = _game(subject)
     batch = _batch(game)
-    faces: dict[str, Callable[[], Iterator[Callable[..., Played]]]] = {
+    faces: dict[str, Callable[[], Iterator[Callable[..., Shown]]]] = {
         "env()": lambda: _aec(game, game.env()),
         "raw_env()": lambda: _aec(game, game.raw_env()),
         **{f"parallel_env({form!r})": lambda form=form: _parallel(game, form) for form in forms(subject)},  # type: ignore[misc]
@@ -140,7 +140,7 @@ def every_face_plays_the_same_episodes(subject: Subject) -> None:
                 _compare(game, batch, face, (number, stage), play)
 
 
-def _compare(game: Game, batch: Trajectories, face: str, where: tuple[int, int], play: Callable[..., Played]) -> None:
+def _compare(game: Game, batch: Trajectories, face: str, where: tuple[int, int], play: Callable[..., Shown]) -> None:
     number, stage = where
     assert batch.follower_rewards is not None
     leader, follower, view = play(batch.leader_actions[where], batch.follower_actions[where])
@@ -168,8 +168,8 @@ def _submitted(game: Game, action: Any, first: bool) -> Any:
     return chosen if first else None
 
 
-def _aec(game: Game, env: Any) -> Iterator[Callable[..., Played]]:
-    def play(leader: Any, follower: Any) -> Played:
+def _aec(game: Game, env: Any) -> Iterator[Callable[..., Shown]]:
+    def play(leader: Any, follower: Any) -> Shown:
         move = _submitted(game, leader, env.agent_selection == LEADER)
         if move is not None:
             env.step(move)
@@ -181,10 +181,10 @@ def _aec(game: Game, env: Any) -> Iterator[Callable[..., Played]]:
         yield play
 
 
-def _parallel(game: Game, form: Any) -> Iterator[Callable[..., Played]]:
+def _parallel(game: Game, form: Any) -> Iterator[Callable[..., Shown]]:
     env: Any = game.parallel_env(form)
 
-    def play(leader: Any, follower: Any) -> Played:
+    def play(leader: Any, follower: Any) -> Shown:
         if form == "plan" and game.follower_sees_action:
             follower = np.full(int(game.leader_action_space.n), follower)  # type: ignore[attr-defined]
         if form == "turns":

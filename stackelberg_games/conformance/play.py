@@ -96,7 +96,7 @@ class Subject:
         return any(p.name == name or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
-class Turn(NamedTuple):
+class Move(NamedTuple):
     """What an environment said before one move, and the move."""
 
     agent: str
@@ -153,7 +153,7 @@ def mask_of(observation: Any, info: Any) -> Any:
     return None
 
 
-def turns(env: Env, script: Script, limit: int) -> Iterator[Turn]:
+def turns(env: Env, script: Script, limit: int) -> Iterator[Move]:
     """Play on from where the environment stands, yielding before each move; stops with the episode."""
     for _ in range(limit):
         if not env.agents:
@@ -163,16 +163,16 @@ def turns(env: Env, script: Script, limit: int) -> Iterator[Turn]:
         over = terminated or truncated
         mask = None if over else mask_of(observation, info)
         action = None if over else script.choose(env, agent, mask)
-        yield Turn(agent, observation, reward, terminated, truncated, mask, action)
+        yield Move(agent, observation, reward, terminated, truncated, mask, action)
         env.step(action)
 
 
-def trace(env: Env, script: Script, limit: int) -> list[Turn]:
+def trace(env: Env, script: Script, limit: int) -> list[Move]:
     """The turns to come, as copies that later play cannot change."""
     return [copy.deepcopy(turn) for turn in turns(env, script, limit)]
 
 
-def episode(env: Env, seed: int | None, limit: int = 100, script: int = 0) -> list[Turn]:
+def episode(env: Env, seed: int | None, limit: int = 100, script: int = 0) -> list[Move]:
     """Reset and play at most ``limit`` turns."""
     env.reset(seed=seed) if seed is not None else env.reset()
     return trace(env, Script(script), limit)
@@ -198,10 +198,10 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def difference(one: list[Turn], other: list[Turn]) -> str | None:
+def difference(one: list[Move], other: list[Move]) -> str | None:
     """Where two traces part, in words; None where they agree."""
     for number, (mine, theirs) in enumerate(zip(one, other, strict=False)):
-        for name, a, b in zip(Turn._fields, mine, theirs, strict=True):
+        for name, a, b in zip(Move._fields, mine, theirs, strict=True):
             if not same(a, b):
                 return f"turn {number} ({mine.agent}): {name} {brief(a)} and {brief(b)}"
     return None if len(one) == len(other) else f"one lasts {len(one)} turns, the other {len(other)}"
@@ -242,8 +242,8 @@ __all__ = [
     "FOLLOWER",
     "LEADER",
     "Env",
+    "Move",
     "NotApplicable",
     "Script",
     "Subject",
-    "Turn",
 ]

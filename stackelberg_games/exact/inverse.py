@@ -31,7 +31,7 @@ KEPT = 24
 """Commitments that are kept apart; beyond, the two neighbours that are most alike are merged."""
 
 
-class Replies(NamedTuple):
+class ReplyCounts(NamedTuple):
     """What was seen under a commitment: the leader's policy ``[S, A]`` and counts ``[S, A, B]``."""
 
     policy: FloatArray
@@ -53,12 +53,12 @@ class SoftInverse:
     ) -> None:
         self.temperature, self.deviation, self.steps = temperature, deviation, steps
         self.reward: FloatArray = np.zeros(shape)
-        self.seen: list[Replies] = []
+        self.seen: list[ReplyCounts] = []
         self._values: list[FloatArray | None] = []
 
     def observe(self, policy: FloatArray, counts: FloatArray) -> None:
         """Take in the replies to a commitment."""
-        self.seen.append(Replies(policy, counts))
+        self.seen.append(ReplyCounts(policy, counts))
         self._values.append(None)
         if len(self.seen) > KEPT:
             gaps = [
@@ -99,15 +99,15 @@ class SoftInverse:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore reward and counts."""
         self.reward = np.array(state["reward"])
-        self.seen = [Replies(np.array(policy), np.array(counts)) for policy, counts in state["seen"]]
+        self.seen = [ReplyCounts(np.array(policy), np.array(counts)) for policy, counts in state["seen"]]
         self._values = [None] * len(self.seen)
 
 
-def _merged(one: Replies, two: Replies) -> Replies:
-    """Replies to two commitments that differ little, as if to their mean."""
+def _merged(one: ReplyCounts, two: ReplyCounts) -> ReplyCounts:
+    """ReplyCounts to two commitments that differ little, as if to their mean."""
     weights = np.array([one.counts.sum(), two.counts.sum()])
     policy = (weights[0] * one.policy + weights[1] * two.policy) / weights.sum()
-    return Replies(policy, one.counts + two.counts)
+    return ReplyCounts(policy, one.counts + two.counts)
 
 
 def _likelihood(

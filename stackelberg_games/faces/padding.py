@@ -20,7 +20,7 @@ from stackelberg_games.commitments.space import BudgetBox
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, UnsupportedGameError
 
 Masks = Literal["info", "observation"]
-Spaces = Mapping[str, gymnasium.Space[Any]]
+AgentSpaces = Mapping[str, gymnasium.Space[Any]]
 
 
 class Padding:
@@ -36,7 +36,9 @@ class Padding:
         UnsupportedGameError: other spaces.
     """
 
-    def __init__(self, observations: Spaces, actions: Spaces, masks: Masks = "info", roles: bool = False) -> None:
+    def __init__(
+        self, observations: AgentSpaces, actions: AgentSpaces, masks: Masks = "info", roles: bool = False
+    ) -> None:
         self.agents = list(observations)
         self.actions = dict(actions)
         self.masks = masks

@@ -25,7 +25,7 @@ from stackelberg_games.faces.face import TwoPlayerFace
 from stackelberg_games.rules.rules import Rules, require_game
 from stackelberg_games.rules.scene import FOLLOWER, LEADER, PLAYERS, Player
 
-Outcome = tuple[dict[str, Vector], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]
+StepResult = tuple[dict[str, Vector], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]
 
 
 class _ParallelFace(TwoPlayerFace, ParallelEnv[Any, Any, Any]):
@@ -48,7 +48,7 @@ class _ParallelFace(TwoPlayerFace, ParallelEnv[Any, Any, Any]):
         self._show()
         return self._observations(), self._infos()
 
-    def step(self, actions: dict[str, Any]) -> Outcome:
+    def step(self, actions: dict[str, Any]) -> StepResult:
         """Play the players' actions; see the class for who has to submit one.
 
         Returns:

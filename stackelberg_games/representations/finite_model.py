@@ -37,7 +37,7 @@ TRUSTED = 5.0
 """Observed replies in a state that count as much as the response that the estimate expects there."""
 
 
-class Incentives:
+class KnownTerms:
     """The lever's terms at known stages, as the configuration of an estimated game.
 
     Attributes:
@@ -90,7 +90,7 @@ class FiniteModel(Fitted):
     def __init__(self, view: LeaderView, counts: TabularEstimator, starts: FloatArray) -> None:
         self.view, self.incentives = view, None
         if isinstance(counts, ConfiguredEstimator):
-            self.incentives = Incentives(counts.lever, counts.known)
+            self.incentives = KnownTerms(counts.lever, counts.known)
         self.game = self._estimate(counts, starts)
         self._believed: Kernel | None = None
         self._values: FloatArray | None = None
