@@ -98,10 +98,12 @@ PLAYED: list[tuple[str, dict[str, Any]]] = [
     ("sobirl", {}),
     ("model_based", {}),
     ("stackelberg_actor_critic", {"reads": "none"}),
+    ("lola", {}),
 ]
 EMPTY = {
     ("model_based", "networks"): "no game is fitted to plan in",
     ("stackelberg_actor_critic", "networks"): "no game is fitted whose followers' returns could be had",
+    ("lola", "networks"): "no game is fitted whose followers' returns could be had",
     ("bi_actor_critic", "linear"): "the backup has no closed form where the leader cannot steer everywhere",
 }
 FINITE = [name for name in KINDS if not name.startswith("networks")]
