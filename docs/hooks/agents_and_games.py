@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parent.parent
 KINDS: dict[Kind, Callable[[], list[str]]] = {"game": sg.games, "leader": sg.leaders, "follower": sg.followers}
+ALGORITHMS = ("surrogate", "_surrogate", "_gradient", "objective", "update")
+"""Methods that hold a leader's algorithm, the most telling first."""
 _CELL = re.compile(r"^\|([^|]*)\|(.*)\|\s*$")
 _HISTORY = re.compile(r"^Version history: (.*)\Z", re.DOTALL | re.MULTILINE)
 INTRODUCTIONS = {
@@ -155,10 +157,20 @@ def agent_page(kind: Kind, name: str) -> str:
         facts,
         notes(kind, name),
         body(module_text(kind, name)),
+        algorithm(name) if kind == "leader" else "",
         gradients(name) if kind == "leader" else "",
         settings(kind, name),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def algorithm(name: str) -> str:
+    """The method of a leader that is its algorithm, as it stands in its file."""
+    made = factory("leader", name)
+    found = next(vars(made)[method] for method in ALGORITHMS if method in vars(made))
+    code = inspect.cleandoc("\n" + inspect.getsource(found))
+    path = Path(inspect.getsourcefile(made) or "").name
+    return f"## The algorithm\n\nFrom `agents/leaders/{path}`:\n\n```py\n{code}\n```"
 
 
 def page(kind: Kind, name: str) -> str:

@@ -230,7 +230,7 @@ class LinearValues(Values):
     def unrolled(self, trace: Influence, credit: Credit, batch: Trajectories) -> Tensor:
         """See ``Values.unrolled``; with the follower's value beyond the end of the trajectories."""
         seen = -((self._pushed @ self.reply.seen_value.detach()) * self._pushed).sum(dim=-1)
-        last = self._states[np.arange(batch.episodes), batch.lengths]
+        last = self._states[torch.arange(batch.episodes), torch.tensor(batch.lengths)]
         tail = torch.tensor(trace.carry) * self.reply.average(last)
         return ((torch.tensor(trace.before) * seen).sum() + tail.sum()) / batch.episodes
 
