@@ -27,10 +27,12 @@ import stackelberg_games as sg
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.commitments.gaussian import LinearGaussianPolicy, random_gain
+from stackelberg_games.commitments.networks import MLPCategoricalPolicy
 from stackelberg_games.envs.continuous_toy_v0 import VARIANTS, ContinuousToy
 from stackelberg_games.errors import SolverError, UnknownIdError
 from stackelberg_games.exact.adjoint import reward_objective
 from stackelberg_games.kinds.configurable import ConfigurableGame
+from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.kinds.linear_quadratic import LinearGaussianGame
@@ -75,6 +77,7 @@ CASES = (
         for preset in ("letchford", "conitzer_sandholm", "escape", "maintain")
         for temperature in (0.0, 0.05)
     ),
+    Case("pendulum_grid-v0", {}, 2.0),
     Case("random_game-v0", {}, 0.05),
     Case("random_game-v0", {"seed": 1}, 0.05),
     Case("random_game-v0", {"follower_discount": 0.0}, 0.0),
@@ -191,6 +194,21 @@ def configured_row(case: Case, game: Game, starts: int) -> dict[str, Any]:
     }
 
 
+def embedded_row(case: Case, game: EmbeddedGame, starts: int) -> dict[str, Any]:
+    """The record of a finite game whose states are shown as points: the best policy linear in them."""
+    found = sg.exact.solve(game, case.temperature, starts=starts)
+    near = sum(value >= found.value - 1e-3 * abs(found.value) for value in found.start_values)
+    return {
+        "game": case.game,
+        "settings": case.settings,
+        "temperature": case.temperature,
+        "value": found.value,
+        "uniform": float(sg.exact.leader_objective(game, MLPCategoricalPolicy(game), case.temperature).detach()),
+        "reached": [near, len(found.start_values)],
+        "policy": flatten(found.commitment).numpy().round(4).tolist(),
+    }
+
+
 def uniform_value(game: TabularGame, temperature: float) -> float:
     """What the uniform policy is worth against the same follower."""
     policy = sg.TabularPolicy(game)
@@ -226,7 +244,10 @@ def rows(starts: int, games: list[str]) -> Iterator[dict[str, Any]]:
         if isinstance(game, ContinuousToy):
             game = finite_form(game)
         acts = isinstance(game, TabularGame) and not isinstance(game, ConfigurableGame)
-        row = acting_row(case, game, starts) if acts else configured_row(case, game, starts)  # type: ignore[arg-type]
+        if isinstance(game, EmbeddedGame):
+            row = embedded_row(case, game, starts)
+        else:
+            row = acting_row(case, game, starts) if acts else configured_row(case, game, starts)  # type: ignore[arg-type]
         print({name: entry for name, entry in row.items() if name not in ("policy", "configuration")}, flush=True)
         yield {**row, "command": f"python benchmarks/optima.py --starts {starts} --games {case.game}"}
 

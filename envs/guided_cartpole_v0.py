@@ -32,6 +32,7 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidGameError, UnknownIdError
 from stackelberg_games.faces import faces
 from stackelberg_games.faces.box import checked
+from stackelberg_games.kinds.chart import Chart
 from stackelberg_games.kinds.vector import VectorGame
 from stackelberg_games.numerics.randomness import Lane, Streams
 from stackelberg_games.rules.rules import Step
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 TARGETS = {"centre": (-0.25, 0.25), "right": (0.25, 0.75)}
 GRAVITY, CART, POLE, HALF, FORCE, WIND, INTERVAL = 9.8, 1.0, 0.1, 0.5, 10.0, 20.0, 0.02
 MAX_POSITION, MAX_ANGLE = 2.4, 12 * np.pi / 180
+REACH = np.array([MAX_POSITION, 4.0, MAX_ANGLE, 3.5])
+"""What coordinates play comes to before an episode ends."""
 
 
 class GuidedCartPole(VectorGame):
@@ -71,6 +74,7 @@ class GuidedCartPole(VectorGame):
         low, high = TARGETS[target] if isinstance(target, str) else target
         if not (low < high and max_wind > 0):
             raise InvalidGameError(f"target={target!r}, max_wind={max_wind!r}: expected low < high and a number > 0")
+        self.chart = Chart(-REACH, REACH, (False,) * 4)
         self.target, self.max_wind = (float(low), float(high)), float(max_wind)
         super().__init__(
             "guided_cartpole-v0",

@@ -30,6 +30,7 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.faces.box import checked
+from stackelberg_games.kinds.chart import Chart
 from stackelberg_games.kinds.vector import VectorGame
 from stackelberg_games.numerics.randomness import Lane, Streams
 from stackelberg_games.rules.rules import Step
@@ -63,6 +64,7 @@ class GuidedPendulum(VectorGame):
             raise InvalidGameError(f"max_push={max_push!r}: expected a number > 0")
         self.max_push = float(max_push)
         limits = np.array([1.0, 1.0, MAX_SPEED])
+        self.chart = Chart(np.array([-np.pi, -MAX_SPEED]), np.array([np.pi, MAX_SPEED]), (True, False), _place, _shown)
         super().__init__(
             "guided_pendulum-v0",
             gymnasium.spaces.Box(-limits, limits, dtype=np.float64),
@@ -121,6 +123,16 @@ class GuidedPendulum(VectorGame):
 
 def _state(angle: Any, speed: Any) -> FloatArray:
     return np.stack([np.cos(angle), np.sin(angle), speed], axis=1)
+
+
+def _place(states: Any) -> FloatArray:
+    """Angle and speed."""
+    return np.stack([np.arctan2(states[:, 1], states[:, 0]), states[:, 2]], axis=1)
+
+
+def _shown(places: Any) -> FloatArray:
+    """The states at angles and speeds."""
+    return _state(places[:, 0], places[:, 1])
 
 
 game = GuidedPendulum

@@ -34,7 +34,14 @@ def test_both_forms_are_the_sums_of_their_definitions(states: int, density: floa
     np.testing.assert_allclose(made.expected(values), np.einsum("sabn,n->sab", weights, values), atol=1e-14)
     np.testing.assert_allclose(made.inflow(joint), np.einsum("sab,sabn->n", joint, weights), atol=1e-13)
     np.testing.assert_allclose(made.chain(joint), np.einsum("sab,sabn->sn", joint, weights), atol=1e-14)
+    each = draws.normal(size=(states, states))
+    np.testing.assert_allclose(made.expected_each(each), np.einsum("sabn,sn->sab", weights, each), atol=1e-14)
     np.testing.assert_array_equal(made.dense, weights)
+
+
+def test_a_successor_that_is_listed_twice_counts_twice() -> None:
+    lists = SparseKernel((2, 1, 1), np.array([0, 3, 4]), np.array([1, 0, 1, 0]), np.array([0.25, 0.5, 0.25, 1.0]))
+    np.testing.assert_allclose(lists.dense[:, 0, 0], [[0.5, 0.5], [1.0, 0.0]])
 
 
 def test_the_form_is_chosen_by_the_share_of_possible_successors() -> None:

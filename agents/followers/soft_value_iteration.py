@@ -14,15 +14,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import torch
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.exact.response import Arrays, soft_backup, soft_response, soft_sweeps
+from stackelberg_games.exact.objective import arrays_under
+from stackelberg_games.exact.response import soft_backup, soft_response, soft_sweeps
+from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.game import Game
-from stackelberg_games.learning.follower import Answer, FiniteFollower, finite
+from stackelberg_games.learning.follower import Answer, FiniteFollower
 from stackelberg_games.numerics.randomness import generator
-from stackelberg_games.play.rollout import TabularResponse
+from stackelberg_games.play.rollout import PointResponse, TabularResponse
 from stackelberg_games.rules.commitment import Commitment
 
 
@@ -55,15 +56,14 @@ class SoftValueIteration(FiniteFollower):
 
     def begin(self, game: Game, *, seed: int = 0) -> None:
         """Forget earlier responses."""
-        super().begin(game, seed=seed)
+        if not isinstance(game, EmbeddedGame):
+            super().begin(game, seed=seed)
         self.random = generator(seed, 3)
         self.memory: FloatArray | None = None
 
     def respond(self, game: Game, commitment: Commitment) -> Answer:
         """The soft-optimal response, or the truncated one."""
-        game = finite(game, self)
-        with torch.no_grad():
-            arrays = Arrays.of(game, game.model(commitment))
+        arrays = arrays_under(game, commitment)
         if self.sweeps is None:
             solved = soft_response(arrays, self.planning_temperature, self.memory)
             self.memory = solved.values
@@ -73,7 +73,8 @@ class SoftValueIteration(FiniteFollower):
             values, _ = soft_backup(arrays, self.memory, self.planning_temperature)
             solved = soft_sweeps(arrays, self.planning_temperature, values, self.sweeps - 1)
             self.memory = solved.q
-        return Answer(TabularResponse(np.ascontiguousarray(solved.policy)), solved)
+        table = TabularResponse(np.ascontiguousarray(solved.policy))
+        return Answer(PointResponse(game, table) if isinstance(game, EmbeddedGame) else table, solved)
 
     def state_dict(self) -> dict[str, Any]:
         """What it remembers."""

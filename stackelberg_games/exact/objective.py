@@ -11,8 +11,10 @@ from torch import Tensor
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.exact.critics import CriticTables, leader_q
+from stackelberg_games.exact.embedded import embedded_arrays, embedded_objective, embedded_value
 from stackelberg_games.exact.response import Arrays, Response, hard_response, soft_response
 from stackelberg_games.kinds.chain import accumulate, leader_chain
+from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import Model, TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.rules.commitment import Commitment
@@ -34,8 +36,21 @@ def require_finite(game: Game) -> TabularGame:
     )
 
 
+def arrays_under(game: Game, commitment: Commitment) -> Arrays:
+    """A finite game under a commitment, whether its states are numbered or shown as points; detached.
+
+    Raises:
+        UnsupportedGameError: the game is not finite.
+    """
+    if isinstance(game, EmbeddedGame):
+        return embedded_arrays(game, commitment)
+    finite = require_finite(game)
+    with torch.no_grad():
+        return Arrays.of(finite, finite.model(commitment))
+
+
 def best_response(
-    game: TabularGame, commitment: Commitment, temperature: float, start: FloatArray | None = None
+    game: TabularGame | EmbeddedGame, commitment: Commitment, temperature: float, start: FloatArray | None = None
 ) -> Response:
     """The follower's exact response: soft for ``temperature > 0``, hard (ties for the leader) for 0.
 
@@ -48,9 +63,7 @@ def best_response(
     Raises:
         UnsupportedGameError: the game is not finite.
     """
-    game = require_finite(game)
-    with torch.no_grad():
-        arrays = Arrays.of(game, game.model(commitment))
+    arrays = arrays_under(game, commitment)
     return hard_response(arrays) if temperature == 0 else soft_response(arrays, temperature, start)
 
 
@@ -81,6 +94,8 @@ def leader_objective(
         UnsupportedGameError: the game has no exact objective.
     """
     game = require_game(game)
+    if isinstance(game, EmbeddedGame):
+        return embedded_objective(game, commitment, temperature, discount, horizon, start)
     if not isinstance(game, TabularGame):
         return game.leader_objective(commitment, temperature, discount=discount, horizon=horizon)
     values = differentiable_values(game, commitment, temperature, discount=discount, horizon=horizon, start=start)
@@ -139,7 +154,7 @@ def _differentiable_response(game: TabularGame, model: Model, solved: Response) 
 
 
 def leader_value(
-    game: TabularGame,
+    game: TabularGame | EmbeddedGame,
     commitment: Commitment,
     response: FloatArray,
     *,
@@ -147,6 +162,8 @@ def leader_value(
     horizon: int | None = None,
 ) -> float:
     """The leader's expected return against a given response policy ``[S, A, B]``."""
+    if isinstance(game, EmbeddedGame):
+        return embedded_value(game, commitment, response, discount, horizon)
     game = require_finite(game)
     game.check_response(response)
     with torch.no_grad():

@@ -11,10 +11,12 @@ import torch
 from scipy.optimize import linprog, minimize
 
 from stackelberg_games.arrays import FloatArray
+from stackelberg_games.commitments.networks import MLPCategoricalPolicy
 from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.errors import InvalidArgumentError, SolverError, UnsupportedGameError
 from stackelberg_games.exact.objective import best_response, leader_objective, leader_value, require_finite
 from stackelberg_games.exact.response import Arrays
+from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.numerics.randomness import check_seed
 from stackelberg_games.numerics.threads import single_threaded
@@ -47,7 +49,7 @@ class Solution:
 
 @single_threaded()
 def solve(
-    game: TabularGame,
+    game: TabularGame | EmbeddedGame,
     temperature: float,
     *,
     commitment: Commitment | None = None,
@@ -64,7 +66,8 @@ def solve(
     Args:
         game: a finite game.
         temperature: of the follower, >= 0.
-        commitment: its class and first start; ``TabularPolicy`` if not given.
+        commitment: its class and first start; ``TabularPolicy`` if not given, or where states are points
+            ``MLPCategoricalPolicy`` without a hidden layer.
         starts: number of starts of the ascent.
         seed: of the random starts.
 
@@ -73,12 +76,14 @@ def solve(
             a finite horizon; stationary optima of such games are NP-hard to find.
         InvalidArgumentError: ``temperature`` is negative, or ``starts`` below 1.
     """
-    game = require_finite(game)
+    if not isinstance(game, EmbeddedGame):
+        game = require_finite(game)
     if not temperature >= 0 or starts < 1:
         raise InvalidArgumentError(f"temperature={temperature!r}, starts={starts!r}: expected >= 0 and >= 1")
     if temperature == 0:
-        return _strong(game)
-    template = TabularPolicy(game) if commitment is None else copy.deepcopy(commitment)
+        return _strong(require_finite(game))
+    usual = MLPCategoricalPolicy(game, ()) if isinstance(game, EmbeddedGame) else TabularPolicy(game)
+    template = usual if commitment is None else copy.deepcopy(commitment)
     ends = [_ascend(game, template, temperature, x) for x in _starts(template, starts, seed)]
     ends.sort(key=lambda end: end[0], reverse=True)
     value, vector = ends[0]
@@ -101,7 +106,9 @@ def _starts(template: Commitment, count: int, seed: int) -> Iterator[FloatArray]
             yield first + draws.normal(scale=2.0, size=first.shape)
 
 
-def _ascend(game: TabularGame, template: Commitment, temperature: float, start: FloatArray) -> tuple[float, FloatArray]:
+def _ascend(
+    game: TabularGame | EmbeddedGame, template: Commitment, temperature: float, start: FloatArray
+) -> tuple[float, FloatArray]:
     def negative(x: FloatArray) -> tuple[float, FloatArray]:
         assign(template, torch.from_numpy(x))
         template.zero_grad()

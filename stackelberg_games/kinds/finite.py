@@ -259,8 +259,8 @@ class TabularGame(Game):
         shape = (len(streams.episodes),)
         if np.shape(states) != shape:
             raise InvalidArgumentError(f"states have shape {np.shape(states)}: expected {shape}")
-        leader = _integers("leader", leader_actions, self.leader_actions, shape)
-        follower = _integers("follower", follower_actions, self.follower_actions, shape)
+        leader = indices("leader", leader_actions, self.leader_actions, shape)
+        follower = indices("follower", follower_actions, self.follower_actions, shape)
         out = Step(
             np.empty(len(states), dtype=np.int64),
             np.empty(len(states)),
@@ -269,8 +269,8 @@ class TabularGame(Game):
         )
         draws = streams.uniform(Lane.ENVIRONMENT, stage + 1)[:, 0]
         if not sample_step(states, leader, follower, draws, self.sampler, tuple(out)):
-            _check_range("leader", leader, self.leader_actions)
-            _check_range("follower", follower, self.follower_actions)
+            check_range("leader", leader, self.leader_actions)
+            check_range("follower", follower, self.follower_actions)
             raise InvalidArgumentError(f"states {np.asarray(states).tolist()}: expected integers in [0, {self.states})")
         return out
 
@@ -307,7 +307,8 @@ def frozen(name: str, values: ArrayLike, expected: int | tuple[int, ...]) -> Flo
     return array
 
 
-def _integers(player: str, actions: Any, count: int, shape: tuple[int, ...]) -> IntArray:
+def indices(player: str, actions: Any, count: int, shape: tuple[int, ...]) -> IntArray:
+    """Actions as int64 of a shape; their range is for ``check_range``."""
     array = np.asarray(actions)
     if array.dtype.kind not in "iu":
         raise InvalidActionError(f"{player} action {array.tolist()}: expected integers in [0, {count})")
@@ -316,7 +317,7 @@ def _integers(player: str, actions: Any, count: int, shape: tuple[int, ...]) -> 
     return array.astype(np.int64, copy=False)
 
 
-def _check_range(player: str, actions: IntArray, count: int) -> None:
+def check_range(player: str, actions: IntArray, count: int) -> None:
     """Report what the compiled step has refused."""
     wrong = actions[(actions < 0) | (actions >= count)]
     if wrong.size:

@@ -32,6 +32,10 @@ class Kernel(ABC):
         """Expectation over the next state of values ``[S]``, ``[S, A, B]``."""
 
     @abstractmethod
+    def expected_each(self, values: FloatArray) -> FloatArray:
+        """The same of values ``[S, S]`` that differ by the state before, ``[S, A, B]``."""
+
+    @abstractmethod
     def inflow(self, weights: FloatArray) -> FloatArray:
         """What flows into every state where weights ``[S, A, B]`` flow out, ``[S]``."""
 
@@ -49,6 +53,12 @@ class DenseKernel(Kernel):
     def expected(self, values: FloatArray) -> FloatArray:
         """See ``Kernel.expected``."""
         return np.asarray(self.dense @ values)
+
+    def expected_each(self, values: FloatArray) -> FloatArray:
+        """See ``Kernel.expected_each``."""
+        states = len(values)
+        found = self.dense.reshape(states, -1, states) @ values[:, :, None]
+        return np.asarray(found.reshape(self.dense.shape[:3]))
 
     def inflow(self, weights: FloatArray) -> FloatArray:
         """See ``Kernel.inflow``."""
@@ -90,13 +100,20 @@ class SparseKernel(Kernel):
     def dense(self) -> FloatArray:  # type: ignore[override]
         """All probabilities, ``[S, A, B, S]``."""
         rows = np.zeros((len(self.first) - 1, self.shape[0]))
-        rows[np.repeat(np.arange(len(rows)), np.diff(self.first)), self.successors] = self.probability
+        cells = np.repeat(np.arange(len(rows)), np.diff(self.first))
+        np.add.at(rows, (cells, self.successors), self.probability)  # a successor may be listed twice
         return rows.reshape(*self.shape, self.shape[0])
 
     def expected(self, values: FloatArray) -> FloatArray:
         """See ``Kernel.expected``."""
         out = np.empty(self.shape)
         _expected(self.first, self.successors, self.probability, values, out.reshape(-1))
+        return out
+
+    def expected_each(self, values: FloatArray) -> FloatArray:
+        """See ``Kernel.expected_each``."""
+        out = np.empty(self.shape)
+        _expected_each(self.first, self.successors, self.probability, values, out.reshape(len(out), -1))
         return out
 
     def inflow(self, weights: FloatArray) -> FloatArray:
@@ -124,6 +141,17 @@ def _expected(first: Any, successors: Any, probability: Any, values: Any, out: A
         for k in range(first[cell], first[cell + 1]):
             total += probability[k] * values[successors[k]]
         out[cell] = total
+
+
+@compiled
+def _expected_each(first: Any, successors: Any, probability: Any, values: Any, out: Any) -> None:
+    states, actions = out.shape
+    for s in range(states):
+        for a in range(actions):
+            total, cell = 0.0, s * actions + a
+            for k in range(first[cell], first[cell + 1]):
+                total += probability[k] * values[s, successors[k]]
+            out[s, a] = total
 
 
 @compiled

@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from stackelberg_games.kinds.chart import Chart
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.rules.rules import check_discount, check_horizon
 
@@ -22,9 +23,14 @@ class VectorGame(Game):
         state_space: a Box of float64.
         leader_action_space, follower_action_space, leader_discount, follower_discount, horizon: see ``Game``.
 
+    Attributes:
+        chart: coordinates in which a grid can cover the states; None for those of a bounded space of states.
+
     Raises:
         InvalidGameError: a discount or the horizon is out of range.
     """
+
+    chart: Chart | None = None
 
     def __init__(
         self,

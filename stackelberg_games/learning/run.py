@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from stackelberg_games.commitments.store import restore
 from stackelberg_games.errors import CheckpointError
+from stackelberg_games.learning.score import Score
 from stackelberg_games.numerics import checkpoint
 from stackelberg_games.rules.commitment import Commitment
 
@@ -31,12 +32,15 @@ class Run:
         commitment: the leader's recommendation after the last update.
         value: what ``commitment`` is worth to the leader against the follower's optimal response at
             its declared temperature, exactly; None where that is not known.
+        score: what ``commitment`` earns in play against the follower once that has settled on it; None where that
+            was not asked for.
     """
 
     settings: dict[str, Any]
     history: list[Record] = field(repr=False)
     commitment: Commitment
     value: float | None = None
+    score: Score | None = None
 
     def column(self, name: str) -> tuple[list[int], list[float]]:
         """Iterations at which a figure was recorded, and its values."""
@@ -49,9 +53,9 @@ class Run:
         write_settings(folder, self.settings)
         write_history(folder, self.history)
         state = dict(self.commitment.state_dict())
-        checkpoint.save(
-            folder / RESULT, {"description": self.commitment.describe(), "state": state, "value": self.value}
-        )
+        played = None if self.score is None else asdict(self.score)
+        result = {"description": self.commitment.describe(), "state": state, "value": self.value, "score": played}
+        checkpoint.save(folder / RESULT, result)
 
     @classmethod
     def load(cls, directory: str | Path, commitment: Commitment | None = None) -> Run:
@@ -69,7 +73,9 @@ class Run:
         stored = checkpoint.load(folder / RESULT)
         target = restore(stored["description"]) if commitment is None else commitment
         target.load_state_dict(stored["state"])
-        return cls(read_settings(folder), read_history(folder), target, stored["value"])
+        played = stored.get("score")
+        score = None if played is None else Score(**played)
+        return cls(read_settings(folder), read_history(folder), target, stored["value"], score)
 
 
 def write_settings(folder: Path, settings: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from stackelberg_games.errors import (
     UnsupportedGameError,
 )
 from stackelberg_games.exact.objective import best_response, leader_objective, leader_value
+from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.learning.follower import Answer, Follower
@@ -41,10 +42,11 @@ from stackelberg_games.learning.run import (
     write_history,
     write_settings,
 )
+from stackelberg_games.learning.score import score
 from stackelberg_games.numerics import checkpoint
 from stackelberg_games.numerics.randomness import check_seed, generator
 from stackelberg_games.numerics.threads import single_threaded
-from stackelberg_games.play.rollout import TabularResponse, rollout
+from stackelberg_games.play.rollout import PointResponse, TabularResponse, rollout
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.trajectories import Trajectories
 
@@ -68,6 +70,7 @@ def train(
     commitment: Commitment | None = None,
     temperature: float | None = None,
     evaluate_every: int = 10,
+    score_episodes: int = 0,
     directory: str | Path | None = None,
     checkpoint_every: int = 50,
     callbacks: Sequence[Callback] = (),
@@ -94,6 +97,8 @@ def train(
             it, if not given.
         evaluate_every: iterations between exact evaluations (finite games only; for the record, the
             leader never sees them); 0 for none.
+        score_episodes: play so many with the recommendation in the end, after the follower has settled on it, for
+            ``Run.score``; 0 for none. What follows from a stored run does not depend on it.
         directory: keeps the run on disk. A run that was killed continues from its last checkpoint
             when called again with the same arguments, to the same numbers.
         checkpoint_every: iterations between checkpoints.
@@ -107,6 +112,8 @@ def train(
     _check_counts(iterations=iterations, episodes=episodes, checkpoint_every=checkpoint_every)
     if evaluate_every:
         _check_counts(evaluate_every=evaluate_every)
+    if score_episodes:
+        _check_counts(score_episodes=score_episodes)
     match = _Loop(
         as_game(game),
         make_leader(leader) if isinstance(leader, str) else leader,
@@ -142,6 +149,9 @@ def train(
     run = Run(settings, match.history, match.leader.recommendation, match.recommended_value())
     if folder is not None:
         match.store(folder)
+    if score_episodes:
+        run.score = score(match.game, run.commitment, match.follower, episodes=score_episodes, seed=match.score_seed)
+    if folder is not None:
         run.save(folder)
     return run
 
@@ -185,7 +195,7 @@ class _Loop:
         with refusals_named("follower", self.follower, self.game):
             self.follower.begin(self.game, seed=self.seed)
         # Play has a seed of its own, so that evaluating with the match's seed meets new episodes.
-        self.play_seed = int(generator(self.seed, 1).integers(2**62))
+        self.play_seed, self.score_seed = (int(number) for number in generator(self.seed, 1).integers(2**62, size=2))
 
     def play(self) -> Record:
         """One iteration; the record is complete before the leader learns."""
@@ -231,8 +241,9 @@ class _Loop:
 
     def _evaluate(self, answer: Answer) -> Record:
         values = {}
-        if isinstance(self.game, TabularGame) and isinstance(answer.policy, TabularResponse):
-            values["leader_value"] = leader_value(self.game, self.leader.commitment, answer.policy.probabilities)
+        game, policy = self.game, answer.policy
+        if isinstance(game, TabularGame | EmbeddedGame) and isinstance(policy, TabularResponse | PointResponse):
+            values["leader_value"] = leader_value(game, self.leader.commitment, policy.probabilities)
         optimal = self.recommended_value()
         return values if optimal is None else {**values, "recommended_value": optimal}
 

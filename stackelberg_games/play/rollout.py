@@ -11,6 +11,7 @@ import torch
 from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.commitments.tabular import DiscretePolicy
 from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.numerics.randomness import Lane, Streams, compiled, stream, uniform
@@ -57,6 +58,33 @@ class TabularResponse:
         """Draw actions by inversion from the follower's lane, int64 ``[N]``."""
         rows = cumulative(self.probabilities[np.asarray(states), np.asarray(leader_actions)])
         return np.asarray((streams.uniform(Lane.FOLLOWER, stage) >= rows).sum(axis=1), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class PointResponse:
+    """A response policy as a table, played at the points that stand for the states.
+
+    Args:
+        game: tells which state a point is.
+        table: of the finite game.
+    """
+
+    game: EmbeddedGame
+    table: TabularResponse
+
+    @property
+    def probabilities(self) -> FloatArray:
+        """``[S, A, B]``."""
+        return self.table.probabilities
+
+    def sample(self, states: Any, leader_actions: Any, streams: Streams, stage: int) -> IntArray:
+        """See ``TabularResponse``."""
+        return self.table.sample(self.game.codes(states), leader_actions, streams, stage)
+
+    def log_prob(self, states: Any, leader_actions: Any, replies: Any) -> FloatArray:
+        """Log-probabilities ``[...]`` of replies."""
+        chances = self.probabilities[self.game.codes(states), np.asarray(leader_actions), np.asarray(replies)]
+        return np.asarray(np.log(np.maximum(chances, np.finfo(np.float64).tiny)))
 
 
 class _Batch(NamedTuple):
