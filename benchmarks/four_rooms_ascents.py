@@ -18,8 +18,7 @@ import numpy as np
 import torch
 
 import stackelberg_games as sg
-from stackelberg_games.exact.response import Arrays
-from stackelberg_games.representations.planning import ByAdjoint, Incentives
+from stackelberg_games.representations.finite_model import FiniteModel, KnownTerms
 from stackelberg_games.rules.commitment import assign, flatten
 from stackelberg_games.rules.lever import Stages
 
@@ -47,15 +46,15 @@ FORMS = {
 }
 
 
-def ascend(objective: ByAdjoint, commitment: Any, temperature: float, form: Form) -> float:
+def ascend(model: FiniteModel, commitment: Any, temperature: float, form: Form) -> float:
     """The best value of the true problem on the way."""
     optimizer = torch.optim.Adam(commitment.parameters(), lr=0.1, maximize=True)
-    objective.values, best = None, -np.inf
+    best = -np.inf
     for step in range(STEPS + 1):
         left = 0.0 if form[1:] == (1.0, 1.0) else max(0.0, 1.0 - step / ANNEALED)
         heated = temperature * (1 + (form.heat - 1) * left**2)
         optimizer.zero_grad()
-        value, pull = objective(commitment, heated, 1.0 - (1.0 - form.share) * left)
+        value, pull = model.objective(commitment, heated, 1.0 - (1.0 - form.share) * left)
         best = max(best, value) if left == 0.0 else best
         pull.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -67,15 +66,15 @@ def row(label: str, temperature: float, starts: int) -> dict[str, Any]:
     game = sg.make("four_rooms-v0")
     ledger, stages = game.ledger(), Stages(*np.nonzero(game.transition))
     ledger.load_state_dict({"played": np.flatnonzero(game.transition)})  # everything is known here
-    lever = game.view(temperature, ledger).lever
-    arrays = Arrays.of(game, game.single(game.base))
-    objective = ByAdjoint(arrays, game.initial_distribution, Incentives(lever, stages))
+    view = game.view(temperature, ledger)
+    incentives = KnownTerms(view.lever, stages)
     begin, form, ends = time.process_time(), FORMS[label], []
     for seed in range(starts):
         commitment = game.commitment(seed)
         drawn = np.random.default_rng(seed).normal(scale=form.spread, size=len(flatten(commitment)))
         assign(commitment, torch.from_numpy(drawn))
-        ends.append(round(ascend(objective, commitment, temperature, form), 6))
+        model = FiniteModel(view, game, incentives)  # so that no start is helped by the last
+        ends.append(round(ascend(model, commitment, temperature, form), 6))
     seconds = round(time.process_time() - begin, 1)
     return {"form": label, "temperature": temperature, "ends": ends, "seconds": seconds}
 

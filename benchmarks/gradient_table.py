@@ -19,7 +19,7 @@ import numpy as np
 
 import stackelberg_games as sg
 from stackelberg_games.errors import StackelbergError
-from stackelberg_games.learning.leader import GradientLeader
+from stackelberg_games.learning.ascent import GradientLeader
 
 STAGES = 150
 PLAN = "xxxxxxx\nxS   Gx\nx xxx x\nx  T  x\nxxxxxxx"

@@ -202,7 +202,7 @@ class Finite(Representation):
 
     def fitted(self) -> FiniteModel:
         """The game that the counts describe."""
-        return FiniteModel(self.view, self.counts, self.starts)
+        return FiniteModel.estimated(self.view, self.counts, self.starts)
 
     def state_dict(self) -> dict[str, Any]:
         """Counts, first states, and the table of SARSA with its random state."""

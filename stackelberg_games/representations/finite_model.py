@@ -79,19 +79,16 @@ class KnownTerms:
 
 
 class FiniteModel(Fitted):
-    """An estimated finite game.
+    """A finite game and the terms that its leader's configuration adds to it.
 
     Args:
         view: what the leader knows of the game.
-        counts: what was observed.
-        starts: how often every state was the first, ``[S]``.
+        game: the game, or an estimate of it.
+        incentives: the terms, where the leader configures.
     """
 
-    def __init__(self, view: LeaderView, counts: TabularEstimator, starts: FloatArray) -> None:
-        self.view, self.incentives = view, None
-        if isinstance(counts, ConfiguredEstimator):
-            self.incentives = KnownTerms(counts.lever, counts.known)
-        self.game = self._estimate(counts, starts)
+    def __init__(self, view: LeaderView, game: TabularGame, incentives: KnownTerms | None) -> None:
+        self.view, self.game, self.incentives = view, game, incentives
         self._believed: Kernel | None = None
         self._values: FloatArray | None = None
         self._arrays: Arrays | None = None
@@ -103,10 +100,16 @@ class FiniteModel(Fitted):
         endless = lever is not None and not lever.moves_transitions and self.view.horizon is None
         return endless and self.game.leader_actions == 1
 
-    def _estimate(self, counts: TabularEstimator, starts: FloatArray) -> TabularGame:
-        """The estimated game; unseen replies keep the state and are never worth making."""
-        view, visits = self.view, counts.totals
-        scale = 1.0 / counts.weights
+    @classmethod
+    def estimated(cls, view: LeaderView, counts: TabularEstimator, starts: FloatArray) -> FiniteModel:
+        """The game that was observed; unseen replies keep the state and are never worth making.
+
+        Args:
+            view: what the leader knows of the game.
+            counts: what was observed.
+            starts: how often every state was the first, ``[S]``.
+        """
+        visits, scale = counts.totals, 1.0 / counts.weights
         transition = counts.visits * scale[..., None]
         unseen = np.nonzero(visits == 0)
         transition[(*unseen, unseen[0])] = 1.0
@@ -121,12 +124,12 @@ class FiniteModel(Fitted):
             "follower_sees_action": view.follower_sees_action,
             "name": "estimate",
         }
-        if self.incentives is None or not isinstance(counts, ConfiguredEstimator):
-            return TabularGame(*arrays, **settings)
-        size = counts.configuration.numel()
-        game = ConfigurableGame(*arrays, size=size, configure=self.incentives, **settings)
-        self.incentives.base = game.tables()
-        return game
+        if not isinstance(counts, ConfiguredEstimator):
+            return cls(view, TabularGame(*arrays, **settings), None)
+        incentives = KnownTerms(counts.lever, counts.known)
+        game = ConfigurableGame(*arrays, size=counts.configuration.numel(), configure=incentives, **settings)
+        incentives.base = game.tables()
+        return cls(view, game, incentives)
 
     def under(self, confusion: FloatArray) -> FiniteModel:
         """The same game, the follower planning as if its actions were confused; see ``exact.belief``.
