@@ -1,4 +1,4 @@
-"""The three PettingZoo constructors that a game module exports."""
+"""Games as PettingZoo and Gymnasium environments, and the three constructors that a game module exports."""
 
 from __future__ import annotations
 
