@@ -163,6 +163,8 @@ def influence(
         rest = carry * (missing if decay == 1 else (1 - decay**missing) / (1 - decay))
         for trace in (before, after):
             _centre(trace, rest, batch.lengths)
+        faded = carry * decay**missing
+        carry = carry - (faded.sum() - faded) / (batch.episodes - 1)
     return Influence(before, after, carry)
 
 

@@ -12,9 +12,11 @@ import pytest
 import torch
 
 import stackelberg_games as sg
+from stackelberg_games.agents.leaders.bchg import BCHG
 from stackelberg_games.errors import StackelbergError
+from stackelberg_games.rules.commitment import assign
 from tests.checks import FALSE_ALARM, mean_p_value
-from tests.truths import KINDS, Kind, estimates
+from tests.truths import KINDS, TABLES, Kind, estimates, small
 
 CLOSED = ("linear", "configured linear")
 """Kinds whose critics know the gradient of the follower's value."""
@@ -42,6 +44,46 @@ def test_with_exact_critics_the_mean_of_the_estimates_is_the_gradient(
     wanted, other = (exact, frozen) if truth == "exact" else (frozen, exact)
     assert mean_p_value(rows, wanted) > FALSE_ALARM
     assert mean_p_value(rows, other) < FALSE_ALARM  # the test can tell the response row apart
+
+
+def short_toy(horizon: int) -> Kind:
+    """The toy, whose follower looks as far beyond a short horizon as into it."""
+
+    def commitment(game: Any) -> sg.TabularPolicy:
+        made = sg.TabularPolicy(game)
+        assign(made, torch.log(torch.tensor([0.5, 0.5, 0.83, 0.17, 0.5, 0.5], dtype=torch.float64)))
+        return made
+
+    return Kind(lambda: sg.make("discrete_toy-v0", R=1.0, horizon=horizon), commitment, 0.05, 4000, *TABLES)
+
+
+SHORT = {
+    **{f"toy, {horizon}": short_toy(horizon) for horizon in (1, 5, 10, 20)},
+    "3 stages": replace(KINDS["finite"], game=lambda: small(horizon=3)),
+    "3 stages, unseen action": replace(KINDS["finite"], game=lambda: small(horizon=3, follower_sees_action=False)),
+    "cut at 4": replace(KINDS["finite"], game=lambda: small(horizon=None), stages=4),
+    "cut at 4, unseen action": replace(
+        KINDS["finite"], game=lambda: small(horizon=None, follower_sees_action=False), stages=4
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_what_reaches_beyond_the_end_is_counted(name: str) -> None:
+    rows, game, commitment = estimates(kind := SHORT[name], sg.make_leader("bchg"), 100)
+    exact = kind.gradient(game, commitment)
+    assert np.linalg.norm(rows.std(axis=0, ddof=1)) / 10 < 0.03 * np.linalg.norm(exact)
+    assert mean_p_value(rows, exact) > FALSE_ALARM
+
+
+def test_what_reaches_beyond_the_end_is_learned_and_logged() -> None:
+    kind, leader = replace(short_toy(10), episodes=40_000), BCHG()
+    rows, game, commitment = estimates(kind, leader, 10, informed=False)
+    assert mean_p_value(rows, kind.gradient(game, commitment)) > FALSE_ALARM
+    assert 0.5 < leader.figures["carried"] < 1.0
+    faded = replace(kind, game=lambda: sg.make("discrete_toy-v0", R=1.0, horizon=10, follower_discount=0.3))
+    estimates(faded, leader, 1, informed=False)
+    assert leader.figures["carried"] < 0.3  # what the last reply owes, one stage on
 
 
 FITTED: list[tuple[str, dict[str, Any]]] = [

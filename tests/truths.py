@@ -49,6 +49,7 @@ class Kind:
         episodes: in a batch.
         informs: makes a representation know the exact critics at a commitment.
         frozen: the leader's exact value with the follower's response held as it is, differentiable.
+        stages: after which episodes are cut; the game's own number if None.
     """
 
     game: Callable[[], Any]
@@ -57,6 +58,7 @@ class Kind:
     episodes: int
     informs: Callable[[Any, Any, Commitment, float], None]
     frozen: Callable[[Any, Commitment, float], Tensor]
+    stages: int | None = None
 
     def follower(self) -> Follower:
         """The soft-optimal one."""
@@ -272,7 +274,12 @@ def estimates(kind: Kind, leader: Any, batches: int, *, informed: bool = True) -
         learned: Representation = leader.learned
         if informed:
             kind.informs(learned, game, commitment, kind.temperature)
-        played = {"episodes": kind.episodes, "seed": 5, "first_episode": kind.episodes * number}
+        played: dict[str, Any] = {
+            "episodes": kind.episodes,
+            "stages": kind.stages,
+            "seed": 5,
+            "first_episode": kind.episodes * number,
+        }
         batch = sg.rollout(game, commitment, answer.policy, **played)
         if ledger is not None:
             ledger.reveal(batch)

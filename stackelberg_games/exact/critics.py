@@ -135,10 +135,12 @@ class CriticTables:
 
     def response_weights(self, batch: Trajectories, influence: Influence) -> FloatArray:
         """Table ``[S, A]`` whose product with log f is the response term, averaged over the action."""
-        states, actions, replies = self.follower_q.shape
         trace = influence.before if self.sees else influence.after
-        owed = table_of(batch, trace, (states, actions, replies)).sum(axis=1, keepdims=True) / batch.episodes
-        return np.asarray(self.policy * (owed * self.follower_advantage).sum(axis=2))
+        return self.owing(table_of(batch, trace, self.follower_q.shape) / batch.episodes)
+
+    def owing(self, owed: FloatArray) -> FloatArray:
+        """The same for what is owed to stages, ``[S, A, B]``: u where the follower sees the action, else w."""
+        return np.asarray(self.policy * (owed.sum(axis=1, keepdims=True) * self.follower_advantage).sum(axis=2))
 
 
 @compiled

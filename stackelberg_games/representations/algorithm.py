@@ -58,7 +58,17 @@ class Algorithm(GradientAscent):
     def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
         """See ``GradientLeader.objective``."""
         self.learned.observe(evidence, self.commitment)
-        return lambda: self.surrogate(self.learned.at(self.commitment))
+
+        def surrogate() -> Tensor:
+            values = self.learned.at(self.commitment)
+            self.figures = values.figures
+            return self.surrogate(values)
+
+        return surrogate
+
+    def update(self, evidence: Evidence) -> dict[str, float]:
+        """Learn from the batch, then climb; logs what was noted on the way too."""
+        return {**super().update(evidence), **self.figures}
 
     def state_dict(self) -> dict[str, Any]:
         """Commitment, optimiser and what was learned."""

@@ -24,7 +24,6 @@ from stackelberg_games.commitments.tabular import DiscretePolicy
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.exact.critics import CriticTables
 from stackelberg_games.exact.players import Objectives
-from stackelberg_games.exact.response import Factorised
 from stackelberg_games.hypergradient import Influence
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.learning.information import Evidence
@@ -32,6 +31,7 @@ from stackelberg_games.numerics.randomness import generator
 from stackelberg_games.representations.configured_counts import ConfiguredEstimator
 from stackelberg_games.representations.counts import TabularEstimator
 from stackelberg_games.representations.finite_advantage import averaged, monte_carlo, sarsa
+from stackelberg_games.representations.finite_beyond import Beyond
 from stackelberg_games.representations.finite_model import FiniteModel
 from stackelberg_games.representations.protocol import STACKELBERG, Credit, Needs, Representation, Values
 from stackelberg_games.representations.stackelberg_backup import stackelberg_q
@@ -254,7 +254,10 @@ class FiniteValues(Values):
 
     def direct(self) -> Tensor:
         """See ``Values.direct``."""
-        total = self._scored(self.tables.direct_weights(self.batch, self.view.leader_discount))
+        played = self.tables.direct_weights(self.batch, self.view.leader_discount)
+        if self._log_policy is not None and self._occupied is not None:
+            played = played + self._occupied[:, None] * self.tables.policy * self.tables.leader_advantage
+        total = self._scored(played)
         if self._lever is None:
             return total
         moved = None
@@ -263,24 +266,27 @@ class FiniteValues(Values):
         total = total + self._pulled(self.batch, leader=self.discounts, moved=moved)
         if self._occupied is None:
             return total
-        weights = self._occupied[:, None, None] * self._joint
+        weights = self._occupied[:, None, None] * self._beyond.joint
         return total + self._pulled_beyond(weights, self.tables.leader_values, self.view.leader_discount, leader=True)
 
     def unrolled(self, trace: Influence, credit: Credit, batch: Trajectories) -> Tensor:
         """See ``Values.unrolled``."""
-        total = self._none
+        total, before, after = self._none, None, None
+        if credit.table is not None and not batch.terminated.all():
+            before, after = self._beyond.owed(credit.table, self._occupied, self._beyond.at_ends(batch, trace.carry))
         if self._log_policy is not None:
-            total = self._scored(self.tables.response_weights(batch, trace))
+            weights = self.tables.response_weights(batch, trace)
+            beyond = before if self.tables.sees else after
+            total = self._scored(weights if beyond is None else weights + self.tables.owing(beyond))
         if self._lever is None:
             return total
         moved = None
         if self._moves:
             moved = trace.after * self.view.follower_discount * self.tables.follower_next(batch)
         total = total + self._pulled(batch, follower=trace.after, moved=moved)
-        if credit.table is None or batch.terminated.all():
+        if after is None:
             return total
-        weights = self._owed_beyond(credit.table, self._at_ends(batch, trace.carry))
-        return total + self._pulled_beyond(weights, self.tables.follower_values, self.view.follower_discount)
+        return total + self._pulled_beyond(after, self.tables.follower_values, self.view.follower_discount)
 
     def truncated(self, credit: Credit) -> Tensor:
         """See ``Values.truncated``; nothing where no reward of the follower's is configured."""
@@ -354,45 +360,14 @@ class FiniteValues(Values):
                 total = total + torch.from_numpy(weights) @ term
         return total
 
-    # Beyond the end of the trajectories: the exact adjoint of the estimate. With the discounted occupancies dL of
-    # the leader and W = dL f g c, the follower's occupancy dF starts from what was carried + gF W P, and
-    #     leader reward  dL f g,     follower reward  W + dF f g,
-    #     log P          gL VL(s') (dL f g P) + gF VF(s') ((W + dF f g) P).
-
-    def _at_ends(self, batch: Trajectories, weights: FloatArray) -> FloatArray:
-        """Weights of the episodes at the states where they were cut, ``[S]``; mean over episodes."""
-        last = batch.states[np.arange(batch.episodes), batch.lengths]
-        cut = np.where(batch.terminated, 0.0, 1.0 / batch.episodes)
-        return np.asarray(np.bincount(last, weights=weights * cut, minlength=len(self.tables.policy)), dtype=np.float64)
-
     @cached_property
-    def _joint(self) -> FloatArray:
-        return self._learned.arrays.joint(self.tables.response)
-
-    @cached_property
-    def _leaving(self) -> Factorised:
-        arrays = self._learned.arrays
-        return Factorised(arrays.kernel.chain(self._joint), arrays.leader_discount)
+    def _beyond(self) -> Beyond:
+        return Beyond(self._learned.arrays, self.tables.response, self.view.horizon is None)
 
     @cached_property
     def _occupied(self) -> FloatArray | None:
         """The leader's discounted visits after the end, ``[S]``; None where its play ends with the trajectory."""
-        if self.view.horizon is not None or self.batch.terminated.all():
-            return None
-        start = self._at_ends(self.batch, self.view.leader_discount**self.batch.lengths)
-        return self._leaving.solve_transposed(start)
-
-    def _owed_beyond(self, credit: FloatArray, entering: FloatArray) -> FloatArray:
-        """What is owed to stages after the end, ``[S, A, B]``."""
-        arrays, answer = self._learned.arrays, np.zeros_like(self._joint)
-        if self._occupied is not None:
-            answer = self._occupied[:, None, None] * self._joint * credit
-            entering = entering + arrays.follower_discount * arrays.kernel.inflow(answer)
-        if self._occupied is not None and arrays.follower_discount == arrays.leader_discount:
-            system = self._leaving
-        else:
-            system = Factorised(arrays.kernel.chain(self._joint), arrays.follower_discount)
-        return np.asarray(answer + system.solve_transposed(entering)[:, None, None] * self._joint)
+        return self._beyond.occupied(self.batch)
 
     def _pulled_beyond(
         self, weights: FloatArray, values: FloatArray, discount: float, *, leader: bool = False

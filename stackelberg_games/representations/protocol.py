@@ -130,6 +130,11 @@ class Values(ABC):
         return self.view.temperature
 
     @cached_property
+    def figures(self) -> dict[str, float]:
+        """What those who make an estimate of them want to have logged."""
+        return {}
+
+    @cached_property
     def discounts(self) -> FloatArray:
         """gL^t at the stages played, ``[N, T]``; zero in padding."""
         return np.asarray(self.view.leader_discount ** np.arange(self.batch.stages) * self.batch.mask)

@@ -1,0 +1,72 @@
+"""What trajectories that were cut owe to stages beyond their end, in a finite game: the exact adjoint of the estimate.
+
+With the leader's discounted occupancies dL after the end and W = dL f g c, c the credits, the follower's
+occupancy dF starts from what the traces carried over the end + gF W P, and what multiplies is
+
+    leader reward  dL f g,     follower reward  W + dF f g,
+    log f          dL f AL + f (dF f g) AF (with W where the follower does not see the action),
+    log P          gL VL(s') (dL f g P) + gF VF(s') ((W + dF f g) P).
+
+Where the leader's objective ends with its horizon, dL and W are zero: the follower looks further.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from stackelberg_games.arrays import FloatArray
+from stackelberg_games.exact.response import Arrays, Factorised
+from stackelberg_games.rules.trajectories import Trajectories
+
+
+class Beyond:
+    """Occupancies beyond the end of trajectories.
+
+    Args:
+        arrays: the game and the leader's policy.
+        response: g, ``[S, A, B]``.
+        endless: whether the leader's objective goes on where a trajectory was cut.
+    """
+
+    def __init__(self, arrays: Arrays, response: FloatArray, endless: bool) -> None:
+        self.arrays, self.endless = arrays, endless
+        self.joint = arrays.joint(response)
+
+    def at_ends(self, batch: Trajectories, weights: FloatArray) -> FloatArray:
+        """Weights of the episodes at the states where they were cut, ``[S]``; mean over episodes."""
+        last = batch.states[np.arange(batch.episodes), batch.lengths]
+        cut = np.where(batch.terminated, 0.0, 1.0 / batch.episodes)
+        return np.asarray(np.bincount(last, weights=weights * cut, minlength=len(self.joint)), dtype=np.float64)
+
+    @cached_property
+    def _leaving(self) -> Factorised:
+        return Factorised(self.arrays.kernel.chain(self.joint), self.arrays.leader_discount)
+
+    def occupied(self, batch: Trajectories) -> FloatArray | None:
+        """dL, ``[S]``; None where the leader's play ends with the trajectories."""
+        if not self.endless or batch.terminated.all():
+            return None
+        return self._leaving.solve_transposed(self.at_ends(batch, self.arrays.leader_discount**batch.lengths))
+
+    def owed(
+        self, credit: FloatArray, occupied: FloatArray | None, entering: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """What is owed to stages, ``[S, A, B]``: without and with the credit of their own reply.
+
+        Args:
+            credit: c of a stage of weight one, ``[S, A, B]``.
+            occupied: see ``occupied``.
+            entering: what the traces carried over the end, ``[S]``.
+        """
+        arrays, own = self.arrays, np.zeros_like(self.joint)
+        if occupied is not None:
+            own = occupied[:, None, None] * self.joint * credit
+            entering = entering + arrays.follower_discount * arrays.kernel.inflow(own)
+        if occupied is not None and arrays.follower_discount == arrays.leader_discount:
+            system = self._leaving
+        else:
+            system = Factorised(arrays.kernel.chain(self.joint), arrays.follower_discount)
+        before = np.asarray(system.solve_transposed(entering)[:, None, None] * self.joint)
+        return before, own + before
