@@ -41,7 +41,7 @@ TOLERANCE, STEPS = 1e-6, 60
 
 
 @dataclass(frozen=True)
-class Replies:
+class ReplyGrid:
     """Replies that stand for all.
 
     Attributes:
@@ -56,7 +56,7 @@ class Replies:
     widths: FloatArray | None = None
 
     @classmethod
-    def of(cls, space: gymnasium.Space[Any], count: int) -> Replies:
+    def of(cls, space: gymnasium.Space[Any], count: int) -> ReplyGrid:
         """All of finitely many replies, or ``count`` along each direction of a Box, its ends with half the weight."""
         if isinstance(space, gymnasium.spaces.Discrete):
             size = int(space.n)
@@ -94,7 +94,7 @@ class Ahead:
 def plan(
     ahead: Ahead,
     nodes: tuple[FloatArray, Any],
-    replies: Replies,
+    replies: ReplyGrid,
     discount: float,
     temperature: float,
     start: FloatArray,
@@ -144,7 +144,7 @@ class PlannedResponse:
 
     ahead: Ahead
     values: FloatArray
-    replies: Replies
+    replies: ReplyGrid
     discount: float
     temperature: float
 
@@ -219,7 +219,7 @@ class GridPlanner(Follower):
         self.grid = Grid(chart, self._counts(len(chart.low)))
         self.values: FloatArray | None = None
         self.coarse, self.fine = (
-            Replies.of(_bounded(game.follower_action_space), count) for count in (self.replies, FINER * self.replies)
+            ReplyGrid.of(_bounded(game.follower_action_space), count) for count in (self.replies, FINER * self.replies)
         )
         if len(self.grid.states) > STATES or len(self.fine.weights) > REPLIES:
             raise UnsupportedGameError(
