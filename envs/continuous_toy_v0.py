@@ -20,7 +20,7 @@ Version history: v0, first version.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import gymnasium
 import numpy as np
@@ -57,7 +57,7 @@ class ContinuousToy(Game):
         variant: a key of ``VARIANTS``.
         R: the follower's reward for (A, 0, b) in the variants 4.
         leader_discount, follower_discount: in [0, 1).
-        horizon: stages; None for the infinite game, 0 for the variant's own.
+        horizon: stages; None for the infinite game, ``"own"`` for the variant's own.
 
     Raises:
         UnknownIdError: no such variant.
@@ -71,7 +71,7 @@ class ContinuousToy(Game):
         *,
         leader_discount: float = 0.99,
         follower_discount: float = 0.99,
-        horizon: int | None = 0,
+        horizon: int | Literal["own"] | None = "own",
     ) -> None:
         if variant not in VARIANTS:
             raise UnknownIdError("continuous toy variant", variant, VARIANTS)

@@ -19,7 +19,7 @@ Version history: v0, first version.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -74,7 +74,7 @@ def game(
     *,
     leader_discount: float = 0.99,
     follower_discount: float = 0.99,
-    horizon: int | None = 0,
+    horizon: int | Literal["own"] | None = "own",
     follower_sees_action: bool = True,
 ) -> TabularGame:
     """A toy game.
@@ -83,7 +83,7 @@ def game(
         variant: a key of ``VARIANTS``.
         R: the follower's reward for (A, 0, b) in variant 4.
         leader_discount, follower_discount: in [0, 1).
-        horizon: stages; None for the infinite game, 0 for the variant's own.
+        horizon: stages; None for the infinite game, ``"own"`` for the variant's own.
         follower_sees_action: whether the follower observes the leader's action.
 
     Raises:
@@ -105,7 +105,7 @@ def game(
         [1.0, 0.0, 0.0],
         leader_discount,
         follower_discount,
-        chosen.horizon if horizon == 0 else horizon,
+        chosen.horizon if horizon == "own" else horizon,
         follower_sees_action=follower_sees_action,
         name="discrete_toy-v0",
     )

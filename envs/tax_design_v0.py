@@ -51,6 +51,7 @@ from torch import Tensor
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.commitments.parametrisation import Bounded
+from stackelberg_games.commitments.space import check_inside
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, InvalidGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.configurable import ConfigurableGame
@@ -243,6 +244,7 @@ class ContinuousTaxDesign(Game):
 
     def configured(self, configuration: Tensor) -> ContinuousTaxDesign:
         """The game under given taxes."""
+        check_inside(self.configuration_space, configuration)
         fixed = copy.copy(self)
         fixed.configuration_space = fixed.idle_action = None
         fixed._tax(torch.as_tensor(configuration).detach())

@@ -35,6 +35,7 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.commitments.gaussian import LinearGaussianResponse
 from stackelberg_games.commitments.parametrisation import Bounded
+from stackelberg_games.commitments.space import check_inside
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.linear_lever import LinearLever, LinearObjective, check_stable, idle_policy
@@ -45,7 +46,7 @@ from stackelberg_games.numerics.randomness import Lane, Streams, generator
 from stackelberg_games.numerics.rows import product, quadratic
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Ledger
-from stackelberg_games.rules.rules import Step
+from stackelberg_games.rules.rules import Step, check_discount, check_horizon
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView
 
@@ -110,6 +111,7 @@ class ThermalControl(LinearGaussianGame):
 
     def configured(self, configuration: Tensor) -> ThermalControl:
         """The building as it is under a configuration; see ``Game.configured``."""
+        check_inside(self.configuration_space, configuration)
         fixed = copy.copy(self)
         with torch.no_grad():
             fixed.state_matrix = transition(configuration).numpy()
@@ -143,6 +145,7 @@ class ThermalControl(LinearGaussianGame):
         configuration = commitment.configuration()
         if configuration is None:
             return self.plant
+        check_inside(self.configuration_space, configuration)
         return self.plant._replace(state=transition(configuration))
 
     def response(self, commitment: Commitment, temperature: float) -> SoftRiccati:
@@ -168,8 +171,8 @@ class ThermalControl(LinearGaussianGame):
             torch.tensor(2 * SPREAD) / 2,
             torch.full((2,), POWER_COST, dtype=torch.float64).diag(),
             torch.eye(4, dtype=torch.float64) * float(self.start_factor[0, 0]) ** 2,
-            self.leader_discount if discount is None else discount,
-            horizon or self.horizon or 1000,
+            self.leader_discount if discount is None else check_discount("discount", discount, one_allowed=True),
+            check_horizon(horizon) or self.horizon or 1000,
         )
         return objective(self.plant_of(commitment), self.response(commitment, temperature), design_cost(configuration))
 
@@ -184,6 +187,7 @@ class ThermalControl(LinearGaussianGame):
         configuration = commitment.configuration()
         if configuration is None or not isinstance(follower_policy, LinearGaussianResponse):
             return None
+        check_inside(self.configuration_space, configuration)
         with torch.no_grad():
             matrix, fixed = transition(configuration).numpy(), float(design_cost(configuration))
         episodes = len(streams.episodes)

@@ -26,11 +26,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.rules.lever import Terms
 from stackelberg_games.rules.trajectories import Trajectories
+from stackelberg_games.settings import checked
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,13 @@ def _traces(benefit: Any, lengths: Any, discounts: Any, scale: float, out: Any) 
         carry[i] = u
 
 
+@checked
 def traces(
     benefit: FloatArray, lengths: Any, leader_discount: float, follower_discount: float, scale: float = 1.0
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """``scale`` times the traces u ``[N, T]``, w ``[N, T]`` and the final u ``[N]``; one pass over the stages."""
+    if benefit.ndim != 2 or np.shape(lengths) != benefit.shape[:1] or np.max(lengths, initial=0) > benefit.shape[1]:
+        raise InvalidArgumentError(f"benefit has shape {benefit.shape}: expected [N, T], and N lengths up to T")
     out = (np.zeros_like(benefit), np.zeros_like(benefit), np.zeros(benefit.shape[0]))
     _traces(benefit, lengths, (leader_discount, follower_discount), scale, out)
     return out
@@ -120,6 +125,7 @@ class Influence(NamedTuple):
     carry: FloatArray
 
 
+@checked
 def influence(
     batch: Trajectories,
     benefit: FloatArray,
@@ -148,10 +154,10 @@ def influence(
     Raises:
         InvalidArgumentError: an argument is out of range.
     """
-    if not temperature > 0:
-        raise InvalidArgumentError(f"temperature={temperature!r}: expected a number > 0")
-    if not 0 <= trace_decay <= 1:
-        raise InvalidArgumentError(f"trace_decay={trace_decay!r}: expected a number in [0, 1]")
+    temperature = checks.number("temperature", temperature, above=0)
+    trace_decay = checks.number("trace_decay", trace_decay, 0, 1)
+    if benefit.shape != (batch.episodes, batch.stages):
+        raise InvalidArgumentError(f"benefit has shape {benefit.shape}: expected {(batch.episodes, batch.stages)}")
     if centre and batch.episodes < 2:
         raise InvalidArgumentError("centre=True needs at least 2 episodes in a batch")
     decay = trace_decay * follower_discount
@@ -183,6 +189,7 @@ def _centre(trace: Any, rest: Any, lengths: Any) -> None:
             trace[i, t] -= others
 
 
+@checked
 def coefficients(
     batch: Trajectories,
     critics: StageCritics,
@@ -233,6 +240,7 @@ def coefficients(
     )
 
 
+@checked
 def covariance(
     batch: Trajectories,
     terms: Terms,
@@ -287,12 +295,23 @@ def covariance(
     return total / batch.episodes
 
 
+@checked
 def collapse(weights: FloatArray, batch: Trajectories, states: int, actions: int) -> FloatArray:
     """Sum stage weights into a table ``[S, A]`` over visited states and leader actions.
 
     With it the surrogate of a finite game is ``(table * log f).sum()``: one backward pass over S
     rows, however long the trajectories are.
     """
+    if weights.shape != (batch.episodes, batch.stages):
+        raise InvalidArgumentError(f"weights have shape {weights.shape}: expected {(batch.episodes, batch.stages)}")
+    sizes = checks.integer("states", states, 1), checks.integer("actions", actions, 1)
+    for name, part, count in zip(
+        ("states", "leader_actions"), (batch.states, batch.leader_actions), sizes, strict=True
+    ):
+        if part.dtype.kind not in "iu" or part.ndim != 2 or part.min() < 0 or part.max() >= count:
+            raise InvalidArgumentError(
+                f"{name} of the batch are not all in [0, {count}): expected those of a finite game"
+            )
     cells = batch.states[:, :-1] * actions + batch.leader_actions
     sums = np.bincount(cells.ravel(), weights=weights.ravel(), minlength=states * actions)
     return sums.reshape(states, actions) / batch.episodes

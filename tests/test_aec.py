@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import torch
 from pettingzoo.utils.conversions import aec_to_parallel
 from supersuit import agent_indicator_v0, dtype_v0, frame_stack_v1, pad_action_space_v0, pad_observations_v0
 
@@ -276,7 +277,7 @@ def test_a_state_survives_what_is_played_after_it() -> None:
     assert env.agent_selection == FOLLOWER
 
 
-@pytest.mark.parametrize("action", [0, True, np.int32(1), np.int64(1), np.uint8(1), np.array(1)])
+@pytest.mark.parametrize("action", [0, np.int32(1), np.int64(1), np.uint8(1), np.array(1), torch.tensor(1)])
 def test_accepts_every_kind_of_integer(action: Any) -> None:
     env: Any = discrete_toy_v0.env()
     env.reset(seed=0)
@@ -285,7 +286,10 @@ def test_accepts_every_kind_of_integer(action: Any) -> None:
 
 
 @pytest.mark.parametrize("form", ["env", "raw_env"])
-@pytest.mark.parametrize("action", [2, -1, 1.0, None, "0", np.array([1]), np.float32(0), 2**70])
+@pytest.mark.parametrize(
+    "action",
+    [2, -1, 1.0, None, "0", np.array([1]), torch.tensor([1]), True, np.True_, torch.tensor(True), np.float32(0), 2**70],
+)
 def test_refuses_actions_outside_a_discrete_space(form: str, action: Any) -> None:
     env: Any = getattr(discrete_toy_v0, form)()
     env.reset(seed=0)

@@ -122,7 +122,11 @@ def test_unknown_variants_are_refused_with_a_suggestion() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "named"),
-    [({"horizon": -3}, "horizon=-3"), ({"follower_discount": 1.0}, "follower_discount=1.0"), ({"R": np.nan}, "nan")],
+    [
+        ({"horizon": -3}, "horizon=-3"),
+        ({"horizon": 0}, "horizon=0"),
+        ({"follower_discount": 1.0}, "follower_discount=1.0"),
+    ],
 )
 def test_bad_settings_are_refused_by_value(settings: dict[str, float], named: str) -> None:
     with pytest.raises(InvalidGameError, match=named):

@@ -230,7 +230,7 @@ def test_objective_rejects_a_discount_out_of_range(discount: float) -> None:
 @pytest.mark.parametrize("horizon", [0, -1, 1.5, True])
 def test_objective_rejects_a_horizon_out_of_range(horizon: int) -> None:
     which = case(1)
-    with pytest.raises(InvalidGameError, match=f"horizon={horizon}"):
+    with pytest.raises((InvalidArgumentError, InvalidGameError), match=f"horizon={horizon}"):
         exact.leader_objective(which.game, which.commitment, 0.5, horizon=horizon)
 
 

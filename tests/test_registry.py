@@ -106,7 +106,7 @@ def test_missing_settings_are_refused_by_name() -> None:
     with pytest.raises(InvalidArgumentError, match=r"leader 'needy'.*rate"):
         sg.make_leader("needy")
     assert MAKERS["leader"]("needy", rate=2.0).learning_rate == 2.0
-    with pytest.raises(InvalidArgumentError, match=r"leader 'bchg' with learning_rate='x': "):
+    with pytest.raises(InvalidArgumentError, match=r"leader 'needy': rate='x': expected a finite number"):
         sg.make_leader("needy", rate="x")
 
 
@@ -133,7 +133,9 @@ def test_a_broken_entry_point_is_named_and_hides_no_other(
 
 
 def test_a_kind_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(InvalidArgumentError, match="kind 'games': expected one of game, leader, follower"):
+    with pytest.raises(
+        InvalidArgumentError, match="kind='games': expected 'game', 'leader', 'follower' or 'representation'"
+    ):
         sg.register("games", "x-v0")  # type: ignore[arg-type]
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import pettingzoo
 from numpy.typing import NDArray
 
+from stackelberg_games import checks
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnsupportedGameError
 from stackelberg_games.faces.episode import Actions
 from stackelberg_games.kinds.game import Game
@@ -155,10 +156,16 @@ class AECGame(Game):
         workers: int = 1,
     ) -> None:
         if not callable(factory):
-            raise InvalidArgumentError(f"factory={factory!r}: expected a function without arguments that makes the env")
-        self.factory, self.workers = factory, workers
+            raise InvalidArgumentError(
+                f"factory={checks.shown(factory)}: expected a function without arguments that makes the env"
+            )
+        self.factory, self.workers = factory, checks.integer("workers", workers, 1)
         self._env = factory()
-        agents = sorted(self._env.possible_agents)
+        if not isinstance(self._env, pettingzoo.AECEnv):
+            raise InvalidArgumentError(
+                f"the factory makes {checks.shown(self._env)}: expected a PettingZoo AEC environment"
+            )
+        agents = sorted(map(str, self._env.possible_agents))
         if agents != sorted(PLAYERS):
             raise InvalidGameError(f"{self._env} has the agents {agents}: expected {sorted(PLAYERS)}")
         self.name = str(self._env.metadata.get("name", self._env))

@@ -10,10 +10,12 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import IntArray
 from stackelberg_games.commitments.tabular import DiscretePolicy
+from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.numerics.randomness import Streams
-from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.commitment import Commitment, parameters_from
 
 
 class Configuration(Commitment):
@@ -35,10 +37,15 @@ class Configuration(Commitment):
         states: int = 1,
     ) -> None:
         super().__init__()
-        self.weights = nn.Parameter(torch.as_tensor(parameters, dtype=torch.float64).clone())
+        if not (transform is None or callable(transform)) or not (policy is None or isinstance(policy, DiscretePolicy)):
+            raise InvalidArgumentError(
+                f"transform={checks.shown(transform)}, policy={checks.shown(policy)}: expected a function of a tensor and "
+                "a policy over finite actions, or None"
+            )
+        self.weights = nn.Parameter(parameters_from("parameters", parameters))
         self.transform = transform
         self.policy = policy
-        self.states = states
+        self.states = checks.integer("states", states, 1)
 
     def describe(self) -> dict[str, Any]:
         """Class, shape of the parameters, parametrisation, and the policy beside it."""

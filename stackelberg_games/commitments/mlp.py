@@ -8,8 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from stackelberg_games import checks
 from stackelberg_games.commitments.perceptron import perceptron
 from stackelberg_games.commitments.tabular import DiscretePolicy, FiniteSized, sizes_of
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.numerics.randomness import check_seed
 
 
 class MLPPolicy(DiscretePolicy):
@@ -25,8 +28,10 @@ class MLPPolicy(DiscretePolicy):
     def __init__(self, game: FiniteSized, hidden: Sequence[int] = (64, 64), seed: int = 0) -> None:
         super().__init__()
         self.states, self.actions = sizes_of(game)
-        self.hidden = tuple(hidden)
-        self.network = perceptron([self.states, *hidden, self.actions], seed)
+        if isinstance(hidden, str) or not isinstance(hidden, Sequence):
+            raise InvalidArgumentError(f"hidden={checks.shown(hidden)}: expected a list of integers >= 1")
+        self.hidden = tuple(checks.integer("width of a hidden layer", width, 1) for width in hidden)
+        self.network = perceptron([self.states, *self.hidden, self.actions], check_seed(seed))
         self.register_buffer("inputs", torch.eye(self.states, dtype=torch.float64), persistent=False)
 
     def describe(self) -> dict[str, Any]:

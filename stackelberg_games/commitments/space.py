@@ -8,6 +8,9 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from stackelberg_games.errors import InvalidArgumentError
+
+_SLACK = 1e-12
 ROUNDING = 1e-6
 """Relative excess of a budget that is taken for rounding, for instance of float32."""
 
@@ -48,6 +51,23 @@ class BudgetBox(gymnasium.spaces.Box):
     def __repr__(self) -> str:
         """As a call of the constructor."""
         return f"BudgetBox({self.budget:g}, {self.low.size})"
+
+
+def check_inside(space: gymnasium.spaces.Box | None, configuration: Any) -> None:
+    """Raise ``InvalidArgumentError`` unless a configuration lies in a space; rounding at a bound is let pass."""
+    if space is None:
+        return
+    try:
+        values = np.asarray(configuration.detach() if hasattr(configuration, "detach") else configuration)
+    except ValueError:  # a ragged list
+        values = np.asarray(None)
+    if values.shape == space.shape and values.dtype.kind == "f":
+        nearest = np.clip(values, space.low, space.high)
+        slack = _SLACK * np.maximum(np.abs(nearest), 1.0)
+        values = np.where(np.abs(values - nearest) <= slack, nearest, values)
+    wrong = fault(space, values)
+    if wrong is not None:
+        raise InvalidArgumentError(f"the configuration {wrong}")
 
 
 def fault(space: gymnasium.spaces.Box, configuration: Any) -> str | None:

@@ -10,11 +10,12 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import IntArray
-from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
 from stackelberg_games.numerics.randomness import Lane, Streams
 from stackelberg_games.numerics.sampling import check_probabilities, cumulative
-from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.commitment import Commitment, parameters_from
 from stackelberg_games.rules.rules import Rules, require_game
 from stackelberg_games.rules.view import LeaderView
 
@@ -61,7 +62,7 @@ class TabularPolicy(DiscretePolicy):
         self.states, self.actions = sizes_of(game)
         values = torch.zeros(self.states, self.actions, dtype=torch.float64)
         if logits is not None:
-            values = torch.as_tensor(logits, dtype=torch.float64).clone()
+            values = parameters_from("logits", logits, finite=False)
         if tuple(values.shape) != (self.states, self.actions) or bool(torch.isnan(values).any()):
             raise InvalidArgumentError(
                 f"logits of shape {tuple(values.shape)}: expected ({self.states}, {self.actions}), no NaN"
@@ -71,9 +72,9 @@ class TabularPolicy(DiscretePolicy):
     @classmethod
     def from_probabilities(cls, game: FiniteSized, probabilities: ArrayLike, floor: float = 1e-300) -> TabularPolicy:
         """The policy with given action probabilities ``[S, A]``; zeros become ``floor``."""
-        rows = np.asarray(probabilities, dtype=np.float64)
+        rows = checks.array("probabilities", probabilities, 2, finite=False, error=InvalidGameError)
         check_probabilities("probabilities", rows)
-        return cls(game, np.log(np.maximum(rows, floor)))
+        return cls(game, np.log(np.maximum(rows, checks.number("floor", floor, above=0))))
 
     def log_probabilities(self) -> Tensor:
         """Log-softmax of the logits, ``[S, A]``."""
@@ -83,7 +84,11 @@ class TabularPolicy(DiscretePolicy):
 def sizes_of(game: FiniteSized) -> tuple[int, int]:
     """Numbers of states and leader actions of a finite game."""
     if isinstance(game, tuple):
-        return game
+        if len(game) != 2:
+            raise InvalidArgumentError(
+                f"{checks.shown(game)}: expected a game, or its numbers of states and leader actions"
+            )
+        return checks.integer("states", game[0], 1), checks.integer("leader actions", game[1], 1)
     view = game if isinstance(game, LeaderView) else require_game(game).view()
     states, actions, _ = view.sizes()
     return states, actions

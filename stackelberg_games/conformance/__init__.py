@@ -19,6 +19,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from stackelberg_games import checks
 from stackelberg_games.conformance import episodes as episodes
 from stackelberg_games.conformance import faces as faces
 from stackelberg_games.conformance import protocol as protocol
@@ -180,7 +181,11 @@ def outcomes(
     factory: Any, *, skip: Collection[str] = (), follower_sees_action: bool | None = None
 ) -> Iterator[CheckOutcome]:
     """The outcomes of ``check_game``, each as soon as it is known."""
-    unknown = sorted(set(skip) - CHECKS.keys())
+    if not isinstance(skip, list | tuple | set | frozenset):
+        raise InvalidArgumentError(f"skip={checks.shown(skip)}: expected names of checks")
+    if follower_sees_action is not None:
+        follower_sees_action = checks.flag("follower_sees_action", follower_sees_action)
+    unknown = sorted({*map(str, skip)} - CHECKS.keys())
     if unknown:
         raise InvalidArgumentError(f"no check is called {unknown[0]!r}; there are {', '.join(CHECKS)}")
     subject = Subject.of(factory, follower_sees_action)

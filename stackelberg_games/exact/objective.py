@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.exact.critics import CriticTables, leader_q
@@ -19,6 +20,7 @@ from stackelberg_games.kinds.finite import Model, TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.rules import require_game
+from stackelberg_games.settings import checked
 
 
 def require_finite(game: Game) -> TabularGame:
@@ -49,6 +51,7 @@ def arrays_under(game: Game, commitment: Commitment) -> Arrays:
         return Arrays.of(finite, finite.model(commitment))
 
 
+@checked
 def best_response(
     game: TabularGame | EmbeddedGame, commitment: Commitment, temperature: float, start: FloatArray | None = None
 ) -> Response:
@@ -63,10 +66,12 @@ def best_response(
     Raises:
         UnsupportedGameError: the game is not finite.
     """
+    temperature = checks.number("temperature", temperature, 0)
     arrays = arrays_under(game, commitment)
     return hard_response(arrays) if temperature == 0 else soft_response(arrays, temperature, start)
 
 
+@checked
 def leader_objective(
     game: Game,
     commitment: Commitment,
@@ -115,6 +120,7 @@ class StateValues:
     follower: Tensor
 
 
+@checked
 def differentiable_values(
     game: TabularGame,
     commitment: Commitment,
@@ -153,6 +159,7 @@ def _differentiable_response(game: TabularGame, model: Model, solved: Response) 
     return values, policy.expand(game.states, game.leader_actions, game.follower_actions)
 
 
+@checked
 def leader_value(
     game: TabularGame | EmbeddedGame,
     commitment: Commitment,
@@ -172,9 +179,10 @@ def leader_value(
         return float(game.initial_tensor @ values)
 
 
+@checked
 def follower_value(game: TabularGame, commitment: Commitment, response: FloatArray, temperature: float = 0.0) -> float:
     """The follower's expected discounted return, with tau times its entropy added, from the start."""
-    game = require_finite(game)
+    game, temperature = require_finite(game), checks.number("temperature", temperature, 0)
     game.check_response(response)
     with torch.no_grad():
         arrays = Arrays.of(game, game.model(commitment))
@@ -184,6 +192,7 @@ def follower_value(game: TabularGame, commitment: Commitment, response: FloatArr
     return float(game.initial_distribution @ np.linalg.solve(system, reward))
 
 
+@checked
 def critics(game: TabularGame, commitment: Commitment, temperature: float) -> CriticTables:
     """All values of both players at a commitment and its soft-optimal response."""
     game = require_finite(game)

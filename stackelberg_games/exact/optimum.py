@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from scipy.optimize import linprog, minimize
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.networks import MLPCategoricalPolicy
 from stackelberg_games.commitments.tabular import TabularPolicy
-from stackelberg_games.errors import InvalidArgumentError, SolverError, UnsupportedGameError
+from stackelberg_games.errors import SolverError, UnsupportedGameError
 from stackelberg_games.exact.objective import best_response, leader_objective, leader_value, require_finite
 from stackelberg_games.exact.response import Arrays
 from stackelberg_games.kinds.embedded import EmbeddedGame
@@ -21,6 +22,7 @@ from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.numerics.randomness import check_seed
 from stackelberg_games.numerics.threads import single_threaded
 from stackelberg_games.rules.commitment import Commitment, assign, flatten
+from stackelberg_games.settings import checked
 
 PARAMETER_BOUND = 40.0
 
@@ -47,6 +49,7 @@ class Solution:
     start_values: tuple[float, ...]
 
 
+@checked
 @single_threaded()
 def solve(
     game: TabularGame | EmbeddedGame,
@@ -78,8 +81,8 @@ def solve(
     """
     if not isinstance(game, EmbeddedGame):
         game = require_finite(game)
-    if not temperature >= 0 or starts < 1:
-        raise InvalidArgumentError(f"temperature={temperature!r}, starts={starts!r}: expected >= 0 and >= 1")
+    temperature, starts = checks.number("temperature", temperature, 0), checks.integer("starts", starts, 1)
+    check_seed(seed)
     if temperature == 0:
         return _strong(require_finite(game))
     usual = MLPCategoricalPolicy(game, ()) if isinstance(game, EmbeddedGame) else TabularPolicy(game)

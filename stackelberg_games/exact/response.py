@@ -12,8 +12,9 @@ from typing import Any, Literal
 import numpy as np
 from scipy.linalg import lapack
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
-from stackelberg_games.errors import InvalidArgumentError, SolverError
+from stackelberg_games.errors import SolverError
 from stackelberg_games.kinds.finite import Model, TabularGame
 from stackelberg_games.kinds.kernel import Kernel
 from stackelberg_games.numerics.randomness import compiled
@@ -154,10 +155,8 @@ def soft_response(
         InvalidArgumentError: tau is not positive.
         SolverError: the tolerance was not reached.
     """
-    if not temperature > 0:
-        raise InvalidArgumentError(f"temperature={temperature!r}: a soft response needs a number > 0")
-    states = arrays.policy.shape[0]
-    values: FloatArray = np.zeros(states) if start is None else np.array(start, dtype=np.float64)
+    temperature, states = checks.number("temperature", temperature, above=0), arrays.policy.shape[0]
+    values: FloatArray = np.zeros(states) if start is None else checks.array("start", start, (states,))
     previous, steps, simplified = np.inf, 0, False
     factors: Factorised | None = None
     for _ in range(max_steps + 1):

@@ -8,12 +8,13 @@ from pettingzoo import AECEnv
 from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
 from stackelberg_games.arrays import Vector
-from stackelberg_games.errors import InvalidActionError
+from stackelberg_games.checks import shown
+from stackelberg_games.errors import InvalidActionError, InvalidArgumentError
 from stackelberg_games.faces.episode import NO_EPISODE, Snapshot
 from stackelberg_games.faces.face import TwoPlayerFace
 from stackelberg_games.numerics.randomness import Streams
 from stackelberg_games.rules.rules import Rules
-from stackelberg_games.rules.scene import FOLLOWER, LEADER, PLAYERS
+from stackelberg_games.rules.scene import FOLLOWER, LEADER, PLAYERS, player_of
 
 
 class AECState(NamedTuple):
@@ -106,7 +107,7 @@ class StackelbergEnv(TwoPlayerFace, AECEnv[Any, Any, Any]):
 
     def observe(self, agent: Any) -> Vector:
         """What an agent sees now, a fresh array."""
-        return self._episode.observe(agent)
+        return self._episode.observe(player_of(agent))
 
     def begin(self, streams: Streams, configuration: Any = None) -> None:
         """Begin the very episode that the streams of one episode belong to.
@@ -132,6 +133,8 @@ class StackelbergEnv(TwoPlayerFace, AECEnv[Any, Any, Any]):
 
     def set_state(self, state: AECState) -> None:
         """Continue from what ``get_state`` returned, here or in another environment of the game."""
+        if not isinstance(state, AECState):
+            raise InvalidArgumentError(f"state {shown(state)}: expected what get_state() returned")
         self._episode.restore(state.episode)
         self._place(*state[1:])
 

@@ -11,7 +11,8 @@ import numpy as np
 from gymnasium import spaces
 
 from stackelberg_games.arrays import Vector
-from stackelberg_games.errors import InvalidActionError, UnsupportedGameError
+from stackelberg_games.checks import shown
+from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.numerics.randomness import Streams, check_seed, fresh_seed
 from stackelberg_games.rules.rules import Rules
 from stackelberg_games.rules.scene import FOLLOWER, LEADER, Played, Player, Scene
@@ -49,18 +50,15 @@ class Actions:
             InvalidActionError: it is not in the space.
         """
         if self.discrete:
-            try:
-                index = operator.index(action)
-            except TypeError:
-                raise self._error(action) from None
+            index = action if type(action) is int else self._index(action)
             if not self._first <= index < self._first + self._count:
                 raise self._error(action)
             return index
         try:
             array = np.asarray(action)
-        except ValueError:  # a ragged list
+        except (ValueError, TypeError, RuntimeError):  # a ragged list, a tensor elsewhere or with a gradient
             raise self._error(action) from None
-        if array.dtype.kind not in self._kinds:
+        if array.dtype.kind not in self._kinds or isinstance(action, np.ma.MaskedArray):
             raise self._error(action)
         with np.errstate(over="ignore"):
             cast = array.astype(self.space.dtype)
@@ -68,6 +66,16 @@ class Actions:
         if not (exact and np.isfinite(cast).all() and self.space.contains(cast)):
             raise self._error(action)
         return cast
+
+    def _index(self, action: Any) -> int:
+        """An integer of another kind: NumPy's, or an array or tensor without axes; no boolean, and no batch of one."""
+        whole = getattr(action, "dtype", int)
+        if isinstance(action, bool) or getattr(action, "shape", ()) != () or "bool" in str(whole):
+            raise self._error(action)
+        try:
+            return operator.index(action)
+        except TypeError:
+            raise self._error(action) from None
 
     def encode(self, action: Any, out: Vector) -> None:
         """Write the code of a checked action into ``out``, which holds zeros."""
@@ -77,7 +85,7 @@ class Actions:
             out[:] = np.asarray(spaces.flatten(self.space, action))
 
     def _error(self, action: Any) -> InvalidActionError:
-        return InvalidActionError(f"{self.player} submitted {action!r}: expected an action in {self.space}")
+        return InvalidActionError(f"{self.player} submitted {shown(action)}: expected an action in {self.space}")
 
 
 class Snapshot(NamedTuple):
@@ -226,7 +234,13 @@ class Episode:
         return Snapshot(*(getattr(self, name) for name in Snapshot._fields))
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Continue from a snapshot."""
+        """Continue from a snapshot.
+
+        Raises:
+            InvalidArgumentError: it is none.
+        """
+        if not isinstance(snapshot, Snapshot):
+            raise InvalidArgumentError(f"state {shown(snapshot)}: expected what get_state() returned")
         self.seed, self.number, self.stage = snapshot.seed, snapshot.number, snapshot.stage
         self.states, self.pending = snapshot.states, snapshot.pending
         self.terminated, self.truncated = snapshot.terminated, snapshot.truncated

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 from gymnasium import spaces
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import Vector
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.faces.configured import episode_of
 from stackelberg_games.faces.episode import NO_EPISODE, Episode
 from stackelberg_games.rules.rules import Rules, require_game
-from stackelberg_games.rules.scene import PLAYERS
+from stackelberg_games.rules.scene import PLAYERS, player_of
 
 if TYPE_CHECKING:
     from stackelberg_games.faces.rendering import Renderer
@@ -39,8 +40,8 @@ class Face:
         self, game: Rules, render_mode: str | None = None, form: str = "", episode: Episode | None = None
     ) -> None:
         require_game(game)
-        if render_mode is not None and render_mode not in RENDER_MODES:
-            raise InvalidArgumentError(f"render_mode={render_mode!r}: expected None or one of {RENDER_MODES}")
+        if render_mode is not None:
+            checks.choice("render_mode", render_mode, RENDER_MODES)
         stem, dash, version = game.name.rpartition("-")
         name = f"{stem}{form}_{version}" if dash else f"{game.name}{form}"
         self.metadata: dict[str, Any] = {"name": name, "render_modes": list(RENDER_MODES), "render_fps": 4}
@@ -113,15 +114,21 @@ class TwoPlayerFace(Face):
         return self._episode.state_space
 
     def state(self) -> Vector:
-        """The whole state of the game, with the leader's action that awaits its reply."""
+        """The whole state of the game, with the leader's action that awaits its reply.
+
+        Raises:
+            InvalidArgumentError: there is no episode yet.
+        """
+        if self._episode.states is None:
+            raise InvalidArgumentError(NO_EPISODE)
         return self._episode.vector()
 
     def observation_space(self, agent: Any) -> gymnasium.Space[Any]:
         """Observation space of a player, always the same object."""
-        space: gymnasium.Space[Any] = self._episode.observation_spaces[agent]
+        space: gymnasium.Space[Any] = self._episode.observation_spaces[player_of(agent)]
         return space
 
     def action_space(self, agent: Any) -> gymnasium.Space[Any]:
         """Action space of a player, always the same object."""
-        space: gymnasium.Space[Any] = self._episode.actions[agent].space
+        space: gymnasium.Space[Any] = self._episode.actions[player_of(agent)].space
         return space

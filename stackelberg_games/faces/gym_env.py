@@ -12,6 +12,7 @@ from stackelberg_games.errors import InvalidActionError
 from stackelberg_games.faces.configured import episode_under
 from stackelberg_games.faces.episode import NO_EPISODE, Snapshot
 from stackelberg_games.faces.face import Face
+from stackelberg_games.numerics.randomness import check_seed
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.rules import Rules, Sampling
 from stackelberg_games.rules.scene import FOLLOWER
@@ -62,7 +63,7 @@ class BestResponseEnv(Face, gymnasium.Env[Vector, Any]):
         Raises:
             InvalidArgumentError: the seed is out of range.
         """
-        super().reset(seed=seed)
+        super().reset(seed=None if seed is None else check_seed(seed))
         self._read_commitment()
         self._episode.reset(seed)
         if self._configuration is not None:

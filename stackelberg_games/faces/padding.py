@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pettingzoo import AECEnv, ParallelEnv
 from pettingzoo.utils.wrappers import BaseParallelWrapper, BaseWrapper
 
+from stackelberg_games import checks
 from stackelberg_games.commitments.space import BudgetBox
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, UnsupportedGameError
 
@@ -251,10 +252,12 @@ def homogenize(env: Any, *, masks: Masks = "info", roles: bool = False) -> Any:
         UnsupportedGameError: the spaces cannot be padded, as in most games that are configured: there
             the leader submits numbers, often under a budget, and the follower the index of an action.
     """
-    if masks not in ("info", "observation"):
-        raise InvalidArgumentError(f"masks={masks!r}: expected 'info' or 'observation'")
+    checks.choice("masks", masks, ("info", "observation"))
+    roles = checks.flag("roles", roles)
     if isinstance(env, AECEnv):
         return HomogenizedAEC(env, masks, roles)
     if isinstance(env, ParallelEnv):
         return HomogenizedParallel(env, masks, roles)
-    raise InvalidArgumentError(f"{env!r} is neither an AEC nor a Parallel environment of PettingZoo; see game.env()")
+    raise InvalidArgumentError(
+        f"{checks.shown(env)} is neither an AEC nor a Parallel environment of PettingZoo; see game.env()"
+    )

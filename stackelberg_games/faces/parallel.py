@@ -12,18 +12,21 @@ be padded where replies are ``MultiDiscrete``. ``frame_skip_v0`` wants an enviro
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 from gymnasium import spaces
 from pettingzoo import ParallelEnv
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import Vector
-from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, UnsupportedGameError
+from stackelberg_games.checks import shown
+from stackelberg_games.errors import InvalidActionError, UnsupportedGameError
 from stackelberg_games.faces.episode import NO_EPISODE, Actions, Snapshot
 from stackelberg_games.faces.face import TwoPlayerFace
 from stackelberg_games.rules.rules import Rules, require_game
-from stackelberg_games.rules.scene import FOLLOWER, LEADER, PLAYERS, Player
+from stackelberg_games.rules.scene import FOLLOWER, LEADER, PLAYERS, Player, player_of
 
 StepResult = tuple[dict[str, Vector], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]
 
@@ -83,7 +86,7 @@ class _ParallelFace(TwoPlayerFace, ParallelEnv[Any, Any, Any]):
     def set_state(self, state: Snapshot) -> None:
         """Continue from what ``get_state`` returned, here or in another environment of the game."""
         self._episode.restore(state)
-        self.agents = [] if state.states is None or self._episode.over else list(PLAYERS)
+        self.agents = [] if self._episode.states is None or self._episode.over else list(PLAYERS)
 
     @abstractmethod
     def _play(self, actions: dict[str, Any]) -> tuple[float, float]:
@@ -122,7 +125,7 @@ class TurnsEnv(_ParallelFace):
 
     def observation_space(self, agent: Any) -> spaces.Box:
         """What the AEC face shows, and one entry more: whether it is the player's turn."""
-        return self._spaces[agent]
+        return self._spaces[player_of(agent)]
 
     def _play(self, actions: dict[str, Any]) -> tuple[float, float]:
         episode = self._episode
@@ -177,7 +180,7 @@ class PlanEnv(_ParallelFace):
 
     def action_space(self, agent: Any) -> Any:
         """The leader's own space; for the follower the space of its replies."""
-        return self._replies.space if agent == FOLLOWER else self._episode.actions[agent].space
+        return self._replies.space if agent == FOLLOWER else self._episode.actions[player_of(agent)].space
 
     def _play(self, actions: dict[str, Any]) -> tuple[float, float]:
         reply = self._replies.check(_given(actions, FOLLOWER))
@@ -206,14 +209,14 @@ def parallel_env(
         UnsupportedGameError: the plan form of a game that is configured or whose actions are not discrete.
     """
     forms = {"turns": TurnsEnv, "plan": PlanEnv}
-    if form not in forms:
-        raise InvalidArgumentError(f"form={form!r}: expected 'turns' or 'plan'")
-    return forms[form](require_game(game), render_mode)
+    return forms[checks.choice("form", form, list(forms))](require_game(game), render_mode)
 
 
 def _given(actions: dict[str, Any], player: Player) -> Any:
+    if not isinstance(actions, Mapping):
+        raise InvalidActionError(f"actions {shown(actions)}: expected a dict of actions by player")
     if player not in actions:
-        raise InvalidActionError(f"no action for {player}, who is to move; got actions for {sorted(actions)}")
+        raise InvalidActionError(f"no action for {player}, who is to move; got actions for {shown([*actions])}")
     return actions[player]
 
 

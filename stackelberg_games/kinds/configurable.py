@@ -18,6 +18,7 @@ from torch import Tensor
 
 from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.commitments.parametrisation import Parametrisation, Plain
+from stackelberg_games.commitments.space import check_inside
 from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.kinds.chain import accumulate, leader_chain
@@ -115,9 +116,11 @@ class ConfigurableGame(TabularGame):
 
         Raises:
             InvalidGameError: the game is fixed already, or ``configure`` returned invalid tables.
+            InvalidArgumentError: the configuration is not in the game's space.
         """
         if configuration is None or self.configure is None:
             return super().tables(configuration)
+        check_inside(self.configuration_space, configuration)
         tables = self.configure(configuration)
         self._check(tables)
         return tables

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, InvalidGameError
 from stackelberg_games.kinds.game import Game
@@ -90,16 +91,12 @@ class TabularGame(Game):
         follower_sees_action: bool = True,
         name: str = "tabular_game",
     ) -> None:
-        if not isinstance(name, str) or not name:
-            raise InvalidGameError(f"name={name!r}: expected a text, such as 'my_game-v0'")
-        self.name = name
+        self.name = checks.text("name", name, error=InvalidGameError)
         self.horizon = check_horizon(horizon)
         finite = self.horizon is not None
         self.leader_discount = check_discount("leader_discount", leader_discount, one_allowed=finite)
         self.follower_discount = check_discount("follower_discount", follower_discount)
-        if not isinstance(follower_sees_action, bool | np.bool_):
-            raise InvalidGameError(f"follower_sees_action={follower_sees_action!r}: expected True or False")
-        self.follower_sees_action = bool(follower_sees_action)
+        self.follower_sees_action = checks.flag("follower_sees_action", follower_sees_action, error=InvalidGameError)
         self._read_arrays(transition, leader_reward, follower_reward, initial, terminal)
         self.state_labels = [str(s) for s in range(self.states)]
         self.state_space = gymnasium.spaces.Discrete(self.states)
@@ -131,7 +128,7 @@ class TabularGame(Game):
             flags = np.zeros(states, dtype=bool) if terminal is None else np.array(terminal)
         except ValueError as error:
             raise InvalidGameError(f"terminal is not an array: {error}") from error
-        if flags.shape != (states,) or flags.dtype != np.bool_:
+        if isinstance(terminal, np.ma.MaskedArray) or flags.shape != (states,) or flags.dtype != np.bool_:
             raise InvalidGameError(
                 f"terminal has shape {flags.shape} and dtype {flags.dtype}: expected bool [{states}]"
             )
@@ -236,8 +233,9 @@ class TabularGame(Game):
     def check_response(self, response: FloatArray) -> None:
         """Raise ``InvalidArgumentError`` unless a response policy has shape ``[S, A, B]``."""
         expected = (self.states, self.leader_actions, self.follower_actions)
-        if response.shape != expected:
-            raise InvalidArgumentError(f"the response has shape {response.shape}: expected {expected}")
+        if np.shape(response) != expected:
+            raise InvalidArgumentError(f"the response has shape {np.shape(response)}: expected {expected}")
+        check_probabilities("the response", response)
 
     def under(self, commitment: Commitment) -> Sampler:
         """Sampling tables under a commitment: the game's own unless it is configured."""
@@ -289,20 +287,7 @@ class TabularGame(Game):
 
 def frozen(name: str, values: ArrayLike, expected: int | tuple[int, ...]) -> FloatArray:
     """A read-only float64 copy of the expected rank or shape, all finite."""
-    try:
-        array = np.array(values, order="C")
-        if array.dtype.kind == "c":
-            raise TypeError("its numbers are complex")
-        array = array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidGameError(f"{name} is not a numeric array: {error}") from error
-    if isinstance(expected, int) and array.ndim != expected:
-        raise InvalidGameError(f"{name} has shape {array.shape}: expected {expected} axes")
-    if isinstance(expected, tuple) and array.shape != expected:
-        raise InvalidGameError(f"{name} has shape {array.shape}: expected {expected}")
-    if not np.isfinite(array).all():
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise InvalidGameError(f"{name}{list(where)} is {array[where]}: expected a finite number")
+    array = checks.array(name, values, expected, error=InvalidGameError)
     array.setflags(write=False)
     return array
 

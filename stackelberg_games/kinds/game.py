@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import gymnasium
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from stackelberg_games.arrays import Vector
+from stackelberg_games.checks import shown
 from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.rules.commitment import Commitment
@@ -76,6 +76,8 @@ def best_response_env(
     if isinstance(commitment, Tensor | np.ndarray | list | tuple):
         if game.configuration_space is not None and game.idle_action is None:
             raise InvalidArgumentError(f"{LEADER} also acts in {game.name}: give a Configuration with a policy")
-        commitment = Configuration(torch.as_tensor(commitment))
+        commitment = Configuration(commitment)
+    if not (hasattr(commitment, "sample") and hasattr(commitment, "configuration")):
+        raise InvalidArgumentError(f"commitment={shown(commitment)}: expected a commitment, or a configuration")
     chosen: Any = commitment
     return game.best_response_env(chosen, render_mode)

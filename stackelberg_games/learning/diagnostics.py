@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from scipy.stats import f as f_distribution
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.exact.objective import leader_objective
@@ -23,6 +24,7 @@ from stackelberg_games.numerics.threads import single_threaded
 from stackelberg_games.play.rollout import rollout
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.rules import require_game
+from stackelberg_games.settings import checked
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ class GradientReport:
         )
 
 
+@checked
 @single_threaded()
 def gradient_check(
     game: Game,
@@ -139,10 +142,10 @@ def gradient_check(
     if not isinstance(leader, GradientLeader):
         raise UnsupportedGameError(f"{type(leader).__name__} does not estimate a gradient")
     temperature = follower.declared_temperature
-    if batches < 2 or warmup < 0 or not temperature:
-        raise InvalidArgumentError(
-            f"batches={batches!r}, warmup={warmup!r}, temperature={temperature!r}: expected >= 2, >= 0 and > 0"
-        )
+    batches, warmup = checks.integer("batches", batches, 2), checks.integer("warmup", warmup, 0)
+    episodes = checks.integer("episodes", episodes, 1)
+    if not temperature:
+        raise InvalidArgumentError(f"temperature={temperature!r}: expected a follower that declares a number > 0")
     ledger = game.ledger()
     view = told(game, leader, temperature, ledger)
     leader.begin(view, seed=seed, commitment=commitment)

@@ -14,6 +14,7 @@ from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.rules import Rules
 from stackelberg_games.rules.view import LeaderView
+from stackelberg_games.settings import Checked
 
 
 def told(game: Rules, leader: Leader, temperature: float | None, ledger: Ledger | None = None) -> LeaderView:
@@ -28,7 +29,7 @@ def told(game: Rules, leader: Leader, temperature: float | None, ledger: Ledger 
     return game.view(temperature if leader.needs_temperature else None, ledger)
 
 
-class Leader(ABC):
+class Leader(Checked, ABC):
     """A learning leader. Subclasses are dataclasses whose fields are their settings.
 
     A leader is constructed from settings alone and starts a match with ``begin``. It never holds

@@ -10,12 +10,13 @@ from __future__ import annotations
 import inspect
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from stackelberg_games import checks, settings
 from stackelberg_games.errors import (
     InformationError,
     InvalidArgumentError,
@@ -79,10 +80,14 @@ def register(kind: Kind, new_id: str) -> Callable[[Factory], Factory]:
     Raises:
         InvalidArgumentError: the id is taken, or no game can have it; or there is no such kind.
     """
-    if kind not in _added:
-        raise InvalidArgumentError(f"kind {kind!r}: expected one of {', '.join(_added)}")
+    checks.choice("kind", kind, list(_added))
+    checks.identifier(kind, new_id)
 
     def add(factory: Factory) -> Factory:
+        if not callable(factory):
+            raise InvalidArgumentError(
+                f"{kind} {new_id!r}: {checks.shown(factory)} is not callable, so it makes nothing"
+            )
         if new_id in ids(kind):
             holder = _holder(kind, new_id)
             raise InvalidArgumentError(
@@ -136,6 +141,7 @@ def factory(kind: Kind, wanted: str) -> Callable[..., Any]:
         UnknownIdError: nothing is; the message suggests the closest id.
         RegistrationError: the entry point of an installed distribution is broken.
     """
+    checks.identifier(kind, wanted)
     if wanted in _added[kind]:
         return _added[kind][wanted]
     if wanted not in _entries(kind):
@@ -151,19 +157,9 @@ def factory(kind: Kind, wanted: str) -> Callable[..., Any]:
     return loaded
 
 
-def _build(kind: Kind, wanted: str, settings: dict[str, Any], expected: type[Any]) -> Any:
+def _build(kind: Kind, wanted: str, made_by: dict[str, Any], expected: type[Any]) -> Any:
     maker = factory(kind, wanted)
-    try:
-        inspect.signature(maker).bind(**settings)
-    except TypeError as error:
-        raise InvalidArgumentError(f"{kind} {wanted!r}: {error}") from error
-    try:
-        built = maker(**settings)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, StackelbergError) or not settings:
-            raise
-        given = ", ".join(f"{name}={value!r}" for name, value in settings.items())
-        raise InvalidArgumentError(f"{kind} {wanted!r} with {given}: {error}") from error
+    built = build(f"{kind} {wanted!r}", maker, made_by)
     if not isinstance(built, expected):
         raise RegistrationError(
             f"the factory of {kind} {wanted!r} made {type(built).__name__}: it must return a {expected.__name__}"
@@ -171,7 +167,32 @@ def _build(kind: Kind, wanted: str, settings: dict[str, Any], expected: type[Any
     return built
 
 
-def make(game_id: str, **settings: Any) -> Game:
+def build(who: str, maker: Callable[..., Any], given: Mapping[str, Any]) -> Any:
+    """Call a factory with settings.
+
+    Args:
+        who: names it in messages.
+        maker: the factory.
+        given: its keyword arguments.
+
+    Raises:
+        InvalidArgumentError: it has no such setting, or the setting has no such value.
+    """
+    try:
+        inspect.signature(maker).bind(**given)
+    except TypeError as error:
+        raise InvalidArgumentError(f"{who}: {error}") from error
+    settings.check(maker, given, f"{who}: ")
+    try:
+        return maker(**given)
+    except Exception as error:
+        if isinstance(error, StackelbergError) or not given:
+            raise
+        shown = ", ".join(f"{name}={checks.shown(value)}" for name, value in given.items())
+        raise InvalidArgumentError(f"{who} with {shown}: {type(error).__name__}: {error}") from error
+
+
+def make(game_id: str, /, **chosen: Any) -> Game:
     """A game by id.
 
     Raises:
@@ -181,24 +202,24 @@ def make(game_id: str, **settings: Any) -> Game:
     """
     from stackelberg_games.kinds.game import Game
 
-    game: Game = _build("game", game_id, settings, Game)
-    game.spec = (game_id, settings)
+    game: Game = _build("game", game_id, chosen, Game)
+    game.spec = (game_id, chosen)
     return game
 
 
-def make_leader(leader_id: str, **settings: Any) -> Leader:
+def make_leader(leader_id: str, /, **chosen: Any) -> Leader:
     """A leader by id; raises like ``make``."""
     from stackelberg_games.learning.leader import Leader
 
-    leader: Leader = _build("leader", leader_id, settings, Leader)
+    leader: Leader = _build("leader", leader_id, chosen, Leader)
     return leader
 
 
-def make_follower(follower_id: str, **settings: Any) -> Follower:
+def make_follower(follower_id: str, /, **chosen: Any) -> Follower:
     """A follower by id; raises like ``make``."""
     from stackelberg_games.learning.follower import Follower
 
-    follower: Follower = _build("follower", follower_id, settings, Follower)
+    follower: Follower = _build("follower", follower_id, chosen, Follower)
     return follower
 
 

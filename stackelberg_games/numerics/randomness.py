@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from stackelberg_games import checks
 from stackelberg_games.errors import InvalidArgumentError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -93,8 +94,8 @@ def _fill(seed: np.uint64, episodes: Any, lane: np.uint64, stage: int, out: Any)
 
 def check_seed(seed: int) -> int:
     """Return ``seed`` if it is an integer in [0, 2**63); raise ``InvalidArgumentError`` if not."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**63:
-        raise InvalidArgumentError(f"seed={seed!r}: expected an integer in [0, 2**63)")
+    if not checks.is_integer(seed) or not 0 <= seed < 2**63:
+        raise InvalidArgumentError(f"seed={checks.shown(seed)}: expected an integer in [0, 2**63)")
     return int(seed)
 
 

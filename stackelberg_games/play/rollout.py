@@ -8,9 +8,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.commitments.tabular import DiscretePolicy
-from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
 from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
@@ -19,6 +20,7 @@ from stackelberg_games.numerics.sampling import check_probabilities, cumulative,
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.rules import Rules, require_game
 from stackelberg_games.rules.trajectories import Trajectories
+from stackelberg_games.settings import checked
 
 
 class ResponsePolicy(Protocol):
@@ -46,7 +48,11 @@ class TabularResponse:
     probabilities: FloatArray
 
     def __post_init__(self) -> None:
-        check_probabilities("follower policy", self.probabilities)
+        table = checks.array("follower policy", self.probabilities, finite=False, error=InvalidGameError)
+        if not table.ndim:
+            raise InvalidGameError(f"follower policy {table}: expected a table, [S, A, B]")
+        check_probabilities("follower policy", table)
+        object.__setattr__(self, "probabilities", table)
 
     @classmethod
     def uniform(cls, game: TabularGame) -> TabularResponse:
@@ -140,6 +146,7 @@ def _roll(sampler: Any, leader: Any, follower: Any, seed: np.uint64, first: np.u
             states[i, t + 1] = s
 
 
+@checked
 def rollout(
     game: Game,
     commitment: Commitment,
@@ -168,10 +175,12 @@ def rollout(
         InvalidArgumentError: ``episodes``, ``first_episode`` or ``stages`` is out of range.
     """
     game = require_game(game)
-    stages = game.stages() if stages is None else stages
-    for name, value, least in (("episodes", episodes, 1), ("stages", stages, 1), ("first_episode", first_episode, 0)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise InvalidArgumentError(f"{name}={value!r}: expected an integer >= {least}")
+    if not any(hasattr(follower_policy, way) for way in ("sample", "reply", "play")):
+        raise InvalidArgumentError(f"follower_policy={checks.shown(follower_policy)}: expected a response policy")
+    stages = game.stages() if stages is None else checks.integer("stages", stages, 1)
+    episodes = checks.integer("episodes", episodes, 1)
+    first_episode = checks.integer("first_episode", first_episode, 0, 2**62)
+    checks.affordable(f"a batch of {episodes} episodes of {stages} stages", 5 * episodes * stages)
     streams = Streams.of(seed, episodes, first_episode)
     if isinstance(game, TabularGame) and isinstance(follower_policy, TabularResponse):
         return _rollout_tables(game, commitment, follower_policy, streams, stages)

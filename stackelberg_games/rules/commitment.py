@@ -10,8 +10,10 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from stackelberg_games import checks
 from stackelberg_games.numerics.randomness import Streams
 
 
@@ -33,6 +35,16 @@ class Commitment(nn.Module, ABC):
     @abstractmethod
     def sample(self, states: Any, streams: Streams, stage: int) -> Any:
         """Leader actions for a batch of states, drawn from the leader's lane."""
+
+
+def parameters_from(name: str, values: ArrayLike | Tensor, *, finite: bool = True) -> Tensor:
+    """Initial parameters: a fresh float64 tensor without gradient.
+
+    Raises:
+        InvalidArgumentError: they are no numbers, or not finite.
+    """
+    plain = values.detach() if isinstance(values, Tensor) else values
+    return torch.from_numpy(checks.array(name, plain, finite=finite))
 
 
 def flatten(commitment: nn.Module) -> Tensor:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import BoolArray, FloatArray
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnsupportedGameError
 from stackelberg_games.numerics.randomness import Streams
@@ -78,6 +79,11 @@ class Rules(ABC):
     spec: tuple[str, dict[str, Any]] | None = None
     configuration_space: gymnasium.spaces.Box | None = None
     idle_action: Any = None
+
+    def __repr__(self) -> str:
+        """Class, name and what the players may do."""
+        sides = f"leader {self.leader_action_space}, follower {self.follower_action_space}"
+        return f"{type(self).__name__}({self.name!r}: states {self.state_space}, {sides}, horizon {self.horizon})"
 
     @abstractmethod
     def initial(self, streams: Streams) -> Any:
@@ -210,17 +216,17 @@ def require_game(game: Given) -> Given:
     if isinstance(game, str):
         raise InvalidArgumentError(f"the id {game!r} was given for a game; make the game first: sg.make({game!r})")
     raise InvalidArgumentError(
-        f"{game!r}: expected a game; sg.make(id) makes one, sg.AECGame(factory) another of an AEC environment"
+        f"{checks.shown(game)}: expected a game; sg.make(id) makes one, sg.AECGame(factory) another of an AEC environment"
     )
 
 
 def check_discount(name: str, value: float, *, one_allowed: bool = False) -> float:
     """Return ``value`` as a float; raise ``InvalidGameError`` outside [0, 1)."""
-    number = isinstance(value, int | float | np.number)
-    if not number or not (0.0 <= value < 1.0 or (one_allowed and value == 1.0)):
+    if not checks.is_number(value) or not (0.0 <= value < 1.0 or (one_allowed and value == 1.0)):
         bounds = "[0, 1] where the horizon is finite" if one_allowed else "[0, 1)"
-        hint = "; 1 needs a finite horizon" if name == "leader_discount" and value == 1 else ""
-        raise InvalidGameError(f"{name}={value!r}: this discount lies in {bounds}{hint}")
+        one = name == "leader_discount" and checks.is_number(value) and value == 1
+        hint = "; 1 needs a finite horizon" if one else ""
+        raise InvalidGameError(f"{name}={checks.shown(value)}: this discount lies in {bounds}{hint}")
     return float(value)
 
 
@@ -228,6 +234,6 @@ def check_horizon(horizon: int | None) -> int | None:
     """Return ``horizon`` if it is None or a positive integer; raise ``InvalidGameError`` if not."""
     if horizon is None:
         return None
-    if isinstance(horizon, bool) or not isinstance(horizon, int | np.integer) or horizon < 1:
-        raise InvalidGameError(f"horizon={horizon!r}: expected None or an integer >= 1")
+    if not checks.is_integer(horizon) or not 1 <= horizon < 2**63:
+        raise InvalidGameError(f"horizon={checks.shown(horizon)}: expected None or an integer >= 1")
     return int(horizon)

@@ -5,11 +5,20 @@ from __future__ import annotations
 from typing import Any, Literal, NamedTuple
 
 from stackelberg_games.arrays import Vector
+from stackelberg_games.checks import shown
+from stackelberg_games.errors import InvalidArgumentError
 
 Player = Literal["leader_0", "follower_0"]
 LEADER: Player = "leader_0"
 FOLLOWER: Player = "follower_0"
 PLAYERS: tuple[Player, Player] = (LEADER, FOLLOWER)
+
+
+def player_of(agent: object) -> Player:
+    """``agent`` if it is a player; raise ``InvalidArgumentError`` if not."""
+    if isinstance(agent, str) and agent in PLAYERS:
+        return LEADER if agent == LEADER else FOLLOWER
+    raise InvalidArgumentError(f"agent {shown(agent)}: expected {LEADER!r} or {FOLLOWER!r}")
 
 
 class Played(NamedTuple):

@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
+from stackelberg_games.checks import shown
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.numerics.randomness import compiled
+
+_KINDS = {"leader_rewards": "f", "follower_rewards": "f", "lengths": "i", "terminated": "b"}
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,16 @@ class Trajectories:
     terminated: BoolArray
 
     def __post_init__(self) -> None:
-        if self.leader_rewards.ndim != 2:
-            raise InvalidArgumentError(f"leader_rewards has shape {self.leader_rewards.shape}: expected [N, T]")
+        for field in fields(self):
+            values, optional = getattr(self, field.name), field.name == "follower_rewards"
+            if not (isinstance(values, np.ndarray) or (optional and values is None)) or np.ma.isMaskedArray(values):
+                raise InvalidArgumentError(f"{field.name} is {shown(values)}: expected a plain array")
+            if values is not None and values.dtype.kind not in _KINDS.get(field.name, "biuf"):
+                raise InvalidArgumentError(f"{field.name} has type {values.dtype}: see the class for what is expected")
+        if self.leader_rewards.ndim != 2 or not self.leader_rewards.size:
+            raise InvalidArgumentError(
+                f"leader_rewards has shape {self.leader_rewards.shape}: expected [N, T], both >= 1"
+            )
         episodes, stages = self.leader_rewards.shape
         expected: dict[str, tuple[int, ...]] = {
             "states": (episodes, stages + 1),
@@ -100,6 +112,7 @@ class Trajectories:
 
     def leader_returns(self, discount: float = 1.0) -> FloatArray:
         """Discounted return of the leader in every episode, ``[N]``."""
+        discount = checks.number("discount", discount, 0, 1)
         return np.asarray(self.leader_rewards @ discount ** np.arange(self.stages))
 
     def follower_returns(self, discount: float = 1.0) -> FloatArray:
@@ -110,6 +123,7 @@ class Trajectories:
         """
         if self.follower_rewards is None:
             raise InvalidArgumentError("these trajectories do not hold the follower's rewards")
+        discount = checks.number("discount", discount, 0, 1)
         return np.asarray(self.follower_rewards @ discount ** np.arange(self.stages))
 
     def without_follower_rewards(self) -> Trajectories:
@@ -117,7 +131,13 @@ class Trajectories:
         return replace(self, follower_rewards=None)
 
     def __getitem__(self, episodes: slice) -> Trajectories:
-        """A batch of some of the episodes."""
+        """A batch of some of the episodes.
+
+        Raises:
+            InvalidArgumentError: it is no slice, or of none.
+        """
+        if not isinstance(episodes, slice):
+            raise InvalidArgumentError(f"[{shown(episodes)}]: expected a slice, such as batch[:3]")
         parts: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         chosen: dict[str, Any] = {k: None if v is None else v[episodes] for k, v in parts.items()}
         return Trajectories(**chosen)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning.information import Information
+from stackelberg_games.settings import checked
 from stackelberg_games.tournaments.match import OWN
 from stackelberg_games.tournaments.payoffs import FLOOR, Payoffs, Progress, Role
 from stackelberg_games.tournaments.ratings import alpha_rank, bradley_terry
@@ -51,6 +52,7 @@ class Standing:
     cpu_seconds: float
 
 
+@checked
 def leaderboard(results: Payoffs, *, confidence: float = 0.95) -> dict[Information, list[Standing]]:
     """Standings by information class, the class with the least information first, best leader first.
 
@@ -82,6 +84,7 @@ def common_tasks(results: Payoffs, members: Sequence[str], against: str | None =
     return np.flatnonzero(np.all(shared, axis=0)).tolist() if shared else []
 
 
+@checked
 def mean_score(
     results: Payoffs, member: str, tasks: Sequence[int], against: str | None = None, *, confidence: float = 0.95
 ) -> Estimate:
@@ -92,6 +95,7 @@ def mean_score(
     return bounded_mean(table, FLOOR, results.ceiling(against), confidence=confidence)
 
 
+@checked
 def compare(
     results: Payoffs, members: Sequence[str], player: Role = "leader", *, confidence: float = 0.95
 ) -> dict[tuple[str, str], Comparison]:
@@ -153,6 +157,7 @@ def _standings(results: Payoffs, members: list[str], confidence: float) -> list[
     ]
 
 
+@checked
 def alpha_rank_masses(results: Payoffs, game: str, *, alpha: float = 10.0) -> FloatArray:
     """Alpha-rank's mass of every (leader, follower) profile of one game, ``[L, F]``.
 
@@ -161,8 +166,7 @@ def alpha_rank_masses(results: Payoffs, game: str, *, alpha: float = 10.0) -> Fl
     Raises:
         InvalidArgumentError: there is no such game, or a mean payoff is missing.
     """
-    if game not in results.games:
-        raise InvalidArgumentError(f"game={game!r}: expected one of {', '.join(results.games)}")
+    checks.choice("game", game, results.games)
     tables = []
     players: tuple[Role, Role] = ("leader", "follower")
     for player in players:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit, logsumexp
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, SolverError
 
@@ -31,9 +32,10 @@ def bradley_terry(wins: FloatArray, *, prior_ties: float = PRIOR_TIES, tolerance
         InvalidArgumentError: ``wins`` is not a square table of numbers >= 0, or there is no prior.
         SolverError: Newton's method did not converge.
     """
-    table = np.asarray(wins, dtype=float)
-    if table.ndim != 2 or table.shape[0] != table.shape[1] or not (table >= 0).all() or not prior_ties > 0:
-        raise InvalidArgumentError("wins must be a square table of numbers >= 0, and prior_ties > 0")
+    table = checks.array("wins", wins, 2)
+    prior_ties, tolerance = checks.number("prior_ties", prior_ties, above=0), checks.number("tolerance", tolerance, 0)
+    if table.shape[0] != table.shape[1] or not (table >= 0).all():
+        raise InvalidArgumentError("wins must be a square table of numbers >= 0")
     players = len(table)
     won = table + prior_ties / 2 * (1 - np.eye(players))
     games = won + won.T
@@ -75,12 +77,11 @@ def alpha_rank(leader: FloatArray, follower: FloatArray, *, alpha: float = 10.0,
     Raises:
         InvalidArgumentError: the tables differ in shape or are not finite, or a number is out of range.
     """
-    tables = np.asarray(leader, dtype=float), np.asarray(follower, dtype=float)
+    tables = checks.array("leader payoffs", leader, 2), checks.array("follower payoffs", follower, 2)
     shape = tables[0].shape
-    if len(shape) != 2 or shape != tables[1].shape or not np.isfinite(tables).all():
-        raise InvalidArgumentError("payoffs must be two finite tables [leaders, followers] of the same shape")
-    if not alpha >= 0 or population < 2:
-        raise InvalidArgumentError(f"alpha={alpha!r}, population={population!r}: expected >= 0 and >= 2")
+    if shape != tables[1].shape or 0 in shape:
+        raise InvalidArgumentError("payoffs must be two tables [leaders, followers] of the same shape")
+    alpha, population = checks.number("alpha", alpha, 0), checks.integer("population", population, 2)
     rows, columns = (index.ravel() for index in np.indices(shape))
     same_row, same_column = rows[:, None] == rows, columns[:, None] == columns
     gain = np.where(same_column, *(table.ravel()[None] - table.ravel()[:, None] for table in tables))

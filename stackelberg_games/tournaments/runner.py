@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from joblib import Parallel, delayed, parallel_config, register_parallel_backend
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
+from stackelberg_games import checks
 from stackelberg_games.errors import InvalidArgumentError, MissingExtraError
 from stackelberg_games.tournaments.match import Outcome
 
@@ -33,6 +34,8 @@ class Playable(Protocol):
 P = TypeVar("P", bound=Playable)
 Backend = Literal["processes", "ray", "serial"]
 _RAY = "stackelberg-ray"
+MAX_SECONDS = 1e9
+"""Longest time limit; more overflows the clocks of some platforms."""
 IDLE_SECONDS = 30
 """Workers without a match end after so long; also those whose driver was killed."""
 
@@ -59,10 +62,13 @@ def play_all(
         InvalidArgumentError: the backend is unknown or ``workers`` is 0.
         MissingExtraError: Ray is not installed.
     """
-    if backend not in ("serial", "processes", "ray"):
-        raise InvalidArgumentError(f"backend={backend!r}: expected 'serial', 'processes' or 'ray'")
-    if workers == 0 or workers < -1 or (timeout is not None and not timeout > 0):
-        raise InvalidArgumentError(f"workers={workers!r}, timeout={timeout!r}: expected >= 1 or -1, and > 0 or None")
+    checks.choice("backend", backend, ("serial", "processes", "ray"))
+    workers = checks.integer("workers", workers, -1)
+    if workers == 0:
+        raise InvalidArgumentError("workers=0: expected an integer >= 1, or -1 for one on every core")
+    timeout = None if timeout is None else checks.number("timeout", timeout, above=0, high=MAX_SECONDS)
+    if address is not None:
+        checks.text("address", address)
     if backend == "ray":
         return _on_ray(matches, workers, timeout, address)
     if backend == "serial" or workers == 1:

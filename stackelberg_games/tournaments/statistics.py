@@ -19,8 +19,10 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import betaincinv
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.settings import checked
 
 TIE = 1e-9
 """Scores that differ by no more than this are tied: exact payoffs are not exact beyond."""
@@ -44,10 +46,7 @@ def check_scores(scores: FloatArray) -> FloatArray:
     Raises:
         InvalidArgumentError: the table is not ``[tasks, runs]``, a task has no run, or a score is infinite.
     """
-    try:
-        table = np.asarray(scores, dtype=float)
-    except ValueError as error:
-        raise InvalidArgumentError(f"scores are no table [tasks, runs]: {error}; fill up with NaN") from error
+    table = checks.array("scores", scores, finite=False)
     if table.ndim != 2 or not len(table) or not (~np.isnan(table)).any(axis=1).all():
         raise InvalidArgumentError("expected a table [tasks, runs] with at least one run of every task")
     if np.isinf(table).any():
@@ -57,9 +56,7 @@ def check_scores(scores: FloatArray) -> FloatArray:
 
 def _tail(confidence: float) -> float:
     """Chance of missing the truth that each end of an interval may take."""
-    if not 0 < confidence < 1:
-        raise InvalidArgumentError(f"confidence={confidence!r}: expected a number in (0, 1)")
-    return (1 - confidence) / 2
+    return (1 - checks.number("confidence", confidence, above=0, below=1)) / 2
 
 
 def _trials(counts: FloatArray) -> float:
@@ -87,6 +84,7 @@ def clopper_pearson(
     return np.asarray(np.where(won <= tiny, 0.0, low)), np.asarray(np.where(lost <= tiny, 1.0, high))
 
 
+@checked
 def bounded_mean(scores: FloatArray, low: float, high: float, *, confidence: float = 0.95) -> Estimate:
     """Mean over tasks of the mean over runs, with an interval for any distribution between two bounds.
 
@@ -182,6 +180,7 @@ class Comparison(NamedTuple):
         )
 
 
+@checked
 def probability_of_improvement(ours: FloatArray, theirs: FloatArray, *, confidence: float = 0.95) -> Comparison:
     """Probability that a run of ours beats an independent run of theirs on the same task.
 
@@ -230,6 +229,7 @@ class ConfidenceBand(NamedTuple):
     high: FloatArray
 
 
+@checked
 def median_band(runs: FloatArray, *, confidence: float = 0.95) -> ConfidenceBand:
     """Median over runs at every point of a curve, between two of the runs' order statistics.
 
@@ -254,6 +254,7 @@ class Profile(NamedTuple):
     high: FloatArray
 
 
+@checked
 def performance_profile(scores: FloatArray, thresholds: FloatArray, *, confidence: float = 0.95) -> Profile:
     """Fraction of runs with a score above each threshold, with pointwise Clopper-Pearson intervals.
 

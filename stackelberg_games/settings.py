@@ -1,0 +1,197 @@
+"""Arguments held against the annotations of what takes them.
+
+A factory of games or agents says by its annotations what it takes: ``learning_rate: float``,
+``sweeps: int | None``, ``ties: Literal["leader", "first"]``. Values of other types are refused before it is
+called, whoever wrote it; ranges are its own business. ``checked`` does the same for a public function. An
+annotation that says nothing here (a type variable, a class that only type checkers import) lets everything pass.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, wraps
+from typing import Any, Literal, ParamSpec, TypeVar, Union
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from stackelberg_games import checks
+from stackelberg_games.errors import InvalidArgumentError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_ONE = {int: "an integer", float: "a finite number", bool: "True or False", str: "a text", type(None): "None"}
+_MANY = {int: "integers", float: "finite numbers", bool: "flags", str: "texts"}
+_NUMBERS = frozenset(typing.get_args(ArrayLike))
+
+
+class Checked:
+    """Base of agents, which are dataclasses: no field ever holds what its annotation does not allow."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in getattr(self, "__dataclass_fields__", ()):
+            check(type(self), {name: value})
+        super().__setattr__(name, value)
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorator of a public function: its arguments are what its annotations say, or it is not called.
+
+    A ``game`` is left to ``require_game``, which says how to make one.
+    """
+    signature = inspect.signature(function)
+
+    @wraps(function)
+    def call(*positional: P.args, **named: P.kwargs) -> R:
+        try:
+            given = signature.bind(*positional, **named).arguments
+        except TypeError:
+            return function(*positional, **named)  # Python says what is missing or unknown
+        given.pop("game", None)
+        check(function, given)
+        return function(*positional, **named)
+
+    return call
+
+
+def check(factory: Callable[..., Any], given: Mapping[str, Any], who: str = "") -> None:
+    """Raise ``InvalidArgumentError`` for a setting whose value the factory's annotation does not allow.
+
+    Args:
+        factory: what will be called with the settings.
+        given: settings by name; unknown names are left to the factory.
+        who: put before the message.
+    """
+    known = _annotations(factory)
+    for name, value in given.items():
+        if name in known and not fits(value, known[name]):
+            raise InvalidArgumentError(f"{who}{name}={checks.shown(value)}: expected {_expected(known[name])}")
+
+
+def fits(value: Any, annotation: Any) -> bool:
+    """Whether a value is what an annotation says; true where it says nothing that can be checked."""
+    if annotation is float:
+        return checks.is_number(value) and bool(np.isfinite(checks._float(value)))
+    if annotation is int:
+        return checks.is_integer(value) and abs(value) < 2**63
+    if annotation is bool:
+        return isinstance(value, bool | np.bool_)
+    if annotation is str:
+        return isinstance(value, str) and checks.encodable(value)
+    if annotation is None or annotation is type(None):
+        return value is None
+    return _fits_generic(value, annotation)
+
+
+def _fits_generic(value: Any, annotation: Any) -> bool:
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (Union, types.UnionType):
+        numbers, others = _options(inner)
+        return (numbers and _numbers(value)) or any(fits(value, option) for option in others)
+    if origin is Literal:
+        return any(type(value) is type(option) and value == option for option in inner)
+    if origin is tuple and inner[-1] is not Ellipsis:
+        return _is_list(value) and len(value) == len(inner) and all(map(fits, value, inner))
+    if origin in (Iterator, Iterable, Collection):
+        return isinstance(value, origin) and not isinstance(value, str | bytes)
+    if origin in (tuple, list, Sequence):
+        return _is_list(value) and all(fits(item, inner[0]) for item in value)
+    if origin in (dict, Mapping):
+        return isinstance(value, Mapping) and all(
+            fits(key, inner[0]) and fits(entry, inner[1]) for key, entry in value.items()
+        )
+    if origin is Callable:
+        return callable(value)
+    if origin is np.ndarray:
+        return isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray) and value.dtype.kind in "biuf"
+    return not isinstance(annotation, type) or origin is not None or _is_instance(value, annotation)
+
+
+def _options(inner: Sequence[Any]) -> tuple[bool, list[Any]]:
+    """Whether ``ArrayLike`` is among the members of a union, and the others."""
+    numbers = _NUMBERS <= {*inner}
+    return numbers, [option for option in inner if not (numbers and option in _NUMBERS)]
+
+
+def _is_instance(value: Any, annotation: type) -> bool:
+    try:
+        return isinstance(value, annotation)
+    except TypeError:  # a protocol that cannot be asked
+        return True
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
+def _numbers(value: Any) -> bool:
+    try:
+        checks.array("values", value, finite=False)
+    except InvalidArgumentError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=512)
+def _annotations(factory: Callable[..., Any]) -> dict[str, Any]:
+    """Annotations by parameter, those that cannot be evaluated left out."""
+    try:
+        parameters = inspect.signature(factory).parameters
+    except (TypeError, ValueError):
+        return {}
+    found = {}
+    for name, parameter in parameters.items():
+        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            continue
+        annotation = parameter.annotation
+        if isinstance(annotation, str):
+            annotation = _evaluated(factory, name, annotation)
+        if annotation not in (inspect.Parameter.empty, Any, object):
+            found[name] = annotation
+    return found
+
+
+def _evaluated(factory: Callable[..., Any], name: str, annotation: str) -> Any:
+    """An annotation in the namespace of the class that declares it, or of the function."""
+    places = [c for c in getattr(factory, "__mro__", ()) if name in getattr(c, "__annotations__", {})]
+    if isinstance(factory, type) and not places:
+        places = [c for c in factory.__mro__ if "__init__" in vars(c)]
+    module = places[0].__module__ if places else getattr(inspect.unwrap(factory), "__module__", "")
+    try:
+        return eval(annotation, dict(vars(sys.modules[module])))  # the program's own source text
+    except Exception:  # noqa: BLE001 (a name that only type checkers import)
+        return Any
+
+
+def _expected(annotation: Any) -> str:
+    """What an annotation allows, in words."""
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (Union, types.UnionType):
+        numbers, others = _options(inner)
+        return " or ".join(dict.fromkeys((["an array of numbers"] if numbers else []) + [*map(_expected, others)]))
+    if origin is Literal:
+        return checks.listed(inner)
+    if origin is tuple and inner[-1] is not Ellipsis:
+        return f"{len(inner)} {_plural(inner[0])}"
+    if origin in (tuple, list, Sequence):
+        return f"a list of {_plural(inner[0])}"
+    if origin in (dict, Mapping):
+        return "a table" if inner[1] is Any else f"a table of {_plural(inner[1])}"
+    if origin in (Iterator, Iterable, Collection):
+        return "something to iterate over"
+    if origin is Callable:
+        return "something callable"
+    if origin is np.ndarray:
+        return "an array of numbers"
+    return _ONE.get(annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+def _plural(annotation: Any) -> str:
+    inner = typing.get_args(annotation)
+    if typing.get_origin(annotation) in (tuple, list, Sequence):
+        return f"lists of {_plural(inner[0])}"
+    return _MANY.get(annotation, _expected(annotation))
