@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 @click.option("--leader", "leaders", multiple=True, help="Only this leader; may be given several times.")
 @click.option("--workers", default=-1, show_default=True, help="Runs at the same time; -1: one on every core.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds after which a run is given up.")
+@click.option("--replay-damaged", is_flag=True, help="Run again what is damaged in the folder's results.")
 @click.option(
     "--out",
     type=click.Path(file_okay=False),
@@ -34,6 +35,7 @@ def reproduce(
     leaders: tuple[str, ...],
     workers: int,
     timeout: float | None,
+    replay_damaged: bool,
     out: str | None,
     quiet: bool,
 ) -> None:
@@ -65,6 +67,7 @@ def reproduce(
         leaders=leaders,
         workers=workers,
         timeout=timeout,
+        replay_damaged=replay_damaged,
         progress=False if quiet else None,
     )
     files = save(done, folder)

@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from stackelberg_games import checks, files
 from stackelberg_games.learning.run import Run
+from stackelberg_games.settings import checked
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 
 
+@checked
 def learning_curves(
     groups: Mapping[str, Sequence[Run]], path: str | Path, *, optimum: float | None = None, title: str = ""
 ) -> None:
@@ -23,9 +26,14 @@ def learning_curves(
         path: of the picture; its suffix decides the format.
         optimum: drawn as a dashed line.
         title: above the figure.
+
+    Raises:
+        InvalidArgumentError: there is no such format of pictures.
+        CheckpointError: the folder cannot be written to.
     """
     from matplotlib.figure import Figure
 
+    target = checks.path("path", path)
     figure = Figure(figsize=(7, 4), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     for colour, (label, runs) in zip(COLOURS * len(groups), groups.items(), strict=False):
@@ -45,7 +53,7 @@ def learning_curves(
     axes.ticklabel_format(axis="x", style="plain")
     axes.margins(x=0.01)
     axes.legend(frameon=False, fontsize=9)
-    figure.savefig(path)
+    files.save_figure(figure, target)
 
 
 def _curve(run: Run) -> tuple[Any, Any]:

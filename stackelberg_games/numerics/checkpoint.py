@@ -1,4 +1,4 @@
-"""Storing nested state safely: atomic writes, a digest, and no code on loading.
+"""Storing nested state safely: a digest, and no code on loading.
 
 A file is one header line with the SHA-256 of the rest, then a NumPy archive of plain arrays; the
 nesting is kept as JSON inside it. Nothing is ever unpickled.
@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,43 +16,28 @@ from typing import Any
 import numpy as np
 import torch
 
+from stackelberg_games import files
 from stackelberg_games.errors import CheckpointError
 
-_MAGIC = b"stackelberg-games checkpoint 1 "
+FORMAT = 2
+"""Of runs on disk; raised whenever an older version could not go on from what this one stores."""
+_NAME = b"stackelberg-games checkpoint "
+_MAGIC = _NAME + b"%d " % FORMAT
 _TREE = "tree"
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file in one step, so that a crash leaves the old one or the new one.
-
-    Raises:
-        CheckpointError: the folder cannot be written to.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise CheckpointError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def save(path: Path, state: Any) -> None:
     """Store nested dicts, lists, tuples, numbers, strings, arrays and tensors."""
     arrays: dict[str, np.ndarray[Any, Any]] = {}
-    tree = json.dumps(_pack(state, arrays))
+    try:
+        tree = json.dumps(_pack(state, arrays))
+    except (RecursionError, ValueError) as error:  # nested too deeply, or in itself; an integer of many digits
+        raise CheckpointError(f"cannot store this state: {error}") from error
     buffer = io.BytesIO()
     np.savez(buffer, **{_TREE: np.frombuffer(tree.encode(), dtype=np.uint8)}, **arrays)  # type: ignore[arg-type]
     payload = buffer.getvalue()
     digest = hashlib.sha256(payload).hexdigest().encode()
-    write_atomically(path, _MAGIC + digest + b"\n" + payload)
+    files.write_atomically(path, _MAGIC + digest + b"\n" + payload)
 
 
 def load(path: Path) -> Any:
@@ -69,15 +52,25 @@ def load(path: Path) -> Any:
         raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
     header, _, payload = data.partition(b"\n")
     if not header.startswith(_MAGIC):
-        raise CheckpointError(f"{path} is not a checkpoint of this version of stackelberg-games")
+        if header.startswith(_NAME):
+            raise CheckpointError(refusal(path, header[len(_NAME) :].partition(b" ")[0].decode(errors="replace")))
+        raise CheckpointError(f"{path} is not a checkpoint of stackelberg-games")
     if hashlib.sha256(payload).hexdigest().encode() != header[len(_MAGIC) :]:
         raise CheckpointError(f"{path} is truncated or was altered: its digest does not match")
     try:
         with np.load(io.BytesIO(payload), allow_pickle=False) as archive:
             tree = json.loads(archive[_TREE].tobytes())
             return _unpack(tree, archive)
-    except (ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, EOFError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
+
+
+def refusal(path: Path, found: object) -> str:
+    """What is said of a run in another format."""
+    return (
+        f"{path} has format {found}, this version writes and reads {FORMAT}; read it with the version of "
+        "stackelberg-games that wrote it, or choose another directory"
+    )
 
 
 def _pack(value: Any, arrays: dict[str, np.ndarray[Any, Any]]) -> Any:

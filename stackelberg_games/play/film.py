@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from stackelberg_games import checks, files
 from stackelberg_games.adapters.aec import AECGame, leading
 from stackelberg_games.adapters.black_box import StrangerPolicy
-from stackelberg_games.errors import InvalidArgumentError, MissingExtraError, UnsupportedGameError
+from stackelberg_games.errors import CheckpointError, InvalidArgumentError, MissingExtraError, UnsupportedGameError
 from stackelberg_games.faces.aec import StackelbergEnv
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.numerics.randomness import Streams
 from stackelberg_games.play.rollout import ResponsePolicy
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.scene import LEADER
+from stackelberg_games.settings import checked
 
 Frame = NDArray[np.uint8]
 FORMATS = (".gif", ".mp4")
@@ -45,6 +48,7 @@ def frames(
         raise UnsupportedGameError(
             "third-party environments and strangers are not filmed; render the environment itself"
         )
+    episode, stages = checks.integer("episode", episode, 0), checks.integer("stages", stages, 0)
     env: Any = StackelbergEnv(game, render_mode="rgb_array")
     streams = Streams.of(seed, 1, episode)
     configuration = commitment.configuration()
@@ -63,13 +67,14 @@ def frames(
     env.close()
 
 
+@checked
 def save_film(pictures: Iterator[Frame], path: str | Path, fps: float = 5.0) -> int:
     """Write frames to a file whose suffix decides the format.
 
     Args:
         pictures: uint8 ``[height, width, 3]``, all of one size.
         path: ends in .gif or .mp4; folders on the way are made.
-        fps: pictures a second, in (0, 50].
+        fps: pictures a second, in [0.01, 50].
 
     Returns:
         How many were written.
@@ -77,19 +82,20 @@ def save_film(pictures: Iterator[Frame], path: str | Path, fps: float = 5.0) -> 
     Raises:
         InvalidArgumentError: another format, or ``fps`` is out of range.
         MissingExtraError: MP4 without the extra ``[video]``.
+        CheckpointError: the folder cannot be written to.
     """
-    target = Path(path)
+    target, fps = checks.path("path", path), checks.number("fps", fps, 0.01, 50)
     if target.suffix not in FORMATS:
         raise InvalidArgumentError(f"{target}: expected a name that ends in {' or '.join(FORMATS)}")
-    if not 0 < fps <= 50:
-        raise InvalidArgumentError(f"fps={fps!r}: expected a number in (0, 50]")
-    target.parent.mkdir(parents=True, exist_ok=True)
     return (_save_gif if target.suffix == ".gif" else _save_mp4)(pictures, target, fps)
 
 
 def _save_gif(pictures: Iterator[Frame], target: Path, fps: float) -> int:
     images = [Image.fromarray(picture).quantize(128) for picture in pictures]
-    images[0].save(target, save_all=True, append_images=images[1:], duration=round(1000 / fps), loop=0, optimize=False)
+    film = io.BytesIO()
+    duration = round(1000 / fps)
+    images[0].save(film, "gif", save_all=True, append_images=images[1:], duration=duration, loop=0, optimize=False)
+    files.write_atomically(target, film.getvalue())
     return len(images)
 
 
@@ -100,6 +106,10 @@ def _save_mp4(pictures: Iterator[Frame], target: Path, fps: float) -> int:
     except ImportError as error:
         raise MissingExtraError("imageio", "video") from error
     count = 0
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(f"cannot write {target}: {error.strerror or error}") from error
     writer: Any = v2.get_writer(target, fps=fps, macro_block_size=4)
     with writer:
         for picture in pictures:

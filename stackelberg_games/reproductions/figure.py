@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from stackelberg_games import files
 from stackelberg_games.learning.plots import COLOURS
 from stackelberg_games.reproductions.reproduction import Reproduction, Summary
 
@@ -51,7 +52,7 @@ def draw(reproduction: Reproduction, paths: Sequence[Path]) -> None:
     figure.supylabel(study.vertical, fontsize=9)
     _legend(figure, panels)
     for path in paths:
-        figure.savefig(path)
+        files.save_figure(figure, path)
 
 
 def _panel(reproduction: Reproduction, row: Summary) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from stackelberg_games import checks, files
 from stackelberg_games._version import __version__
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.numerics import checkpoint
+from stackelberg_games.numerics.randomness import check_seed
 from stackelberg_games.reproductions.study import Published, Study, load
 from stackelberg_games.reproductions.trial import Trial
 from stackelberg_games.tournaments.match import Outcome
@@ -108,13 +108,14 @@ class Reproduction:
         """Write ``results.json`` and ``results.csv``; returns what was written."""
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
-        checkpoint.write_atomically(place / "results.json", (json.dumps(self.as_data(), indent=1) + "\n").encode())
-        with open(place / "results.csv", "w", newline="") as stream:
-            table = csv.writer(stream)
-            table.writerow(("setting", "leader", "seed", "transitions", "value"))
-            for trial, outcome in zip(self.trials, self.outcomes, strict=True):
-                for spent, value in zip(*outcome.curve, strict=True):
-                    table.writerow((trial.setting, trial.leader, trial.seed, spent, value))
+        files.write_atomically(place / "results.json", (json.dumps(self.as_data(), indent=1) + "\n").encode())
+        columns = ("setting", "leader", "seed", "transitions", "value")
+        rows = (
+            (trial.setting, trial.leader, trial.seed, spent, value)
+            for trial, outcome in zip(self.trials, self.outcomes, strict=True)
+            for spent, value in zip(*outcome.curve, strict=True)
+        )
+        files.write_csv(place / "results.csv", columns, rows)
         return [place / "results.json", place / "results.csv"]
 
     def as_data(self) -> dict[str, Any]:
@@ -152,6 +153,7 @@ def reproduce(
     leaders: Iterable[str] = (),
     workers: int = 1,
     timeout: float | None = None,
+    replay_damaged: bool = False,
     progress: bool | None = None,
 ) -> Reproduction:
     """Run a published experiment; what the folder holds already is not run again.
@@ -165,6 +167,7 @@ def reproduce(
         settings, leaders: labels of those to run; all if empty.
         workers: runs at the same time; -1 for one on every core.
         timeout: seconds of wall time for each run.
+        replay_damaged: whether runs whose rows in the folder's store are damaged are run again.
         progress: show a bar; by default where standard error is a terminal.
 
     Raises:
@@ -173,13 +176,13 @@ def reproduce(
         StoreError: another process is writing to the folder.
     """
     study = load(study) if isinstance(study, str) else study
-    if not 0 < fraction <= 1 or (seeds is not None and seeds < 1):
-        raise InvalidArgumentError(f"fraction={fraction!r}, seeds={seeds!r}: expected a number in (0, 1] and >= 1")
+    fraction = checks.number("fraction", fraction, above=0, high=1)
+    folder = checks.path("folder", folder)
     chosen = _chosen("setting", settings, study.settings), _chosen("leader", leaders, study.entries)
-    count = study.seeds if seeds is None else seeds
-    first = study.first_seed if first_seed is None else first_seed
+    count = study.seeds if seeds is None else checks.integer("seeds", seeds, 1, 1_000_000)
+    first = study.first_seed if first_seed is None else check_seed(first_seed)
     trials = list(_trials(study, *chosen, range(first, first + count), fraction, str(folder)))
-    with Store(folder, write=True) as store:
+    with Store(folder, write=True, replay_damaged=replay_damaged) as store:
         known = {key for key, status in store.statuses().items() if status == "done"}
         missing = [trial for trial in trials if trial.key not in known]
         with progress_bar(len(trials) - len(missing), len(trials), progress) as advance:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
-import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from stackelberg_games._version import __version__
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.exact.objective import leader_objective
 from stackelberg_games.kinds.game import Game
+from stackelberg_games.learning import restored
 from stackelberg_games.learning.experiment import Experiment
 from stackelberg_games.learning.follower import Follower
 from stackelberg_games.learning.leader import Leader
@@ -23,9 +22,9 @@ from stackelberg_games.numerics.threads import single_threaded
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.tournaments.contestant import canonical
 from stackelberg_games.tournaments.evaluation import true_temperature
-from stackelberg_games.tournaments.match import Outcome, deadline
+from stackelberg_games.tournaments.match import Outcome, deadline, traceback_text
 
-CURVE = "curve.json"
+CURVE = "curve.bin"
 CHECKPOINTS = 10
 """How often a run is stored on its way; a killed one continues from the last."""
 
@@ -72,8 +71,8 @@ class Trial:
         try:
             with single_threaded(), deadline(timeout):
                 facts = self._train()
-        except Exception:  # noqa: BLE001 a failed run must stop no other
-            facts = {"status": "failed", "error": traceback.format_exc()}
+        except (Exception, SystemExit):  # noqa: BLE001 a failed run must stop no other
+            facts = {"status": "failed", "error": traceback_text()}
         return Outcome(**facts, cpu_seconds=time.process_time() - cpu, wall_seconds=time.perf_counter() - wall)
 
     def _train(self) -> dict[str, Any]:
@@ -123,7 +122,9 @@ class _Curve:
         self.step = trial.budget / trial.points
         self.points: list[tuple[int, float]] = []
         if self.file.exists():
-            self.points = [(int(spent), float(value)) for spent, value in json.loads(self.file.read_text())]
+            stored = checkpoint.load(self.file)
+            restored.check(str(self.file), stored, [], [(0, 0.0)])
+            self.points = [(spent, value) for spent, value in stored]
 
     def begin(self, leader: Leader) -> None:
         """The value before anything is played."""
@@ -152,7 +153,7 @@ class _Curve:
         value = leader_objective(self.game, commitment, self.temperature, discount=self.trial.discount)
         self.points.append((spent, float(value.detach())))
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        checkpoint.write_atomically(self.file, json.dumps(self.points).encode())
+        checkpoint.save(self.file, self.points)
 
 
 def _hash(facts: Any) -> str:

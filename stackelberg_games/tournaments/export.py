@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import platform
@@ -13,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from stackelberg_games import checks, files
 from stackelberg_games.errors import MissingExtraError
-from stackelberg_games.numerics.checkpoint import write_atomically
 from stackelberg_games.tournaments.leaderboard import classes, compare, leaderboard
 from stackelberg_games.tournaments.payoffs import FLOOR, Payoffs, Row
 
@@ -44,22 +43,20 @@ def tables(results: Payoffs) -> dict[str, list[TidyRow]]:
 def write_csv(results: Payoffs, folder: str | Path) -> list[Path]:
     """Write a CSV file for each table of ``tables``, and ``manifest.json``.
 
-    Floats are written so that they come back exactly.
+    Floats come back exactly; texts that a spreadsheet would take for formulas are written behind an apostrophe
+    (see ``files.write_csv``).
 
     Raises:
         CheckpointError: the folder cannot be written to.
     """
-    files = []
+    place, written = checks.path("folder", folder), []
     for name, rows in tables(results).items():
-        text = io.StringIO()
-        writer = csv.DictWriter(text, rows[0] if rows else ["key"], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        files.append(Path(folder) / f"{name}.csv")
-        write_atomically(files[-1], text.getvalue().encode())
-    files.append(Path(folder) / MANIFEST)
-    write_atomically(files[-1], json.dumps(manifest(results), indent=2).encode())
-    return files
+        written.append(place / f"{name}.csv")
+        columns = list(rows[0]) if rows else ["key"]
+        files.write_csv(written[-1], columns, ([row[column] for column in columns] for row in rows))
+    written.append(place / MANIFEST)
+    files.write_atomically(written[-1], json.dumps(manifest(results), indent=2).encode())
+    return written
 
 
 def write_parquet(results: Payoffs, folder: str | Path) -> list[Path]:
@@ -74,13 +71,13 @@ def write_parquet(results: Payoffs, folder: str | Path) -> list[Path]:
         from pyarrow import parquet
     except ImportError as error:
         raise MissingExtraError("pyarrow", "parquet") from error
-    files = []
+    place, written = checks.path("folder", folder), []
     for name, rows in tables(results).items():
         buffer = io.BytesIO()
         parquet.write_table(pyarrow.Table.from_pylist(rows), buffer)
-        files.append(Path(folder) / f"{name}.parquet")
-        write_atomically(files[-1], buffer.getvalue())
-    return files
+        written.append(place / f"{name}.parquet")
+        files.write_atomically(written[-1], buffer.getvalue())
+    return written
 
 
 def manifest(results: Payoffs) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from stackelberg_games import checks, files
 from stackelberg_games.learning.information import Information
 from stackelberg_games.learning.plots import COLOURS
-from stackelberg_games.numerics.checkpoint import write_atomically
 from stackelberg_games.tournaments import report
 from stackelberg_games.tournaments.charts import Line
 from stackelberg_games.tournaments.leaderboard import Standing, leaderboard
@@ -34,15 +33,14 @@ def write_figures(results: Payoffs, folder: str | Path) -> list[Path]:
     """
     import matplotlib as mpl
 
-    files = []
+    place, written = checks.path("folder", folder), []
     with mpl.rc_context({"svg.hashsalt": "stackelberg-games", "font.size": 9}):
         for name, figure in figures(results):
             for suffix in ("png", "svg"):
-                buffer = io.BytesIO()
-                figure.savefig(buffer, format=suffix, dpi=200, metadata={"Date": None} if suffix == "svg" else None)
-                files.append(Path(folder) / f"{name}.{suffix}")
-                write_atomically(files[-1], buffer.getvalue())
-    return files
+                written.append(place / f"{name}.{suffix}")
+                dated = {"Date": None} if suffix == "svg" else None
+                files.save_figure(figure, written[-1], dpi=200, metadata=dated)
+    return written
 
 
 def figures(results: Payoffs) -> Iterator[tuple[str, Any]]:
@@ -56,8 +54,10 @@ def figures(results: Payoffs) -> Iterator[tuple[str, Any]]:
         if len(members) > 1:
             yield f"profile_{information.name.lower()}", _profile(report.profile_lines(results, members, colours))
             yield f"pairs_{information.name.lower()}", _heat(report.pairs_heat(results, members, colours), "")
-    for game in results.games:
-        slug = re.sub(r"\W+", "_", game).strip("_")
+    for number, game in enumerate(results.games):
+        slug = re.sub(r"\W+", "_", game).strip("_")[:60]
+        if slug in [re.sub(r"\W+", "_", other).strip("_")[:60] for other in results.games[:number]]:
+            slug = f"{slug}_{number}"
         yield f"payoff_{slug}", _heat(report.payoff_heat(results, game, colours), game)
         yield f"regret_{slug}", _heat(report.regret_heat(results, game, colours), game)
         yield f"learning_{slug}", _learning(results, game, colours)

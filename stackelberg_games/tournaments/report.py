@@ -13,9 +13,10 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
+from stackelberg_games.files import write_atomically
 from stackelberg_games.learning.information import Information
-from stackelberg_games.numerics.checkpoint import write_atomically
 from stackelberg_games.tournaments import leaderboard as boards
 from stackelberg_games.tournaments import statistics
 from stackelberg_games.tournaments.charts import UNKNOWN, Level, Line, line_chart, number, percent
@@ -71,7 +72,7 @@ def write_report(results: Payoffs, path: str | Path, title: str = "Stackelberg t
     Raises:
         CheckpointError: the file cannot be written.
     """
-    write_atomically(Path(path), render(results, title).encode())
+    write_atomically(checks.path("path", path), render(results, title).encode())
 
 
 def render(results: Payoffs, title: str = "Stackelberg tournament") -> str:
