@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from stackelberg_games.adapters.black_box import RandomStranger, StrangerPolicy, StrangerProcess
 from stackelberg_games.errors import InvalidArgumentError
@@ -31,6 +31,7 @@ class BlackBox(Follower):
         temperature: what leaders are told; None tells them nothing.
     """
 
+    runs: ClassVar[tuple[str, ...]] = ("command",)
     stranger: Callable[..., Any] | None = None
     command: Sequence[str] = ()
     timeout: float = 30.0
@@ -70,6 +71,12 @@ class BlackBox(Follower):
             self.played += self.practice
             transitions = batch.transitions
         return Answer(self.policy, None, transitions)
+
+    def rehearsal(self, game: Game) -> Follower:
+        """One that plays at random: the stranger is not asked."""
+        twin = BlackBox(practice=self.practice, temperature=self.temperature)
+        twin.begin(game)
+        return twin
 
     def close(self) -> None:
         """End the process, if there is one."""

@@ -15,7 +15,9 @@ from typing import Any, Literal
 import gymnasium
 import numpy as np
 import torch
+from gymnasium.vector import AutoresetMode
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, MissingExtraError, UnsupportedGameError
 from stackelberg_games.faces.episode import Actions
@@ -122,8 +124,7 @@ class StableBaselines3(Follower):
             raise InvalidArgumentError(
                 f"budget={self.budget!r}, start={self.start!r}: expected >= 1, 'warm' or 'fresh'"
             )
-        if isinstance(self.copies, bool) or not isinstance(self.copies, int) or not 1 <= self.copies <= self.budget:
-            raise InvalidArgumentError(f"copies={self.copies!r}: expected an integer from 1 to budget={self.budget}")
+        self.copies = checks.integer("copies", self.copies, 1, self.budget)
         if self.temperature is not None and not self.temperature > 0:
             raise InvalidArgumentError(f"temperature={self.temperature!r}: expected None or a number > 0")
 
@@ -163,7 +164,7 @@ class StableBaselines3(Follower):
     def _environment(self, game: Game, commitment: Commitment, seed: int) -> Any:
         """What the model trains on; episode 0 of the seed is begun."""
         if self.copies > 1:
-            return _vectorised(ResponseVectorEnv(game, self.copies, commitment), seed)
+            return _vectorised(ResponseVectorEnv(game, self.copies, commitment, AutoresetMode.SAME_STEP), seed)
         env: Any = best_response_env(game, commitment)
         if game.horizon is None:
             env = gymnasium.wrappers.TimeLimit(env, game.stages())

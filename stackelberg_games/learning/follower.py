@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.exact.response import Response
@@ -13,6 +13,7 @@ from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.play.rollout import ResponsePolicy
 from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.settings import Checked
 
 
 @dataclass(frozen=True)
@@ -30,18 +31,23 @@ class Answer:
     transitions: int = 0
 
 
-class Follower(ABC):
+class Follower(Checked, ABC):
     """A follower. Subclasses are dataclasses whose fields are their settings.
 
     It owns its learning: what it keeps between two commitments is its own business.
+
+    Attributes:
+        runs: names of settings that name a program to run; a file may give them only where its reader allows it.
     """
+
+    runs: ClassVar[tuple[str, ...]] = ()
 
     @property
     def declared_temperature(self) -> float | None:
         """The temperature that leaders are told; None where the notion does not apply."""
         return getattr(self, "temperature", None)
 
-    def begin(self, game: Game, *, seed: int = 0) -> None:  # noqa: B027 (some keep nothing and play everything)
+    def begin(self, game: Game, *, seed: int = 0) -> None:
         """Start a match with no memory of earlier ones.
 
         Raises:
@@ -52,6 +58,17 @@ class Follower(ABC):
     def respond(self, game: Game, commitment: Commitment) -> Answer:
         """Respond to a commitment."""
 
+    def rehearsal(self, game: Game) -> Follower:
+        """Who plays some iterations that show what the state of the match looks like, before it begins anew.
+
+        The follower itself; one that asks somebody outside the program for its moves returns another
+        that does not.
+
+        Args:
+            game: of the match, which has begun.
+        """
+        return self
+
     @property
     def settings(self) -> dict[str, Any]:
         """The settings it was constructed with."""
@@ -61,7 +78,7 @@ class Follower(ABC):
         """Everything that changes during a match, as nested dicts, lists, numbers and arrays."""
         return {}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:  # noqa: B027 (likewise)
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from a stored state, after ``begin``."""
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stackelberg_games import checks, display, files
 from stackelberg_games.commitments.store import restore
-from stackelberg_games.errors import CheckpointError
+from stackelberg_games.errors import CheckpointError, InvalidArgumentError
+from stackelberg_games.learning import restored
 from stackelberg_games.learning.score import Score
 from stackelberg_games.numerics import checkpoint
 from stackelberg_games.rules.commitment import Commitment
@@ -16,9 +19,10 @@ from stackelberg_games.rules.commitment import Commitment
 Record = dict[str, float]
 
 SETTINGS, HISTORY, STATE, RESULT = "settings.json", "history.jsonl", "checkpoint.bin", "commitment.bin"
+LOCK = "run.lock"
 
 
-@dataclass
+@dataclass(repr=False)
 class Run:
     """What a match of one leader against one follower left behind.
 
@@ -42,6 +46,23 @@ class Run:
     value: float | None = None
     score: Score | None = None
 
+    def __repr__(self) -> str:
+        """Who played what, how long, and what came of it."""
+        return f"Run({self._title}: {len(self.history)} iterations, value {self.value})"
+
+    def _repr_html_(self) -> str:
+        """The last record, in a notebook."""
+        last = self.history[-1] if self.history else {}
+        return display.table(self._title, ["figure", "last"], [*last.items(), ("value of the commitment", self.value)])
+
+    @property
+    def _title(self) -> str:
+        leader, follower, game = (
+            str(self.settings.get(part, {}).get(fact, "?")).rpartition(".")[2]
+            for part, fact in (("leader", "class"), ("follower", "class"), ("game", "name"))
+        )
+        return f"{leader} against {follower} in {game}"
+
     def column(self, name: str) -> tuple[list[int], list[float]]:
         """Iterations at which a figure was recorded, and its values."""
         rows = [(int(row["iteration"]), row[name]) for row in self.history if name in row]
@@ -49,13 +70,17 @@ class Run:
 
     def save(self, directory: str | Path) -> None:
         """Store settings, history and commitment; each file is replaced in one step."""
-        folder = Path(directory)
+        folder = checks.path("directory", directory)
         write_settings(folder, self.settings)
-        write_history(folder, self.history)
-        state = dict(self.commitment.state_dict())
-        played = None if self.score is None else asdict(self.score)
-        result = {"description": self.commitment.describe(), "state": state, "value": self.value, "score": played}
-        checkpoint.save(folder / RESULT, result)
+        stored = {
+            "description": self.commitment.describe(),
+            "state": dict(self.commitment.state_dict()),
+            "value": self.value,
+            "score": None if self.score is None else asdict(self.score),
+            "settings": _digest(_settings_text(self.settings)),
+            "history": write_history(folder, self.history),
+        }
+        checkpoint.save(folder / RESULT, stored)
 
     @classmethod
     def load(cls, directory: str | Path, commitment: Commitment | None = None) -> Run:
@@ -69,38 +94,83 @@ class Run:
         Raises:
             CheckpointError: a file is missing, truncated or altered.
         """
-        folder = Path(directory)
-        stored = checkpoint.load(folder / RESULT)
-        target = restore(stored["description"]) if commitment is None else commitment
+        folder = checks.path("directory", directory)
+        file = folder / RESULT
+        stored = checkpoint.load(file)
+        expected = {"state": {}, "settings": "", "history": seal(b"", 0)}
+        described = isinstance(stored, dict) and isinstance(stored.get("description"), dict)
+        plain = {**stored, "description": None} if described else stored  # which may hold infinite bounds
+        some = {"value": 0.0, "score": asdict(Score(0.0, 0.0, 0.0, 1, True, 0, 2))}
+        restored.check(str(file), plain, expected | some, expected | dict.fromkeys(some))
+        if commitment is not None and not isinstance(commitment, Commitment):
+            raise InvalidArgumentError(f"commitment={checks.shown(commitment)}: expected an object of the stored class")
+        target = _rebuilt(file, stored["description"]) if commitment is None else commitment
+        restored.check(f"{file}: commitment", stored["state"], dict(target.state_dict()))
         target.load_state_dict(stored["state"])
-        played = stored.get("score")
-        score = None if played is None else Score(**played)
-        return cls(read_settings(folder), read_history(folder), target, stored["value"], score)
+        settings = read_settings(folder)
+        if _digest(_settings_text(settings)) != stored["settings"]:
+            raise CheckpointError(f"{folder / SETTINGS} was altered: its digest does not match")
+        score = None if stored["score"] is None else Score(**stored["score"])
+        return cls(settings, read_history(folder, stored["history"]), target, stored["value"], score)
+
+
+def _rebuilt(file: Path, description: dict[str, Any]) -> Commitment:
+    """A commitment as it was described, which may be damaged in any way."""
+    try:
+        return restore(description)
+    except CheckpointError:
+        raise
+    except Exception as error:
+        raise CheckpointError(f"{file}: the commitment cannot be rebuilt: {type(error).__name__}: {error}") from error
+
+
+def seal(data: bytes, records: int) -> dict[str, Any]:
+    """What tells later whether a history is as it was: the number of records, and a digest of their lines."""
+    return {"records": records, "digest": _digest(data)}
 
 
 def write_settings(folder: Path, settings: dict[str, Any]) -> None:
     """Store what identifies a run."""
-    checkpoint.write_atomically(folder / SETTINGS, json.dumps(settings, indent=2).encode())
+    files.write_atomically(folder / SETTINGS, _settings_text(settings))
 
 
-def write_history(folder: Path, history: list[Record]) -> None:
-    """Store one JSON record a line."""
-    lines = "".join(json.dumps(record) + "\n" for record in history)
-    checkpoint.write_atomically(folder / HISTORY, lines.encode())
+def write_history(folder: Path, history: list[Record]) -> dict[str, Any]:
+    """Store one JSON record a line; returns the seal."""
+    lines = "".join(json.dumps(record) + "\n" for record in history).encode()
+    files.write_atomically(folder / HISTORY, lines)
+    return seal(lines, len(history))
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
     """What ``write_settings`` stored; raises ``CheckpointError`` if it cannot be read."""
-    try:
-        settings: dict[str, Any] = json.loads((folder / SETTINGS).read_text())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"cannot read {folder / SETTINGS}: {error}") from error
+    file = folder / SETTINGS
+    settings = files.parse_json(files.read_text(file, CheckpointError), str(file), CheckpointError)
+    if not isinstance(settings, dict):
+        raise CheckpointError(f"{file} does not hold the settings of a run")
     return settings
 
 
-def read_history(folder: Path) -> list[Record]:
-    """What ``write_history`` stored; raises ``CheckpointError`` if it cannot be read."""
+def read_history(folder: Path, sealed: dict[str, Any]) -> list[Record]:
+    """The sealed records; later ones, which a killed run had still written, do not count.
+
+    Raises:
+        CheckpointError: the file cannot be read, is truncated, or was altered.
+    """
+    file, records = folder / HISTORY, sealed["records"]
     try:
-        return [json.loads(line) for line in (folder / HISTORY).read_text().splitlines()]
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"cannot read {folder / HISTORY}: {error}") from error
+        lines = file.read_bytes().splitlines(keepends=True)[: max(records, 0)]
+    except OSError as error:
+        raise CheckpointError(f"cannot read {file}: {error.strerror or error}") from error
+    if len(lines) < records:
+        raise CheckpointError(f"{file} is truncated: {len(lines)} of {records} records")
+    if seal(b"".join(lines), records) != sealed:
+        raise CheckpointError(f"{file} was altered: its digest does not match")
+    return [files.parse_json(line, str(file), CheckpointError) for line in lines]
+
+
+def _settings_text(settings: dict[str, Any]) -> bytes:
+    return json.dumps(settings, indent=2).encode()
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.learning.follower import Follower
 from stackelberg_games.play.rollout import rollout
@@ -62,8 +62,7 @@ def score(
     Raises:
         InvalidArgumentError: a count is out of range.
     """
-    if episodes < 2 or responses < 1:
-        raise InvalidArgumentError(f"episodes={episodes!r}, responses={responses!r}: expected >= 2 and >= 1")
+    episodes, responses = checks.integer("episodes", episodes, 2), checks.integer("responses", responses, 1)
     seen: list[FloatArray] = []
     spent, settled = 0, False
     while len(seen) < responses and not settled:

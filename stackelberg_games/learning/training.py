@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from stackelberg_games import checks
 from stackelberg_games._version import __version__
 from stackelberg_games.adapters.aec import as_game
 from stackelberg_games.errors import (
@@ -24,21 +25,24 @@ from stackelberg_games.errors import (
     UnsupportedGameError,
 )
 from stackelberg_games.exact.objective import best_response, leader_objective, leader_value
+from stackelberg_games.files import FolderLock
 from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
+from stackelberg_games.learning import restored
 from stackelberg_games.learning.follower import Answer, Follower
 from stackelberg_games.learning.information import Information, grant
 from stackelberg_games.learning.leader import Leader, told
 from stackelberg_games.learning.registry import make_follower, make_leader, refusals_named
 from stackelberg_games.learning.run import (
-    HISTORY,
+    LOCK,
     SETTINGS,
     STATE,
     Record,
     Run,
     read_history,
     read_settings,
+    seal,
     write_history,
     write_settings,
 )
@@ -48,14 +52,19 @@ from stackelberg_games.numerics.randomness import check_seed, generator
 from stackelberg_games.numerics.threads import single_threaded
 from stackelberg_games.play.rollout import PointResponse, TabularResponse, rollout
 from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.trajectories import Trajectories
+from stackelberg_games.settings import checked
 
 if TYPE_CHECKING:
     from pettingzoo import AECEnv
 
+REHEARSALS = 2
+"""Iterations that are played to see what the state of a match looks like: one shows what it has, a second what grows."""
 Callback = Callable[[Mapping[str, float], Leader], None]
 
 
+@checked
 @single_threaded()
 def train(
     game: Game | AECEnv[Any, Any, Any],
@@ -109,19 +118,19 @@ def train(
         InvalidArgumentError, InformationError, UnsupportedGameError: before anything is played.
         CheckpointError: ``directory`` holds another run or a damaged one.
     """
-    _check_counts(iterations=iterations, episodes=episodes, checkpoint_every=checkpoint_every)
-    if evaluate_every:
-        _check_counts(evaluate_every=evaluate_every)
-    if score_episodes:
-        _check_counts(score_episodes=score_episodes)
+    iterations = checks.integer("iterations", iterations, 1)
+    checkpoint_every = checks.integer("checkpoint_every", checkpoint_every, 1)
+    budget = None if budget is None else checks.integer("budget", budget, 1)
+    score_episodes = checks.integer("score_episodes", score_episodes, 0)
+    folder = None if directory is None else checks.path("directory", directory)
     match = _Loop(
         as_game(game),
         make_leader(leader) if isinstance(leader, str) else leader,
         make_follower(follower) if isinstance(follower, str) else follower,
         check_seed(seed),
-        episodes,
-        stages,
-        evaluate_every,
+        checks.integer("episodes", episodes, 1),
+        None if stages is None else checks.integer("stages", stages, 1),
+        checks.integer("evaluate_every", evaluate_every, 0),
     )
     horizon = match.game.horizon
     if stages is not None and horizon is not None and stages > horizon:
@@ -130,10 +139,9 @@ def train(
         raise InvalidArgumentError(f"budget={budget!r}: less than one batch of {episodes} episodes can take")
     match.begin(commitment, temperature)
     settings = match.settings(temperature)
-    folder = None if directory is None else Path(directory)
-    if folder is not None:
-        match.resume(folder, settings)
-    with _bar(iterations, progress) as advance:
+    with _held(folder), _bar(iterations, progress) as advance:
+        if folder is not None:
+            match.resume(folder, settings)
         while match.iteration < iterations and match.affords(budget):
             try:
                 record = match.play()
@@ -146,20 +154,20 @@ def train(
             advance(match.iteration, record)
             if folder is not None and match.iteration % checkpoint_every == 0:
                 match.store(folder)
-    run = Run(settings, match.history, match.leader.recommendation, match.recommended_value())
-    if folder is not None:
-        match.store(folder)
-    if score_episodes:
-        run.score = score(match.game, run.commitment, match.follower, episodes=score_episodes, seed=match.score_seed)
-    if folder is not None:
-        run.save(folder)
+        run = Run(settings, match.history, match.leader.recommendation, match.recommended_value())
+        if folder is not None:
+            match.store(folder)
+        if score_episodes:
+            found = score(match.game, run.commitment, match.follower, episodes=score_episodes, seed=match.score_seed)
+            run.score = found
+        if folder is not None:
+            run.save(folder)
     return run
 
 
-def _check_counts(**counts: int) -> None:
-    for name, value in counts.items():
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise InvalidArgumentError(f"{name}={value!r}: expected an integer >= 1")
+def _held(folder: Path | None) -> AbstractContextManager[object]:
+    """The right to write into the folder of a run."""
+    return nullcontext() if folder is None else FolderLock(folder, LOCK, CheckpointError)
 
 
 @dataclass
@@ -176,6 +184,8 @@ class _Loop:
     history: list[Record] = field(default_factory=list)
     transitions: int = 0
     follower_transitions: int = 0
+    play_seed: int = 0
+    ledger: Ledger | None = None
 
     @property
     def iteration(self) -> int:
@@ -187,6 +197,7 @@ class _Loop:
         return budget is None or self.transitions + self.episodes * longest <= budget
 
     def begin(self, commitment: Commitment | None, temperature: float | None) -> None:
+        self.given = commitment, temperature
         self.ledger = self.game.ledger()
         believed = self.follower.declared_temperature if temperature is None else temperature
         with refusals_named("leader", self.leader, self.game):
@@ -269,6 +280,7 @@ class _Loop:
         settings: dict[str, Any] = _plain(
             {
                 "version": __version__,
+                "format": checkpoint.FORMAT,
                 "game": {"name": self.game.name, "fingerprint": self.game.fingerprint(), "spec": self.game.spec},
                 **agents,
                 "start": _digest(self.leader.state_dict()["commitment"]),
@@ -281,8 +293,12 @@ class _Loop:
 
     def store(self, folder: Path) -> None:
         """Write history, then state; the state says how much of the history counts."""
-        write_history(folder, self.history)
-        state = {
+        checkpoint.save(folder / STATE, self._state(write_history(folder, self.history)))
+
+    def _state(self, history: Mapping[str, Any]) -> dict[str, Any]:
+        """Everything that a run is continued from; the history is only sealed in it."""
+        return {
+            "history": history,
             "iteration": self.iteration,
             "transitions": self.transitions,
             "follower_transitions": self.follower_transitions,
@@ -290,7 +306,6 @@ class _Loop:
             "leader": self.leader.state_dict(),
             "follower": self.follower.state_dict(),
         }
-        checkpoint.save(folder / STATE, state)
 
     def resume(self, folder: Path, settings: dict[str, Any]) -> None:
         """Continue from a folder, or claim an empty one."""
@@ -298,6 +313,8 @@ class _Loop:
             write_settings(folder, settings)
             return
         stored = read_settings(folder)
+        if stored.get("format", 1) != checkpoint.FORMAT:
+            raise CheckpointError(checkpoint.refusal(folder, stored.get("format", 1)))
         different = [key for key in settings if stored.get(key) != settings[key]]
         if different:
             raise CheckpointError(
@@ -305,22 +322,54 @@ class _Loop:
             )
         if not (folder / STATE).exists():
             return
-        state = checkpoint.load(folder / STATE)
-        self.history = read_history(folder)[: state["iteration"]]
-        if len(self.history) < state["iteration"]:
-            raise CheckpointError(
-                f"{folder / HISTORY} is truncated: {len(self.history)} of {state['iteration']} records"
-            )
+        self._restore(folder, checkpoint.load(folder / STATE))
+
+    def _restore(self, folder: Path, state: Any) -> None:
+        """Take up a stored state, after everything in it was held against what it must look like."""
+        file, sealed = folder / STATE, seal(b"", 0)
+        seen = [self._state(sealed)]
+        if isinstance(state, dict) and checks.is_integer(state.get("iteration")) and state["iteration"] > 0:
+            seen = []  # what a fresh state does not have yet must be there by now
+            with closing(self._rehearsed(file)) as rehearsal:
+                for later in rehearsal:
+                    seen.append(later)
+                    if restored.fits(state, *seen):
+                        break
+        restored.check(str(file), state, *seen)
+        self.history = read_history(folder, state["history"])
         self.transitions, self.follower_transitions = state["transitions"], state["follower_transitions"]
-        if self.ledger is not None:
-            self.ledger.load_state_dict(state["ledger"])
-        self.leader.load_state_dict(state["leader"])
-        self.follower.load_state_dict(state["follower"])
+        try:
+            if self.ledger is not None:
+                self.ledger.load_state_dict(state["ledger"])
+            self.leader.load_state_dict(state["leader"])
+            self.follower.load_state_dict(state["follower"])
+        except Exception as error:  # what cannot be seen from outside, such as the numbers of a random state
+            raise CheckpointError(f"{file} cannot be restored: {type(error).__name__}: {error}") from error
+
+    def _rehearsed(self, file: Path) -> Generator[dict[str, Any], None, None]:
+        """States after the first iterations, which are played for it; then the match begins anew."""
+        commitment, temperature = self.given
+        before = None if commitment is None else restored.still(dict(commitment.state_dict()))
+        twin = replace(self, follower=self.follower.rehearsal(self.game), evaluate_every=0, history=[])
+        try:
+            for _ in range(REHEARSALS):
+                twin.play()
+                yield restored.still(twin._state(seal(b"", 0)))
+        except Exception as error:
+            raise CheckpointError(
+                f"{file} cannot be checked: an iteration to compare it with fails: {type(error).__name__}: {error}"
+            ) from error
+        finally:
+            if commitment is not None:
+                commitment.load_state_dict(before)  # type: ignore[arg-type]
+            self.begin(commitment, temperature)
 
 
 def _plain(value: Any) -> Any:
     """Settings as they come back from JSON."""
-    return json.loads(json.dumps(value, default=lambda v: v.tolist() if isinstance(v, np.ndarray) else str(v)))
+    return json.loads(
+        json.dumps(value, default=lambda v: v.tolist() if isinstance(v, np.ndarray | np.generic) else str(v))
+    )
 
 
 def _digest(state: Mapping[str, Any]) -> str:
