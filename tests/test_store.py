@@ -16,7 +16,7 @@ import pytest
 from stackelberg_games.errors import StoreError
 from stackelberg_games.tournaments.evaluation import Evaluation
 from stackelberg_games.tournaments.match import Outcome
-from stackelberg_games.tournaments.store import FILE, LOCK, Store
+from stackelberg_games.tournaments.store import DAMAGED, FILE, LOCK, Store
 
 OUTCOME = Outcome(
     "done",
@@ -98,7 +98,7 @@ def test_a_store_of_another_format_is_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / FILE)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(StoreError, match="format 99, expected 1"):
+    with pytest.raises(StoreError, match="format 99, expected 2"):
         Store(tmp_path, write=True)
 
 
@@ -159,3 +159,101 @@ def test_a_killed_writer_loses_nothing_it_reported(tmp_path: Path) -> None:
     assert len(reported) > 3
     assert (tmp_path / LOCK).exists()
     Store(tmp_path, write=True).close()  # the lock died with its process
+
+
+def altered(folder: Path, statement: str, *values: object) -> None:
+    """Change the database behind the store's back."""
+    with sqlite3.connect(folder / FILE) as connection:
+        connection.execute(statement, values)
+    connection.close()
+
+
+def filled(folder: Path) -> None:
+    with Store(folder, write=True) as store:
+        store.add_plan({"name": "first"})
+        store.add_plan({"name": "second"})
+        for key in ("a", "b", "c"):
+            store.put(key, OUTCOME)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE matches SET outcome = replace(outcome, '450', '451') WHERE key = 'b'",
+        "UPDATE matches SET status = 'failed' WHERE key = 'b'",
+        "UPDATE matches SET cpu_seconds = 0.3 WHERE key = 'b'",
+        "UPDATE matches SET key = 'd' WHERE key = 'b'",
+        "UPDATE matches SET outcome = x'ff00' WHERE key = 'b'",
+        "UPDATE matches SET outcome = 3 WHERE key = 'b'",
+        "UPDATE matches SET digest = 'x' WHERE key = 'b'",
+        "DELETE FROM matches WHERE key = 'b'",
+        "UPDATE plans SET plan = replace(plan, 'second', 'third')",
+        "UPDATE plans SET number = 9 WHERE number = 1",
+        "DELETE FROM plans WHERE number = 2",
+        "UPDATE ledger SET rows = rows + 1",
+        "UPDATE ledger SET digest = x'00'",
+        "DELETE FROM ledger",
+    ],
+)
+def test_whatever_is_altered_is_noticed_and_the_sound_rows_are_kept(tmp_path: Path, damage: str) -> None:
+    filled(tmp_path)
+    altered(tmp_path, damage)
+    before = (tmp_path / FILE).read_bytes()
+    for write in (False, True):
+        with pytest.raises(StoreError, match=r"is damaged .*--replay-damaged"):
+            Store(tmp_path, write=write)
+    assert (tmp_path / FILE).read_bytes() == before
+    with Store(tmp_path, write=True, replay_damaged=True) as store:
+        kept = store.outcomes(["a", "b", "c", "d"])
+        assert {"a", "c"} <= kept.keys() <= {"a", "b", "c"}
+        assert set(kept.values()) == {OUTCOME}
+        assert ("b" in kept) is ("matches" not in damage)
+        store.put("b", OUTCOME)
+    with Store(tmp_path) as store:
+        assert store.outcomes(["a", "b", "c"]).keys() == {"a", "b", "c"}
+    assert (tmp_path / DAMAGED).read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {FILE, DAMAGED}
+
+
+def test_rows_on_a_broken_page_are_given_up_and_the_others_kept(tmp_path: Path) -> None:
+    with Store(tmp_path, write=True) as store:
+        for number in range(200):
+            store.put(f"{number:03d}", OUTCOME)
+    data = bytearray((tmp_path / FILE).read_bytes())
+    middle = len(data) // 4096 // 2 * 4096
+    data[middle : middle + 4096] = b"\xff" * 4096
+    (tmp_path / FILE).write_bytes(bytes(data))
+    with pytest.raises(StoreError, match="is damaged"):
+        Store(tmp_path)
+    with Store(tmp_path, write=True, replay_damaged=True) as store:
+        kept = store.outcomes(f"{number:03d}" for number in range(200))
+    assert 50 < len(kept) < 200
+    assert set(kept.values()) == {OUTCOME}
+
+
+def test_every_flipped_bit_is_noticed_or_without_effect(tmp_path: Path) -> None:
+    filled(tmp_path)
+    sound = (tmp_path / FILE).read_bytes()
+    draws = np.random.default_rng(3)
+    noticed = 0
+    for position in draws.integers(len(sound), size=150):
+        data = bytearray(sound)
+        data[position] ^= 1 << int(draws.integers(8))
+        (tmp_path / FILE).write_bytes(bytes(data))
+        try:
+            with Store(tmp_path) as store:
+                assert store.outcomes(["a", "b", "c"]) == dict.fromkeys(("a", "b", "c"), OUTCOME)
+                assert store.latest_plan() == {"name": "second"}
+        except StoreError:
+            noticed += 1
+    assert noticed > 10
+
+
+def test_a_store_of_version_0_1_0_is_refused_in_one_line(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / FILE)
+    connection.execute("CREATE TABLE matches (key TEXT PRIMARY KEY)")
+    connection.execute("PRAGMA user_version = 1")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreError, match=r"format 1, expected 2\); read it with the version .* choose another folder"):
+        Store(tmp_path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,11 +20,13 @@ from stackelberg_games.agents.leaders.fixed import FixedLeader
 from stackelberg_games.errors import (
     InformationError,
     InvalidArgumentError,
+    StoreError,
     UnknownIdError,
     UnsupportedGameError,
 )
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.learning import registry
+from stackelberg_games.learning.follower import Answer, FiniteFollower
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.tournaments.contestant import Contestant
 from stackelberg_games.tournaments.evaluation import deterministic_commitment, optimal_commitment
@@ -31,7 +35,7 @@ from stackelberg_games.tournaments.match import BEST, OWN
 from stackelberg_games.tournaments.payoffs import DETERMINISTIC, OPTIMUM, UNIFORM
 from stackelberg_games.tournaments.results import Results
 from stackelberg_games.tournaments.runner import play_all
-from stackelberg_games.tournaments.store import Store
+from stackelberg_games.tournaments.store import FILE, Store
 from stackelberg_games.tournaments.tournament import Tournament
 
 TOY: tuple[str, dict[str, Any]] = ("discrete_toy-v0", {"horizon": 20})
@@ -330,3 +334,39 @@ def test_mistakes_are_named(changes: dict[str, Any], error: type[Exception], mes
 def test_bad_ways_to_play_are_refused(how: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgumentError):
         play_all([], **how)
+
+
+@dataclass
+class Leaving(FiniteFollower):
+    """A follower that ends the program when it is asked."""
+
+    temperature: float = 0.05
+
+    def respond(self, game: sg.Game, commitment: Any) -> Answer:
+        sys.exit(3)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_follower_that_ends_the_program_is_a_failed_match(tmp_path: Path, workers: int) -> None:
+    cup = small(leaders={"search": "random_search"}, followers={**PLANS, "leaves": Leaving()}, held_out=())
+    results = cup.play(tmp_path, workers=workers, progress=False)
+    assert {row.follower for row in results.failures} == {"leaves"}
+    assert all("SystemExit: 3" in row.outcome.error for row in results.failures if row.outcome)
+    assert results.missing == 0
+    assert len(results.failures) < len(results.rows)
+
+
+def test_a_damaged_match_is_named_and_played_again_on_request(tmp_path: Path) -> None:
+    cup = small(games="matrix-v0", budget=60, leaders="random_search", followers=PLANS)
+    whole = cup.play(tmp_path, progress=False)
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        key, outcome = connection.execute("SELECT key, outcome FROM matches LIMIT 1").fetchone()
+        altered = outcome.replace('"leader_payoff":', '"leader_payoff":9', 1)
+        connection.execute("UPDATE matches SET outcome = ? WHERE key = ?", (altered, key))
+    connection.close()
+    calls: list[Any] = [lambda: Results.load(tmp_path), lambda: cup.play(tmp_path, progress=False)]
+    for call in calls:
+        with pytest.raises(StoreError, match=rf"is damaged \(1 found; the first: the row b?'{key}'"):
+            call()
+    assert same(cup.play(tmp_path, replay_damaged=True, progress=False), whole)
+    assert same(Results.load(tmp_path), whole)

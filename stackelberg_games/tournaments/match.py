@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from stackelberg_games import checks, files
 from stackelberg_games._version import __version__
 from stackelberg_games.commitments.tabular import TabularPolicy
-from stackelberg_games.errors import MatchTimeoutError, UnsupportedGameError
+from stackelberg_games.errors import MatchTimeoutError, StoreError, UnsupportedGameError
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.learning.follower import Follower
 from stackelberg_games.learning.leader import Leader
@@ -76,6 +77,9 @@ class MatchRules:
         stages: cut episodes here; the game's own length if None.
         points: measurements along the learning curve.
         evaluation_episodes: fresh episodes where a payoff has no exact figure.
+
+    Raises:
+        InvalidArgumentError: one of them is no integer, or out of range.
     """
 
     budget: int
@@ -83,6 +87,12 @@ class MatchRules:
     stages: int | None = None
     points: int = 40
     evaluation_episodes: int = 1000
+
+    def __post_init__(self) -> None:
+        for name, least in (("budget", 1), ("episodes", 1), ("points", 0), ("evaluation_episodes", 1)):
+            object.__setattr__(self, name, checks.integer(name, getattr(self, name), least))
+        if self.stages is not None:
+            object.__setattr__(self, "stages", checks.integer("stages", self.stages, 1))
 
 
 @dataclass(frozen=True)
@@ -121,12 +131,15 @@ class Outcome:
         return json.dumps(facts, separators=(",", ":"))
 
     @classmethod
-    def from_json(cls, text: str, cpu_seconds: float, wall_seconds: float) -> Outcome:
-        """What ``to_json`` wrote, and the timings."""
-        facts = json.loads(text)
-        facts["evaluations"] = tuple(Evaluation(**row) for row in facts["evaluations"])
-        facts["curve"] = (tuple(facts["curve"][0]), tuple(facts["curve"][1]))
-        return cls(**facts, cpu_seconds=cpu_seconds, wall_seconds=wall_seconds)
+    def from_json(cls, text: str | bytes, cpu_seconds: float, wall_seconds: float) -> Outcome:
+        """What ``to_json`` wrote, and the timings; raises ``StoreError`` for anything else."""
+        facts = files.parse_json(text, "a stored match", StoreError)
+        try:
+            facts["evaluations"] = tuple(Evaluation(**row) for row in facts["evaluations"])
+            facts["curve"] = (tuple(facts["curve"][0]), tuple(facts["curve"][1]))
+            return cls(**facts, cpu_seconds=cpu_seconds, wall_seconds=wall_seconds)
+        except (LookupError, TypeError) as error:
+            raise StoreError(f"a stored match is not one of this version: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -167,8 +180,8 @@ class Match:
         try:
             with single_threaded(), deadline(timeout) as check:
                 facts = self._train(check) if isinstance(self.leader, Contestant) else self._refer(self.leader)
-        except Exception:  # noqa: BLE001 a failed match must stop no other
-            facts = {"status": "failed", "error": traceback.format_exc()}
+        except (Exception, SystemExit):  # noqa: BLE001 a failed match must stop no other
+            facts = {"status": "failed", "error": traceback_text()}
         return Outcome(**facts, cpu_seconds=time.process_time() - cpu, wall_seconds=time.perf_counter() - wall)
 
     def _train(self, check: Callable[[], None]) -> dict[str, Any]:
@@ -219,6 +232,11 @@ class Match:
             seed = self.derived_seed("evaluation", stranger.identity)
             rows.append(evaluate(stranger.label, game, commitment, stranger.build(), seed=seed, episodes=episodes))
         return tuple(rows)
+
+
+def traceback_text() -> str:
+    """The traceback of the exception at hand; what no file can hold of it is written as an escape."""
+    return traceback.format_exc().encode("utf-8", "backslashreplace").decode()
 
 
 def _reference_commitment(reference: Reference, game: Game, temperature: float | None) -> tuple[Commitment, str]:

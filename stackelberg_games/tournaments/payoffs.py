@@ -8,14 +8,16 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning.information import Information
+from stackelberg_games.settings import checked
 from stackelberg_games.tournaments.evaluation import Evaluation
 from stackelberg_games.tournaments.match import BEST, OWN, REFERENCES, Outcome
 
 Role = Literal["leader", "follower"]
 OPTIMUM, DETERMINISTIC, UNIFORM = (reference.label for reference in REFERENCES)
+_ROLES = ("leader", "follower")
 DEGENERATE = 1e-6
 FLOOR, CEILING = -1.0, 2.0
 """Scores end here: beyond either end of the scale a run counts no more than the scale is long."""
@@ -158,7 +160,7 @@ class Payoffs:
         Raises:
             InvalidArgumentError: there is no such measure.
         """
-        return self._pick(self._measured, 0 if player == "leader" else 1, against)
+        return self._pick(self._measured, _ROLES.index(checks.choice("player", player, _ROLES)), against)
 
     def follower_gap(self, against: str = OWN) -> FloatArray:
         """By how much the follower falls short of its own best response, ``[G, L, F, S]``."""
@@ -166,17 +168,20 @@ class Payoffs:
 
     def reference(self, label: str, player: Role = "leader", against: str | None = None) -> FloatArray:
         """Payoffs of a reference player, ``[G, F]``; NaN where it is not known."""
-        if label not in self.references:
+        figure = _ROLES.index(checks.choice("player", player, _ROLES))
+        if checks.text("label", label) not in self.references:
             return np.full((self.shape[0], self.shape[2]), np.nan)
-        return self._pick(self._reference_payoffs[label], 0 if player == "leader" else 1, against)
+        return self._pick(self._reference_payoffs[label], figure, against)
 
     def _pick(self, tables: dict[str, FloatArray], figure: int, against: str | None) -> FloatArray:
         if against is None:
             best = tables[BEST][figure]
             return np.asarray(np.where(np.isnan(best), tables[OWN][figure], best))
-        if against not in tables:
-            raise InvalidArgumentError(f"against={against!r}: expected one of {', '.join(tables)}")
-        return np.asarray(tables[against][figure])
+        return np.asarray(tables[checks.choice("against", against, list(tables))][figure])
+
+    def _place_of(self, kind: str, label: str) -> int:
+        """Index of a label; raise ``InvalidArgumentError`` where nobody has it."""
+        return self._index[kind][checks.choice(kind, label, list(self._index[kind]))]
 
     def regret(self) -> FloatArray:
         """Exact Stackelberg value minus the leader's payoff, ``[G, L, F, S]``; NaN where unknown."""
@@ -230,7 +235,7 @@ class Payoffs:
 
     def score_table(self, leader: str, against: str | None = None) -> FloatArray:
         """Scores of one leader, ``[tasks, S]``; NaN where a run is missing."""
-        table = self.scores(against)[:, self._index["leader"][leader]]
+        table = self.scores(against)[:, self._place_of("leader", leader)]
         return np.array([table[task] for task in self.tasks]).reshape(-1, len(self.seeds))
 
     def reference_score(self, label: str, against: str | None = None, tasks: Sequence[int] | None = None) -> float:
@@ -245,13 +250,14 @@ class Payoffs:
         ahead = -self.regret() > DEGENERATE * (self.anchors.high - self.anchors.low)[:, None, :, None]
         return [(self.leaders[j], self.games[g]) for g, j in np.argwhere(ahead.any(axis=(2, 3)))]
 
+    @checked
     def contests(self, player: Role, members: Sequence[str]) -> FloatArray:
         """Payoffs of players of one role in the same circumstances, ``[tasks, S, players]``.
 
         Leaders meet the same game and follower, on the tasks with a score and on its scale, without
         its bounds; followers the same game and leader (as trained), on the scale of their payoffs.
         """
-        chosen = [self._index[player][label] for label in members]
+        chosen = [self._place_of(checks.choice("player", player, _ROLES), label) for label in members]
         if player == "leader":
             low, high, _ = self.anchors
             payoffs = self.payoffs()[:, chosen]
@@ -269,6 +275,9 @@ class Payoffs:
 
         Runs measured at different transitions are held at their last value.
         """
+        for kind, label in (("game", game), ("follower", follower)):
+            self._place_of(kind, label)
+        checks.choice("leader", leader, [*self.leaders, *self.references])
         found = [
             row.outcome.curve
             for row in self.rows
@@ -288,6 +297,7 @@ class Payoffs:
 
     def costs(self, leader: str) -> dict[str, float]:
         """Means over finished matches: transitions, the followers' own, and CPU seconds."""
+        checks.choice("leader", leader, [*self.leaders, *self.references])
         found = [
             row.outcome for row in self.rows if row.leader == leader and row.outcome and row.outcome.status == "done"
         ]

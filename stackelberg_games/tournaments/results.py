@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stackelberg_games import display
+from stackelberg_games.errors import StoreError
 from stackelberg_games.learning.information import Information
 from stackelberg_games.tournaments import export, leaderboard, report, verdict
 from stackelberg_games.tournaments.leaderboard import Standing
@@ -20,16 +22,35 @@ class Results(Payoffs):
         outcomes: by key of the match.
     """
 
+    def __repr__(self) -> str:
+        """Who took part, and how far it has come."""
+        sizes = zip(self.shape, ("games", "leaders", "followers", "seeds"), strict=True)
+        played = f"{len(self.rows) - self.missing} of {len(self.rows)} matches, {len(self.failures)} failed"
+        return f"Results({', '.join(f'{size} {what}' for size, what in sizes)}: {played})"
+
+    def _repr_html_(self) -> str:
+        """The leaderboard, in a notebook."""
+        columns = ["class", "rank", "leader", "score", "from", "to", "transitions"]
+        rows = [
+            (information.name, s.rank, s.leader, *s.score, f"{s.transitions:,.0f}")
+            for information, standings in self.leaderboard().items()
+            for s in standings
+        ]
+        return display.table(repr(self), columns, rows)
+
     @classmethod
     def load(cls, folder: str | Path) -> Results:
         """Results of the tournament that was played last into a folder, as far as it came.
 
         Raises:
-            StoreError: the folder holds no results.
+            StoreError: the folder holds no results, or they are damaged.
         """
         with Store(folder) as store:
             plan = store.latest_plan()
-            return cls(plan, store.outcomes(row[0] for row in plan["matches"]))
+            try:
+                return cls(plan, store.outcomes(row[0] for row in plan["matches"]))
+            except (LookupError, TypeError, ValueError) as error:
+                raise StoreError(f"the plan in {store.file} is not one of this version: {error}") from error
 
     def save(self, folder: str | Path) -> list[Path]:
         """Write tidy CSV tables and the manifest; see ``export.write_csv``."""

@@ -8,6 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from stackelberg_games import checks
 from stackelberg_games._version import __version__
 from stackelberg_games.errors import InformationError, InvalidArgumentError, StackelbergError, UnsupportedGameError
 from stackelberg_games.kinds.finite import TabularGame
@@ -23,6 +26,8 @@ from stackelberg_games.tournaments.results import Results
 from stackelberg_games.tournaments.runner import Backend, play_all, progress_bar
 from stackelberg_games.tournaments.store import Store
 
+MAX_MATCHES = 10_000_000
+"""More would not be planned in a few minutes, nor fit the driver's memory."""
 BASELINE = "policy_gradient"
 """Joins as a reference where it can play every game and follower."""
 _RULES = ("stages", "points", "evaluation_episodes")
@@ -78,19 +83,20 @@ class Tournament:
         self.games = roster("game", games)
         self.leaders = roster("leader", leaders)
         self.followers = roster("follower", followers)
-        self.held_out = roster("follower", held_out)
+        self.held_out = roster("follower", held_out, empty=True)
         self.seeds = _seeds(seeds)
-        self.references = REFERENCES if references else ()
+        self.references = REFERENCES if checks.flag("references", references) else ()
         if references and not any(leader.id == BASELINE for leader in self.leaders):
             self.leaders += self._baseline()
         labels = [game.label for game in self.games]
         for name in rules:
             if name not in _RULES:
                 raise InvalidArgumentError(f"unknown rule {name!r}; known: {', '.join(_RULES)}")
-        self.bounds = _bounds(bounds or {}, labels)
+        self.bounds = _bounds({} if bounds is None else bounds, labels)
         budgets, batches = _by_game("budget", budget, labels), _by_game("episodes", episodes, labels)
         self.rules = {label: MatchRules(budgets[label], batches[label], **rules) for label in labels}
         self._check_names()
+        self._check_size()
         self.leader_classes = self._check_pairs()
         self.matches = tuple(self._schedule())
 
@@ -102,6 +108,7 @@ class Tournament:
         workers: int = 1,
         timeout: float | None = None,
         retry: bool = True,
+        replay_damaged: bool = False,
         address: str | None = None,
         progress: bool | None = None,
     ) -> Results:
@@ -109,6 +116,8 @@ class Tournament:
 
         Args:
             store: a folder that keeps every finished match; None to keep nothing.
+            replay_damaged: whether matches whose rows in the store are damaged are played again; an
+                error says so otherwise.
             backend, workers, timeout, address: see ``runner.play_all``.
             retry: whether matches that failed in an earlier run are played again.
             progress: show a bar; by default where standard error is a terminal.
@@ -121,7 +130,7 @@ class Tournament:
             outcomes: dict[str, Outcome] = {}
             self._run(list(self.matches), outcomes.__setitem__, options, progress, done=0)
             return Results(self.plan(), outcomes)
-        with Store(store, write=True) as kept:
+        with Store(store, write=True, replay_damaged=replay_damaged) as kept:
             kept.add_plan(self.plan())
             known = {key for key, status in kept.statuses().items() if not (retry and status == "failed")}
             missing = [match for match in self.matches if match.key not in known]
@@ -198,6 +207,14 @@ class Tournament:
             return (candidate,)
         return ()
 
+    def _check_size(self) -> None:
+        players = len(self.references) + len(self.leaders) * len(self.seeds)
+        count = len(self.games) * len(self.followers) * players
+        if count > MAX_MATCHES:
+            raise InvalidArgumentError(
+                f"a tournament of {count:,} matches: expected at most {MAX_MATCHES:,}; use fewer seeds"
+            )
+
     def _check_pairs(self) -> dict[str, Information]:
         """Start every follower in every game, and every leader with it, before anything is played."""
         problems = dict(problem for game in self.games for problem in self._problems(game))
@@ -209,7 +226,9 @@ class Tournament:
     def _problems(self, game_data: Contestant) -> Iterator[tuple[str, StackelbergError]]:
         """Who cannot play one of the games, and why."""
         game, rules, label = game_data.build(), self.rules[game_data.label], game_data.label
-        if rules.episodes < 1 or rules.budget < rules.episodes * (rules.stages or game.stages()):
+        if rules.stages is not None and game.horizon is not None and rules.stages > game.horizon:
+            raise InvalidArgumentError(f"stages={rules.stages!r}: episodes of {label} have {game.horizon} stages")
+        if rules.budget < rules.episodes * (rules.stages or game.stages()):
             raise InvalidArgumentError(
                 f"budget={rules.budget!r}, episodes={rules.episodes!r}: a batch in {label} takes up to "
                 f"{rules.episodes * (rules.stages or game.stages())} transitions; the budget must cover one"
@@ -255,25 +274,40 @@ def check_pair(game: Game, leader: Leader, follower: Follower) -> None:
         )
 
 
-def _seeds(seeds: int | Sequence[int]) -> tuple[int, ...]:
-    numbers = tuple(range(seeds)) if isinstance(seeds, int) else tuple(check_seed(seed) for seed in seeds)
-    if not numbers or len(set(numbers)) != len(numbers):
-        raise InvalidArgumentError(f"seeds={seeds!r}: expected a number >= 1, or different seeds")
+def _seeds(seeds: Any) -> tuple[int, ...]:
+    if checks.is_integer(seeds):
+        return tuple(range(checks.integer("seeds", seeds, 1, MAX_MATCHES)))
+    if isinstance(seeds, np.ndarray) and seeds.ndim == 1:
+        seeds = list(seeds)
+    if not isinstance(seeds, list | tuple | range):
+        raise InvalidArgumentError(
+            f"seeds={checks.shown(seeds)}: expected an integer >= 1, or a list of different seeds"
+        )
+    checks.integer("the number of seeds", len(seeds), 1, MAX_MATCHES)
+    numbers = tuple(check_seed(seed) for seed in seeds)
+    if len(set(numbers)) != len(numbers):
+        raise InvalidArgumentError(f"seeds={checks.shown(seeds)}: expected different seeds")
     return numbers
 
 
-def _by_game(name: str, value: int | Mapping[str, int], labels: list[str]) -> dict[str, int]:
-    values = dict(value) if isinstance(value, Mapping) else dict.fromkeys(labels, value)
+def _by_game(name: str, value: Any, labels: list[str]) -> dict[str, int]:
+    if not isinstance(value, Mapping):
+        return dict.fromkeys(labels, checks.integer(name, value, 1))
+    values = dict(value)
     if set(values) != set(labels):
-        raise InvalidArgumentError(f"{name} is given for {sorted(values)}; expected the games {labels}")
-    for label, number in values.items():
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise InvalidArgumentError(f"{name}={number!r} for {label}: expected an integer >= 1")
-    return values
+        raise InvalidArgumentError(f"{name} is given for {checks.shown(list(values))}: expected the games {labels}")
+    return {label: checks.integer(f"{name} of {label!r}", number, 1) for label, number in values.items()}
 
 
-def _bounds(bounds: Mapping[str, tuple[float, float]], labels: list[str]) -> dict[str, list[float]]:
+def _bounds(bounds: Any, labels: list[str]) -> dict[str, list[float]]:
+    if not isinstance(bounds, Mapping):
+        raise InvalidArgumentError(f"bounds={checks.shown(bounds)}: expected a table of (low, high) by game label")
+    found = {}
     for label, pair in bounds.items():
-        if label not in labels or len(pair) != 2 or not pair[0] < pair[1]:
-            raise InvalidArgumentError(f"bounds of {label!r} are {pair!r}: expected (low, high) of one of {labels}")
-    return {label: [float(end) for end in pair] for label, pair in bounds.items()}
+        if label not in labels or not isinstance(pair, list | tuple | np.ndarray) or len(pair) != 2:
+            raise InvalidArgumentError(
+                f"bounds of {checks.shown(label)} are {checks.shown(pair)}: expected (low, high) of one of {labels}"
+            )
+        low = checks.number(f"bounds of {label!r}: low", pair[0])
+        found[label] = [low, checks.number(f"bounds of {label!r}: high", pair[1], above=low)]
+    return found
