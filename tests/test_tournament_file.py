@@ -82,7 +82,7 @@ def test_the_command_line_wins_over_the_file() -> None:
             "sigmo = 0.4",
             r"line 17: leader 'evolution_strategies' has no setting 'sigmo'; did you mean 'sigma'",
         ),
-        ("sigma = 0.4", "sigma = -1", r"line 14: .*sigma"),
+        ("sigma = 0.4", "sigma = -1", r"line 17: .*sigma"),
         ("seeds = 2", "seed = 2", r"line 3: unknown key of \[tournament\] 'seed'; did you mean 'seeds'"),
         ("[[follower]]", "[[folower]]", r"line 19: unknown section 'folower'; did you mean 'follower'"),
         ("[[follower]]", "[follower]", r"line 19: write \[\[follower\]\] with double brackets"),

@@ -107,6 +107,7 @@ def train(
     leader: str | None,
     follower: str | None,
     changes: tuple[str, ...],
+    allow_import: bool,
     seeds: int,
     workers: int,
     out: str | None,
@@ -123,7 +124,7 @@ def train(
       stackelberg train experiment.toml --seeds 10 --workers 2 --set follower.temperature=0.1
     """
     chosen = [(f"training.{name}", value) for name, value in loop.items() if value is not None]
-    experiment = experiment_of(file, game, leader, follower, changes).override(chosen)
+    experiment = experiment_of(file, game, leader, follower, changes, allow_import).override(chosen)
     if log and not out:
         raise InvalidArgumentError("--tensorboard needs --out")
     runs = _train_seeds(experiment, seeds, workers, None if out is None else Path(out), log, quiet)
@@ -146,7 +147,9 @@ def _train_seeds(
 ) -> dict[int, Run]:
     from joblib import Parallel, delayed
 
-    first = int(experiment.sections["training"].get("seed", 0))
+    from stackelberg_games.numerics.randomness import check_seed
+
+    first = check_seed(experiment.sections["training"].get("seed", 0))
     numbers = range(first, first + seeds)
     experiment.build()  # bad settings are reported once, before any process starts
     progress = False if quiet or workers > 1 else None
@@ -209,6 +212,7 @@ def gradcheck(
     leader: str | None,
     follower: str | None,
     changes: tuple[str, ...],
+    allow_import: bool,
     batches: int,
     episodes: int,
     warmup: int,
@@ -223,7 +227,7 @@ def gradcheck(
     """
     from stackelberg_games.learning.diagnostics import gradient_check
 
-    built = experiment_of(file, game, leader, follower, changes).build()
+    built = experiment_of(file, game, leader, follower, changes, allow_import).build()
     report = gradient_check(*built, batches=batches, episodes=episodes, warmup=warmup, seed=seed)
     click.echo(str(report))
 

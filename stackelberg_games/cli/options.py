@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 def experiment_of(
-    file: str | None, game: str | None, leader: str | None, follower: str | None, changes: tuple[str, ...]
+    file: str | None,
+    game: str | None,
+    leader: str | None,
+    follower: str | None,
+    changes: tuple[str, ...],
+    allow_import: bool = False,
 ) -> Experiment:
     """The file's experiment, or the default one, with the command line's changes."""
     from stackelberg_games.learning.experiment import Experiment, parse_value  # slow to import
@@ -30,12 +35,13 @@ def experiment_of(
                 f"--set {change!r}: expected SECTION.KEY=VALUE, such as leader.learning_rate=0.05"
             )
         pairs.append((name, parse_value(text)))
-    return (Experiment.load(file) if file else Experiment()).override(pairs)
+    return (Experiment.load(file, allow_import=allow_import) if file else Experiment()).override(pairs)
 
 
 def experiment_options(command: Any) -> Any:
     """Options shared by the commands that take an experiment."""
     for option in (
+        click.option("--allow-import", is_flag=True, help="Let FILE name code (module:Class) and programs."),
         click.option("--set", "changes", multiple=True, metavar="SECTION.KEY=VALUE", help="Override any setting."),
         click.option("--follower", help="Follower id."),
         click.option("--leader", help="Leader id."),

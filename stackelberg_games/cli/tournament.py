@@ -85,6 +85,8 @@ start = "reset"
 @click.option("--address", help="Of a Ray cluster, or 'auto'; a local one is started if not given.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds after which a match is given up.")
 @click.option("--keep-failed", is_flag=True, help="Do not play failed matches of an earlier run again.")
+@click.option("--replay-damaged", is_flag=True, help="Play matches again whose stored results are damaged.")
+@click.option("--allow-import", is_flag=True, help="Let FILE name code (module:Class) and programs; trust it first.")
 @click.option("--parquet", is_flag=True, help="Write the tables as Parquet too.")
 @click.option("--figures", is_flag=True, help="Write every figure as PNG and SVG too.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
@@ -95,6 +97,7 @@ def tournament(
     seed: int | None,
     budget: int | None,
     keep_failed: bool,
+    allow_import: bool,
     parquet: bool,
     figures: bool,
     quiet: bool,
@@ -117,7 +120,10 @@ def tournament(
         first = seed or 0
         count = seeds if seeds is not None else 10
         changes["seeds"] = list(range(first, first + count))
-    planned = tournament_file.load(file, changes) if file else tournament_file.parse(DEFAULT, changes)
+    if file:
+        planned = tournament_file.load(file, changes, allow_import=allow_import)
+    else:
+        planned = tournament_file.parse(DEFAULT, changes)
     results = planned.play(out, retry=not keep_failed, progress=False if quiet else None, **how)
     results.save(out)
     if parquet:

@@ -25,6 +25,7 @@ def watch(
     leader: str | None,
     follower: str | None,
     changes: tuple[str, ...],
+    allow_import: bool,
     folder: str | None,
     iterations: int,
     stages: int,
@@ -48,7 +49,7 @@ def watch(
 
     if folder is not None and iterations:
         raise InvalidArgumentError("--run shows a stored leader; it goes without --iterations")
-    rules, lead, follow = experiment_of(file, game, leader, follower, changes).build()
+    rules, lead, follow = experiment_of(file, game, leader, follower, changes, allow_import).build()
     if folder is not None:
         commitment = Run.load(folder).commitment
     elif iterations:

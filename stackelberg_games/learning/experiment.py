@@ -21,16 +21,19 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stackelberg_games import checks, files
 from stackelberg_games.errors import InvalidArgumentError, StackelbergError
-from stackelberg_games.learning.registry import make, make_follower, make_leader
+from stackelberg_games.learning import importing
+from stackelberg_games.learning.registry import Kind, build, make, make_follower, make_leader
 
 SECTIONS = ("game", "leader", "follower", "training")
 TRAINING = ("iterations", "episodes", "stages", "seed", "temperature", "evaluate_every", "checkpoint_every")
+_KINDS: tuple[Kind, ...] = ("game", "leader", "follower")
 DEFAULTS: dict[str, dict[str, Any]] = {
     "game": {"id": "discrete_toy-v0"},
     "leader": {"id": "bchg"},
@@ -45,28 +48,35 @@ class Experiment:
 
     Attributes:
         sections: settings by section; ``id`` names the game and the agents.
+        allow_import: whether ids may be ``module:Class``, and followers programs.
     """
 
     sections: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: DEFAULTS)
+    allow_import: bool = True
 
     @classmethod
-    def load(cls, path: str | Path) -> Experiment:
+    def load(cls, path: str | Path, *, allow_import: bool = False) -> Experiment:
         """Read a TOML file; what it leaves out has its default.
+
+        Args:
+            path: of the file.
+            allow_import: whether it may name code that is not registered, and programs.
 
         Raises:
             InvalidArgumentError: the file cannot be read, or a key is unknown.
         """
-        try:
-            content = tomllib.loads(Path(path).read_text())
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise InvalidArgumentError(f"cannot read the experiment {path}: {error}") from error
+        text = files.read_text(checks.path("path", path), InvalidArgumentError)
+        content = files.parse_toml(text, f"the experiment {path}", InvalidArgumentError)
         pairs = []
         for section, settings in content.items():
             if not isinstance(settings, dict):
                 raise InvalidArgumentError(f"{path}: {section!r} stands outside the sections {', '.join(SECTIONS)}")
             pairs += [(f"{section}.{key}", value) for key, value in settings.items()]
         try:
-            return cls().override(pairs)
+            read = cls(allow_import=allow_import).override(pairs)
+            for kind in () if allow_import else _KINDS:
+                importing.check_file(kind, read.sections[kind].get("id"), read.sections[kind])
+            return read
         except StackelbergError as error:
             raise InvalidArgumentError(f"{path}: {error}") from error
 
@@ -90,20 +100,25 @@ class Experiment:
             if key == "id" and value != sections[section].get("id"):
                 sections[section] = {}
             _set(sections[section], key.split("."), value)
-        return Experiment(sections)
+        return Experiment(sections, self.allow_import)
 
     def build(self) -> tuple[Any, Any, Any]:
         """Game, leader and follower.
 
         Raises:
             UnknownIdError: an id is not registered.
-            InvalidArgumentError: a setting is unknown or out of range.
+            InvalidArgumentError: a setting is unknown or out of range, or names code where that is not allowed.
         """
-        built = []
-        for section, maker in (("game", make), ("leader", make_leader), ("follower", make_follower)):
-            settings = dict(self.sections[section])
-            built.append(maker(settings.pop("id"), **settings))
-        return built[0], built[1], built[2]
+        return self._built("game", make), self._built("leader", make_leader), self._built("follower", make_follower)
+
+    def _built(self, kind: Kind, maker: Callable[..., Any]) -> Any:
+        settings = dict(self.sections[kind])
+        wanted = checks.identifier(kind, settings.pop("id", None))
+        if not self.allow_import:
+            importing.check_file(kind, wanted, settings)
+        if importing.is_named(kind, wanted):
+            return build(f"{kind} {wanted!r}", importing.imported(kind, wanted), settings)
+        return maker(wanted, **settings)
 
     def run(self, **overrides: Any) -> Any:
         """Train; returns a ``Run``. Keyword arguments go to ``train`` and win over the file's."""
@@ -121,7 +136,7 @@ def parse_value(text: str) -> Any:
         return float(text)
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -13,16 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from stackelberg_games import checks
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.kinds.game import Game
-from stackelberg_games.learning import registry
-from stackelberg_games.learning.follower import Follower
-from stackelberg_games.learning.leader import Leader
+from stackelberg_games.learning import importing, registry
 from stackelberg_games.learning.registry import Kind
 
 Spec = Any
 """An id, an (id, settings) pair, a game or agent object, or a ``Contestant``."""
-_BASES: dict[str, type] = {"game": Game, "leader": Leader, "follower": Follower}
 _MAKERS: dict[str, Callable[..., Any]] = {
     "game": registry.make,
     "leader": registry.make_leader,
@@ -57,9 +53,15 @@ class Contestant:
             UnknownIdError: nothing is registered under the id.
             InvalidArgumentError: a setting is unknown or out of range.
         """
-        if self.factory is not None:
-            return self.factory(**self.settings)
-        return _MAKERS[self.kind](self.id, **self.settings)
+        if self.factory is None:
+            return _MAKERS[self.kind](self.id, **self.settings)
+        made = registry.build(f"{self.kind} {self.id!r}", self.factory, self.settings)
+        base = importing.base_of(self.kind)
+        if not isinstance(made, base):
+            raise InvalidArgumentError(
+                f"{self.kind} {self.id!r} made {type(made).__name__}: expected a {base.__name__}"
+            )
+        return made
 
     @classmethod
     def of(cls, kind: Kind, spec: Spec, label: str | None = None) -> Contestant:
@@ -75,23 +77,30 @@ class Contestant:
             InvalidArgumentError: a setting is unknown, out of range, or not plain data.
         """
         if isinstance(spec, Contestant):
+            if spec.kind != kind:
+                raise InvalidArgumentError(f"{spec.label!r} is a {spec.kind}: expected a {kind}")
             return spec
-        if isinstance(spec, _BASES[kind]):
+        if isinstance(spec, importing.base_of(kind)):
             wanted, settings, factory = _of_object(kind, spec)
         else:
             wanted, settings = _of_pair(kind, spec)
             factory = _local_factory(kind, wanted)
         check_settings(kind, wanted, settings, factory)
-        draft = cls(kind, label or default_label(wanted, settings), wanted, settings, factory)
-        return cls(kind, draft.label, wanted, settings, factory, canonical(_facts(draft)))
+        identity = canonical(_facts(cls(kind, "", wanted, settings, factory)))
+        name = default_label(wanted, settings) if label is None else checks.text(f"{kind} label", label)
+        return cls(kind, name, wanted, settings, factory, identity)
 
 
-def roster(kind: Kind, specs: Sequence[Spec] | Mapping[str, Spec] | Spec) -> tuple[Contestant, ...]:
+def roster(
+    kind: Kind, specs: Sequence[Spec] | Mapping[str, Spec] | Spec, *, empty: bool = False
+) -> tuple[Contestant, ...]:
     """Contestants from a list of specifications, or from a mapping of labels to specifications.
 
     Raises:
-        InvalidArgumentError: the list is empty, or two contestants share a label or are the same.
+        InvalidArgumentError: the list is empty and must not be, or two contestants share a label or are the same.
     """
+    if not empty and isinstance(specs, list | tuple | Mapping) and not specs:
+        raise InvalidArgumentError(f"there is no {kind}: expected at least one")
     if isinstance(specs, Mapping):
         members = [Contestant.of(kind, spec, label) for label, spec in specs.items()]
     else:
@@ -108,7 +117,10 @@ def roster(kind: Kind, specs: Sequence[Spec] | Mapping[str, Spec] | Spec) -> tup
 def check_settings(kind: Kind, wanted: str, settings: Mapping[str, Any], factory: Any = None) -> None:
     """Raise ``InvalidArgumentError`` for a setting the factory does not take, with a suggestion."""
     maker = registry.factory(kind, wanted) if factory is None else factory
-    parameters = inspect.signature(maker).parameters
+    try:
+        parameters = inspect.signature(maker).parameters
+    except (TypeError, ValueError):  # of a builtin; calling it will tell
+        return
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     for name in settings:
@@ -130,20 +142,27 @@ def canonical(value: Any) -> str:
     Raises:
         InvalidArgumentError: the value holds something that is not plain data.
     """
-    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"))
+    try:
+        return json.dumps(plain(value), sort_keys=True, separators=(",", ":"))
+    except (RecursionError, ValueError) as error:  # nested too deeply, or in itself; an integer of many digits
+        if isinstance(error, InvalidArgumentError):
+            raise
+        raise InvalidArgumentError(f"settings that cannot be written as data: {error}") from error
 
 
 def plain(value: Any) -> Any:
     """Dicts, lists, strings and numbers; raise ``InvalidArgumentError`` for anything else."""
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, str):
+        return checks.text("setting", value, empty=True)
+    if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
+        return plain(value.tolist())
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    raise InvalidArgumentError(f"setting {value!r}: expected numbers, strings, lists or dicts")
+    raise InvalidArgumentError(f"setting {checks.shown(value)}: expected numbers, strings, lists or dicts")
 
 
 def _is_pair(spec: Any) -> bool:
@@ -152,21 +171,18 @@ def _is_pair(spec: Any) -> bool:
 
 def _of_pair(kind: Kind, spec: Any) -> tuple[str, dict[str, Any]]:
     if isinstance(spec, str):
-        return spec, {}
-    if _is_pair(spec):
-        return spec[0], dict(spec[1])
-    raise InvalidArgumentError(f"{kind} {spec!r}: expected an id, an (id, settings) pair or a {kind} object")
+        return checks.identifier(kind, spec), {}
+    if _is_pair(spec) and all(isinstance(name, str) for name in spec[1]):
+        return checks.identifier(kind, spec[0]), dict(spec[1])
+    raise InvalidArgumentError(
+        f"{kind} {checks.shown(spec)}: expected an id, an (id, settings) pair or a {kind} object"
+    )
 
 
 def _local_factory(kind: Kind, wanted: str) -> Callable[..., Any] | None:
     """The factory where ``id`` alone would not do in another process, else None."""
-    if wanted not in registry.ids(kind) and ":" in wanted:
-        module, _, name = wanted.partition(":")
-        try:
-            found: Callable[..., Any] = getattr(importlib.import_module(module), name)
-        except (ImportError, AttributeError) as error:
-            raise InvalidArgumentError(f"{kind} {wanted!r} cannot be imported: {error}") from error
-        return found
+    if importing.is_named(kind, wanted):
+        return importing.imported(kind, wanted)
     return registry.added(kind, wanted)
 
 

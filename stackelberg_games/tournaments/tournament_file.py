@@ -24,13 +24,13 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from stackelberg_games import checks, files
 from stackelberg_games.errors import InvalidArgumentError, StackelbergError, UnknownIdError
-from stackelberg_games.learning import registry
+from stackelberg_games.learning import importing, registry
 from stackelberg_games.learning.registry import Kind
 from stackelberg_games.tournaments.contestant import Contestant, check_settings
 from stackelberg_games.tournaments.tournament import Tournament
@@ -40,30 +40,34 @@ KINDS: dict[str, Kind] = {"game": "game", "leader": "leader", "follower": "follo
 _HEADER = re.compile(r"\s*\[{1,2}\s*([\w.\"-]+)\s*\]{1,2}")
 
 
-def load(path: str | Path, changes: Mapping[str, Any] | None = None) -> Tournament:
-    """Read a tournament from a TOML file.
+def load(path: str | Path, changes: Mapping[str, Any] | None = None, *, allow_import: bool = False) -> Tournament:
+    """Read a tournament from a TOML file; nothing that is not registered is imported or run.
 
     Args:
         path: of the file.
         changes: options of the section ``[tournament]`` that win over the file's.
+        allow_import: whether ids of the file may be ``module:Class``, which are then imported here and in
+            every worker, and whether its followers may be programs.
 
     Raises:
         InvalidArgumentError: the file cannot be read, or holds a mistake; its line is named.
         UnknownIdError, InformationError: see ``Tournament``.
     """
+    text = files.read_text(checks.path("path", path), InvalidArgumentError)
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        return parse(text, changes)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidArgumentError(f"cannot read the tournament {path}: {error}") from error
-    except (UnknownIdError, StackelbergError) as error:
+        return parse(text, changes, allow_import=allow_import)
+    except StackelbergError as error:
         kind = InvalidArgumentError if isinstance(error, UnknownIdError) else type(error)
         raise kind(f"{path}: {error}") from error
 
 
-def parse(text: str, changes: Mapping[str, Any] | None = None) -> Tournament:
+def parse(text: str, changes: Mapping[str, Any] | None = None, *, allow_import: bool = False) -> Tournament:
     """A tournament from the text of such a file; raises like ``load``."""
-    content = tomllib.loads(text)
+    checks.text("text", text, empty=True)
+    allow_import = checks.flag("allow_import", allow_import)
+    if not (changes is None or (isinstance(changes, Mapping) and all(isinstance(name, str) for name in changes))):
+        raise InvalidArgumentError(f"changes={checks.shown(changes)}: expected options of [tournament] by name")
+    content = files.parse_toml(text, "the tournament", InvalidArgumentError)
     for section in content:
         _known(text, "section", section, ("tournament", *KINDS), section, None, 0)
     options = content.get("tournament", {})
@@ -71,17 +75,23 @@ def parse(text: str, changes: Mapping[str, Any] | None = None) -> Tournament:
         raise InvalidArgumentError("[tournament] must be a table, with single brackets")
     for key in options:
         _known(text, "key of [tournament]", key, OPTIONS, "tournament", key, 0)
-    members = {section: _members(text, section, content.get(section, [])) for section in KINDS}
+    members = {section: _members(text, section, content.get(section, []), allow_import) for section in KINDS}
     for section in ("game", "leader", "follower"):
         if not members[section]:
             raise InvalidArgumentError(f"there is no [[{section}]]; at least one is needed")
-    return Tournament(
-        members["game"],
-        members["leader"],
-        members["follower"],
-        held_out=members["held_out"],
-        **{**options, **(changes or {})},
-    )
+    try:
+        return Tournament(
+            members["game"],
+            members["leader"],
+            members["follower"],
+            held_out=members["held_out"],
+            **{**options, **(changes or {})},
+        )
+    except InvalidArgumentError as error:
+        guilty = next((key for key in options if str(error).startswith((f"{key}=", f"{key} "))), None)
+        if guilty is None or guilty in (changes or {}):
+            raise
+        raise InvalidArgumentError(f"line {line_of(text, 'tournament', 0, guilty)}: {error}") from error
 
 
 def line_of(text: str, section: str, number: int, key: str | None = None) -> int | None:
@@ -100,8 +110,8 @@ def line_of(text: str, section: str, number: int, key: str | None = None) -> int
     return head
 
 
-def _members(text: str, section: str, tables: Any) -> Sequence[Contestant]:
-    if not isinstance(tables, list):
+def _members(text: str, section: str, tables: Any, allow_import: bool) -> Sequence[Contestant]:
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         line = line_of(text, section, 0)
         raise InvalidArgumentError(f"line {line}: write [[{section}]] with double brackets; there may be several")
     members = []
@@ -111,9 +121,12 @@ def _members(text: str, section: str, tables: Any) -> Sequence[Contestant]:
         if not isinstance(wanted, str):
             raise InvalidArgumentError(f"line {line_of(text, section, number)}: [[{section}]] needs an id")
         try:
-            members.append(_member(KINDS[section], wanted, label, settings))
+            members.append(_member(KINDS[section], wanted, label, settings, allow_import))
         except StackelbergError as error:
-            guilty = next((key for key in settings if f"{key!r}" in str(error)), None)
+            named = ((key, f"{key!r}", f" {key}=") for key in settings)
+            guilty = next((key for key, *marks in named if any(mark in str(error) for mark in marks)), None)
+            if label is not None and " label=" in str(error):
+                guilty = "label"
             if isinstance(error, UnknownIdError) and error.wrong_id == wanted:
                 guilty = "id"
             line = line_of(text, section, number, guilty)
@@ -121,7 +134,9 @@ def _members(text: str, section: str, tables: Any) -> Sequence[Contestant]:
     return members
 
 
-def _member(kind: Kind, wanted: str, label: str | None, settings: dict[str, Any]) -> Contestant:
+def _member(kind: Kind, wanted: str, label: str | None, settings: dict[str, Any], allow_import: bool) -> Contestant:
+    if not allow_import:
+        importing.check_file(kind, wanted, settings)
     if wanted in registry.ids(kind):
         check_settings(kind, wanted, settings)
     return Contestant.of(kind, (wanted, settings), label)
