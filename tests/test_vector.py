@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium import spaces
+from gymnasium.vector import AutoresetMode
 
 import stackelberg_games as sg
 from stackelberg_games.envs import discrete_toy_v0, lqr_v0, random_game_v0, random_mdp_v0
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.faces.vector import Rounds
+from stackelberg_games.faces.rounds import Rounds
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.play.rollout import rollout
 from tests.face_checks import TABLES, AnyFollower, Drift, Table
@@ -86,7 +87,7 @@ def test_copy_i_plays_every_nth_episode_of_rollout(name: str) -> None:
 @pytest.mark.parametrize("name", FINITE + CONTINUOUS + CONFIGURED)
 def test_a_follower_faces_what_best_response_env_shows_it(name: str) -> None:
     table = Table.of(TABLES[name]())
-    many = sg.vector_env(table.game, 1, commitment=table.leader)
+    many = sg.vector_env(table.game, 1, commitment=table.leader, autoreset_mode="SAME_STEP")
     one: Any = sg.best_response_env(table.game, table.leader)
     seen, _ = many.reset(seed=3)
     alone, _ = one.reset(seed=3)
@@ -172,3 +173,74 @@ def test_batches_are_observed_as_single_states_are(game: Game) -> None:
     batch = rollout(game, Table.of(game).leader, AnyFollower(game), episodes=5, seed=0)
     states = batch.states[:, 1]
     np.testing.assert_array_equal(game.observe_batch(states), [game.observe(state) for state in states])
+
+
+@pytest.mark.parametrize("mode", list(AutoresetMode))
+def test_every_autoreset_mode_plays_the_same_episodes(mode: AutoresetMode) -> None:
+    game = random_game_v0.game(transitions={"terminal_states": 1}, horizon=5)
+    policy = sg.TabularPolicy(game)
+    env = sg.vector_env(game, 3, commitment=policy, autoreset_mode=mode)
+    rewards: list[list[list[float]]] = [[[]] for _ in range(3)]
+    env.reset(seed=4)
+    replies, over = np.random.default_rng(0).integers(3, size=(3, 200)), np.zeros(3, dtype=bool)
+    played = [0, 0, 0]
+    for _ in range(40):
+        if mode == AutoresetMode.DISABLED and over.any():
+            with pytest.raises(InvalidActionError, match="are over"):
+                env.step(np.zeros(3, dtype=int))
+            env.reset(options={"reset_mask": over})
+            over = np.zeros(3, dtype=bool)
+        resting = over if mode == AutoresetMode.NEXT_STEP else np.zeros(3, dtype=bool)
+        actions = np.array([99 if rest else replies[i, played[i]] for i, rest in enumerate(resting)])
+        seen, paid, terminated, truncated, _ = env.step(np.where(resting, 0, actions))
+        over = terminated | truncated
+        for i in range(3):
+            if resting[i]:
+                assert (paid[i], terminated[i], truncated[i]) == (0.0, False, False)
+                continue
+            played[i] += 1
+            rewards[i][-1].append(float(paid[i]))
+            if over[i]:
+                rewards[i].append([])
+        if mode != AutoresetMode.SAME_STEP:
+            assert not seen[over, game.states :].any()  # nobody moves after the end
+    for i in range(3):
+        alone = sg.best_response_env(game, policy)
+        spent = 0
+        for number, episode in enumerate(rewards[i][:3]):
+            alone.reset(seed=4)
+            for _ in range(i + 3 * number):
+                alone.reset()
+            expected = []
+            ended = False
+            while not ended:
+                _, reward, *ends, _ = alone.step(int(replies[i, spent]))
+                spent += 1
+                expected.append(reward)
+                ended = any(ends)
+            assert episode == expected
+
+
+def test_modes_that_cannot_be_are_refused() -> None:
+    game = discrete_toy_v0.game()
+    with pytest.raises(InvalidArgumentError, match="in step only in SAME_STEP"):
+        sg.vector_env(game, 2, autoreset_mode="NEXT_STEP")
+    with pytest.raises(InvalidArgumentError, match="autoreset_mode='never'"):
+        sg.vector_env(game, 2, autoreset_mode="never")
+    env = sg.vector_env(game, 2, commitment=sg.TabularPolicy(game))
+    assert env.metadata["autoreset_mode"] == AutoresetMode.NEXT_STEP
+    env.reset(seed=0)
+    for mask in ([True, False], np.array([True]), np.array([1, 0])):
+        with pytest.raises(InvalidArgumentError, match="reset_mask"):
+            env.reset(options={"reset_mask": mask})
+
+
+@pytest.mark.parametrize(
+    "actions", [0, [0], [0, 1, 2], "ab", [[0], [1]], None, np.ma.masked_array([0, 1], [False, True])]
+)
+def test_a_batch_has_one_action_a_copy(actions: Any) -> None:
+    game = discrete_toy_v0.game()
+    env = sg.vector_env(game, 2, commitment=sg.TabularPolicy(game))
+    env.reset(seed=0)
+    with pytest.raises(InvalidActionError):
+        env.step(actions)

@@ -1,8 +1,9 @@
 """Many copies of a game at once, as Gymnasium vector environments.
 
-``Rounds`` steps a batch of running episodes through the functional rules; the two faces derive from
-it. An episode that ends is followed by the next one in the same step (Gymnasium's SAME_STEP mode),
-and its last observation stands in ``infos["final_obs"]``.
+``Rounds`` steps a batch of running episodes through the functional rules; the two faces derive from it. What
+follows the end of an episode is Gymnasium's autoreset mode: the next episode in the same step, the last
+observation in ``infos["final_obs"]`` (SAME_STEP); the next episode in the step after, whose action is not
+played and which pays nothing (NEXT_STEP); or nothing, until ``reset`` is told where (DISABLED).
 """
 
 from __future__ import annotations
@@ -16,132 +17,20 @@ import torch
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
-from numpy.typing import NDArray
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import BoolArray, FloatArray
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.faces.configured import episode_under
-from stackelberg_games.faces.episode import NO_EPISODE, Actions
+from stackelberg_games.faces.episode import NO_EPISODE
 from stackelberg_games.faces.padding import Padding
 from stackelberg_games.faces.padding import homogenize as homogenized
 from stackelberg_games.faces.parallel import parallel_env
-from stackelberg_games.numerics.randomness import Streams, check_seed, fresh_seed
+from stackelberg_games.faces.rounds import Code, Floats, Rounds, rows_of
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.rules import Rules, require_game
 from stackelberg_games.rules.scene import FOLLOWER, LEADER, PLAYERS
-
-Floats = NDArray[np.float32]
-
-
-class Rounds:
-    """A batch of running episodes.
-
-    Copy number i of N plays the episodes i, i + N, i + 2N, ... of a seed, each the very episode that
-    ``rollout`` plays under that number.
-
-    Args:
-        game: any game.
-        count: N, how many copies.
-
-    Attributes:
-        states: ``[N, ...]``.
-        stage: stages played of each running episode, int ``[N]``.
-        numbers: of the running episodes, uint64 ``[N]``.
-    """
-
-    def __init__(self, game: Rules, count: int) -> None:
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise InvalidArgumentError(f"num_envs={count!r}: expected an integer >= 1")
-        self.game, self.count = game, count
-        self.states: Any = None
-        self.stage = np.zeros(count, dtype=np.int64)
-        self.numbers = np.arange(count, dtype=np.uint64)
-        self.seed = -1
-
-    def reset(self, seed: int | None) -> None:
-        """Begin new episodes: the first ones of a seed, or the next ones of the seed in use."""
-        if seed is not None or self.seed < 0:
-            self.seed = fresh_seed() if seed is None else check_seed(seed)
-            self.numbers = np.arange(self.count, dtype=np.uint64)
-        else:
-            self.numbers = self.numbers + np.uint64(self.count)
-        self.stage[:] = 0
-        self.states = np.asarray(self.game.initial(Streams(self.seed, self.numbers)))
-
-    def groups(self) -> list[tuple[Any, Streams, int]]:
-        """Rows that are at the same stage, their streams, and the stage; one group while all are in step."""
-        first = int(self.stage[0])
-        if (self.stage == first).all():
-            return [(slice(None), Streams(self.seed, self.numbers), first)]
-        rows = [np.flatnonzero(self.stage == stage) for stage in np.unique(self.stage)]
-        return [(row, Streams(self.seed, self.numbers[row]), int(self.stage[row[0]])) for row in rows]
-
-    def step(self, leader: Any, follower: Any) -> tuple[FloatArray, FloatArray, BoolArray, BoolArray]:
-        """Play a stage everywhere.
-
-        Returns:
-            Rewards of leader and follower, terminated, truncated; each ``[N]``.
-        """
-        rewards, terminated = np.empty((2, self.count)), np.empty(self.count, dtype=np.bool_)
-        states = np.empty_like(self.states)
-        for rows, streams, stage in self.groups():
-            step = self.game.step(self.states[rows], leader[rows], follower[rows], streams, stage)
-            states[rows], terminated[rows] = step.states, step.terminated
-            rewards[0, rows], rewards[1, rows] = step.leader_rewards, step.follower_rewards
-        self.states = states
-        self.stage += 1
-        truncated = ~terminated if self.game.horizon is not None else np.zeros_like(terminated)
-        truncated = truncated & (self.stage == self.game.horizon)
-        return rewards[0], rewards[1], terminated, truncated
-
-    def restart(self, over: BoolArray) -> None:
-        """Begin the next episode in the rows where one has ended."""
-        if over.any():
-            self.numbers = np.where(over, self.numbers + np.uint64(self.count), self.numbers)
-            first = np.asarray(self.game.initial(Streams(self.seed, self.numbers[over])))
-            self.states[over], self.stage[over] = first, 0
-
-    def observe(self) -> Floats:
-        """The states as the leader observes them, ``[N, d]``."""
-        return np.asarray(self.game.observe_batch(self.states), dtype=np.float32)
-
-
-class Code:
-    """One player's actions in a batch: checked, and encoded as vectors.
-
-    Args:
-        player: for messages.
-        space: of one action.
-    """
-
-    def __init__(self, player: Any, space: gymnasium.Space[Any]) -> None:
-        self.single = Actions(player, space)
-        self.space = space
-        self.width = len(self.single.low)
-
-    def check(self, actions: Any) -> Any:
-        """The actions as the game takes them.
-
-        Raises:
-            InvalidActionError: one is outside the space.
-        """
-        array = np.asarray(actions)
-        if not isinstance(self.space, spaces.Discrete) or array.dtype.kind not in "iu":
-            return np.stack([self.single.check(action) for action in array])
-        wrong = (array < self.space.start) | (array >= self.space.start + self.space.n)
-        if wrong.any():
-            self.single.check(int(array[np.argmax(wrong)]))
-        return array.astype(np.int64)
-
-    def encode(self, actions: Any, out: Floats) -> None:
-        """Write the codes of checked actions into ``out``, zeros ``[N, width]``."""
-        if isinstance(self.space, spaces.Discrete):
-            out[np.arange(len(out)), actions - self.space.start] = 1.0
-        elif isinstance(self.space, spaces.Box):
-            out[...] = actions.reshape(len(out), -1)
-        else:
-            for row, action in zip(out, actions, strict=True):
-                self.single.encode(action, row)
+from stackelberg_games.settings import checked
 
 
 class TurnsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
@@ -203,10 +92,10 @@ class TurnsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         if self.rounds.states is None:
             raise InvalidActionError(NO_EPISODE)
         if self._pending is None:
-            self._pending = self._own(LEADER, np.asarray(actions)[0::2])
+            self._pending = self._own(LEADER, rows_of(actions, self.num_envs)[0::2])
             nothing = np.zeros(self.num_envs, dtype=np.bool_)
             return self._observe(), np.zeros(self.num_envs), nothing, nothing.copy(), self._infos()
-        follower = self._own(FOLLOWER, np.asarray(actions)[1::2])
+        follower = self._own(FOLLOWER, rows_of(actions, self.num_envs)[1::2])
         *rewards, terminated, truncated = self.rounds.step(self._pending, follower)
         self._pending = None
         over, final = terminated | truncated, self._observe(over=True)
@@ -221,7 +110,7 @@ class TurnsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         """A player's own actions for padded ones, checked."""
         space = self._codes[player].space
         if isinstance(space, spaces.Discrete):
-            return self._codes[player].check(padded + int(space.start))
+            return self._codes[player].check(padded + int(space.start), self.rounds.count)
         return np.stack([self.padding.action(player, action) for action in padded])
 
     def _observe(self, over: bool = False) -> Floats:
@@ -262,56 +151,94 @@ class ResponseVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         game: any game.
         copies: N.
         commitment: the leader's decision.
+        autoreset_mode: see the module's text.
 
     Raises:
         InvalidActionError: the configuration is not in the game's space.
         InvalidGameError, UnsupportedGameError: the commitment configures a game that cannot be configured.
     """
 
-    def __init__(self, game: Rules, copies: int, commitment: Commitment) -> None:
-        self.metadata = {"name": game.name, "autoreset_mode": AutoresetMode.SAME_STEP}
-        self.game, self.commitment, self.num_envs = game, commitment, copies
+    def __init__(
+        self,
+        game: Rules,
+        copies: int,
+        commitment: Commitment,
+        autoreset_mode: AutoresetMode = AutoresetMode.NEXT_STEP,
+    ) -> None:
+        self.metadata = {"name": game.name, "autoreset_mode": autoreset_mode}
         self.rounds = Rounds(game, copies)
+        self.game, self.commitment, self.num_envs = game, commitment, self.rounds.count
+        self._mode, self._over = autoreset_mode, np.zeros(self.num_envs, dtype=np.bool_)
         self._episode = episode_under(game, commitment.configuration())
         self.single_observation_space = self._episode.observation_spaces[FOLLOWER]
         self.single_action_space = game.follower_action_space
-        self.observation_space = batch_space(self.single_observation_space, copies)
-        self.action_space = batch_space(self.single_action_space, copies)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._codes = Code(LEADER, game.leader_action_space), Code(FOLLOWER, game.follower_action_space)
         self._pending: Any = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Floats, dict[str, Any]]:
-        """Read the commitment and begin new episodes; ``options`` is not used.
+        """Read the commitment and begin new episodes.
+
+        Args:
+            seed: in [0, 2**63); the first reset without one draws a fresh seed.
+            options: ``{"reset_mask": flags}``, bool ``[N]``: only there, under the commitment in use.
 
         Raises:
-            InvalidArgumentError: the seed is out of range.
+            InvalidArgumentError: the seed is out of range, or the mask no mask, or both are given.
         """
+        mask = None if options is None else options.get("reset_mask")
+        if mask is not None:
+            self._restart(mask, seed)
+            return self._observe(), {}
         configuration = self.commitment.configuration()
         if configuration is not None:
             self._episode.reset(seed=0)
             self._episode.configure(configuration.detach().numpy())
             self.rounds.game = self._episode.game
         self.rounds.reset(seed)
+        self._over[:] = False
         self._commit()
         return self._observe(), {}
 
+    def _restart(self, mask: Any, seed: int | None) -> None:
+        """Begin the next episodes where the mask says so."""
+        if seed is not None or self.rounds.states is None:
+            raise InvalidArgumentError("a reset_mask goes without a seed, after a reset of all copies")
+        if not isinstance(mask, np.ndarray) or mask.shape != (self.num_envs,) or mask.dtype != np.bool_:
+            raise InvalidArgumentError(f"reset_mask={checks.shown(mask)}: expected a bool array ({self.num_envs},)")
+        self.rounds.restart(mask)
+        self._over &= ~mask
+        self._commit()
+
     def step(self, actions: Any) -> tuple[Floats, FloatArray, BoolArray, BoolArray, dict[str, Any]]:
-        """Play the followers' actions, ``[N, ...]``.
+        """Play the followers' actions, ``[N, ...]``; those of rows that only begin a new episode are not played.
 
         Returns:
             Observations ``[N, d]``, the follower's rewards, terminations, truncations (``[N]``), infos.
 
         Raises:
-            InvalidActionError: an action is outside the space, or ``reset`` was not called.
+            InvalidActionError: an action is outside the space, or an episode has ended that was not reset.
         """
         if self.rounds.states is None:
             raise InvalidActionError(NO_EPISODE)
-        _, rewards, terminated, truncated = self.rounds.step(self._pending, self._codes[1].check(actions))
+        resting = self._over
+        if self._mode == AutoresetMode.DISABLED and resting.any():
+            raise InvalidActionError(
+                f"the episodes of the copies {np.flatnonzero(resting).tolist()} are over; call "
+                'reset(options={"reset_mask": flags})'
+            )
+        replies = self._codes[1].check(actions, self.num_envs)
+        _, rewards, terminated, truncated = self.rounds.step(self._pending, replies, ~resting)
         over, infos = terminated | truncated, {}
-        if over.any():
-            self._pending = None
-            infos = {"final_obs": self._observe(), "_final_obs": over}
-        self.rounds.restart(over)
+        if self._mode == AutoresetMode.SAME_STEP:
+            if over.any():
+                self._pending = None
+                infos = {"final_obs": self._observe(), "_final_obs": over}
+            self.rounds.restart(over)
+        else:
+            self.rounds.restart(resting)
+            self._over = over
         self._commit()
         return self._observe(), rewards, terminated, truncated, infos
 
@@ -340,9 +267,11 @@ class ResponseVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
             out[:, states.shape[1] : width] = chosen.ravel()
         if self._pending is not None and width < out.shape[1]:
             self._codes[0].encode(self._pending, out[:, width:])
+            out[self._over, width:] = 0.0  # nobody moves after the end
         return out
 
 
+@checked
 def vector_env(
     game: Rules,
     num_envs: int,
@@ -350,7 +279,8 @@ def vector_env(
     commitment: Commitment | None = None,
     roles: bool = False,
     backend: Literal["batched", "supersuit"] = "batched",
-    base_class: str = "gymnasium",
+    base_class: Literal["gymnasium", "stable_baselines3"] = "gymnasium",
+    autoreset_mode: AutoresetMode | str | None = None,
 ) -> Any:
     """Copies of a game that are stepped together.
 
@@ -364,19 +294,24 @@ def vector_env(
             vectorisation of the Parallel face, far slower, for libraries that want its class. Copy i
             then plays the episodes of ``seed + i``, and infos are a list.
         base_class: for SuperSuit: ``"gymnasium"`` or ``"stable_baselines3"``.
+        autoreset_mode: Gymnasium's, or its name: what follows the end of an episode (see the module's text). By
+            default NEXT_STEP with a commitment. Copies of both players are in step only in SAME_STEP.
 
     Raises:
-        InvalidArgumentError: ``num_envs`` or ``backend`` is out of range, or SuperSuit is asked for
-            the problem of a follower.
+        InvalidArgumentError: ``num_envs`` or ``backend`` is out of range, SuperSuit is asked for the problem of
+            a follower, or the copies cannot be played in this autoreset mode.
         UnsupportedGameError: the two players' actions cannot be padded to one space.
     """
     require_game(game)
-    if backend not in ("batched", "supersuit"):
-        raise InvalidArgumentError(f"backend={backend!r}: expected 'batched' or 'supersuit'")
+    mode = _mode(autoreset_mode, AutoresetMode.SAME_STEP if commitment is None else AutoresetMode.NEXT_STEP)
+    if commitment is None and mode != AutoresetMode.SAME_STEP:
+        raise InvalidArgumentError(
+            f"autoreset_mode={mode.value!r}: copies of both players are in step only in SAME_STEP"
+        )
     if backend == "batched":
         if commitment is None:
             return TurnsVectorEnv(game, num_envs, roles)
-        return ResponseVectorEnv(game, num_envs, commitment)
+        return ResponseVectorEnv(game, num_envs, commitment, mode)
     if commitment is not None:
         raise InvalidArgumentError(
             "SuperSuit vectorises games of both players; leave out the commitment or the backend"
@@ -386,3 +321,13 @@ def vector_env(
     single = pettingzoo_env_to_vec_env_v1(homogenized(parallel_env(game, "turns"), roles=roles))
     concatenate: Callable[..., Any] = concat_vec_envs_v1
     return concatenate(single, Rounds(game, num_envs).count, num_cpus=0, base_class=base_class)
+
+
+def _mode(wanted: AutoresetMode | str | None, default: AutoresetMode) -> AutoresetMode:
+    if wanted is None:
+        return default
+    known = {name: mode for mode in AutoresetMode for name in (mode, mode.name, mode.value)}
+    if not isinstance(wanted, AutoresetMode | str) or wanted not in known:
+        names = checks.listed([mode.name for mode in AutoresetMode])
+        raise InvalidArgumentError(f"autoreset_mode={checks.shown(wanted)}: expected {names}")
+    return known[wanted]
