@@ -121,7 +121,7 @@ def train(
     iterations = checks.integer("iterations", iterations, 1)
     checkpoint_every = checks.integer("checkpoint_every", checkpoint_every, 1)
     budget = None if budget is None else checks.integer("budget", budget, 1)
-    score_episodes = checks.integer("score_episodes", score_episodes, 0)
+    score_episodes = checks.integer("score_episodes", score_episodes, 2) if score_episodes else 0
     folder = None if directory is None else checks.path("directory", directory)
     match = _Loop(
         as_game(game),
