@@ -9,6 +9,7 @@ import numpy as np
 
 import stackelberg_games as sg
 from stackelberg_games.adapters.aec import AECGame
+from stackelberg_games.agents.leaders.model_based import ModelBased
 from stackelberg_games.envs import discrete_toy_v0
 from stackelberg_games.errors import StackelbergError
 from stackelberg_games.kinds.linear_quadratic import LinearGaussianGame
@@ -80,8 +81,9 @@ def leader_refusal(kind: str, leader: str) -> StackelbergError | None:
     """Why a leader does not play a kind of game."""
     game = KINDS[kind]()
     vectors = not isinstance(game, sg.TabularGame | LinearGaussianGame)
-    made = sg.make_leader(leader, **({"reads": "none"} if vectors and leader == "stackelberg_actor_critic" else {}))
-    if isinstance(made, Algorithm) and vectors:
+    unread = vectors and leader in ("stackelberg_actor_critic", "lola")
+    made = sg.make_leader(leader, **({"reads": "none"} if unread else {}))
+    if isinstance(made, Algorithm | ModelBased) and vectors:
         made.representation = {"steps": 1}  # of networks, which are slow
     return refusal(game, made, partner(game))
 

@@ -50,6 +50,7 @@ class Kind:
         informs: makes a representation know the exact critics at a commitment.
         frozen: the leader's exact value with the follower's response held as it is, differentiable.
         stages: after which episodes are cut; the game's own number if None.
+        partner: makes the follower, where it is not the usual soft-optimal one.
     """
 
     game: Callable[[], Any]
@@ -59,9 +60,12 @@ class Kind:
     informs: Callable[[Any, Any, Commitment, float], None]
     frozen: Callable[[Any, Commitment, float], Tensor]
     stages: int | None = None
+    partner: Callable[[], Follower] | None = None
 
     def follower(self) -> Follower:
         """The soft-optimal one."""
+        if self.partner is not None:
+            return self.partner()
         game = self.game()
         if isinstance(game, Embedded):
             return SoftFollower(self.temperature)

@@ -8,14 +8,14 @@ and the leader's return JL is followed to where that leads. To first order aroun
 One short step gives little more than the naive policy gradient. As K eta grows the sum becomes the inverse Hessian of
 ``stackelberg_actor_critic``, and the row the exact hypergradient at a follower that has converged; it diverges where a
 step is longer than 2 over the largest curvature. The follower's parameters are the representation's: logits where the
-game is finite, gain and factor where it is linear-quadratic. Whether the follower learns in this way is not checked.
+game is finite or laid on visited states, gain and factor where it is linear-quadratic. Whether the follower learns in this way is not checked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -34,7 +34,7 @@ PRODUCTS = 20
 
 @dataclass
 class LOLA(Algorithm):
-    """Ascent on the return after the follower's next steps; class FOLLOWER_POLICY with the follower's rewards.
+    """Ascent on the return after the follower's next steps; class FOLLOWER_POLICY, or TRAJECTORIES with ``reads="none"``.
 
     Args:
         learning_rate, actor_steps, start: see ``GradientAscent``.
@@ -42,10 +42,12 @@ class LOLA(Algorithm):
         lookahead: K >= 1, steps of the follower that are looked through.
         step_size: eta > 0, of each; 1 over the largest curvature of JF, the longest that does not overshoot, if not given;
             then no steps are looked through beyond where they grow, as JF curves upwards.
+        reads: ``"policy"`` reads the follower's policy, ``"none"`` estimates it from trajectories.
     """
 
     lookahead: int = 10
     step_size: float | None = None
+    reads: Literal["none", "policy"] = "policy"
 
     needs_follower_rewards: ClassVar[bool] = True
     needs_temperature: ClassVar[bool] = True
@@ -54,16 +56,18 @@ class LOLA(Algorithm):
         super().__post_init__()
         if self.lookahead < 1 or not (self.step_size is None or self.step_size > 0):
             raise InvalidArgumentError(f"{self}: expected lookahead >= 1 and step_size > 0")
+        if self.reads not in ("none", "policy"):
+            raise InvalidArgumentError(f"reads={self.reads!r}: expected 'policy' or 'none'")
 
     @property
     def information(self) -> Information:
-        """FOLLOWER_POLICY with the follower's rewards."""
-        return Information.FOLLOWER_POLICY
+        """FOLLOWER_POLICY, or TRAJECTORIES where nothing is read; both with the follower's rewards."""
+        return Information.FOLLOWER_POLICY if self.reads == "policy" else Information.TRAJECTORIES
 
     @property
     def needs(self) -> Needs:
         """Both players' returns as functions of both policies."""
-        return Needs(reads="policy", players=True)
+        return Needs(reads=self.reads, players=True)
 
     def surrogate(self, values: Values) -> Tensor:
         """The leader's return, and the follower's gradient weighed by what a move along it is worth."""

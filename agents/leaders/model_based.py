@@ -30,7 +30,7 @@ class ModelBased(GradientLeader):
     Args:
         start: settings of the first commitment, see ``commitments.first``.
         representation: see ``Algorithm``; what fits the game.
-        planning: see ``representations.planner.Planning``: it climbs with every batch, or plans from several starts.
+        planning: see ``representations.climber.Planning``: it climbs with every batch, or plans from several starts.
         follower_rewards: ``"observed"``, or ``"unobserved"``: inferred from the follower's actions
             where the leader acts at every stage.
     """
@@ -85,7 +85,7 @@ class ModelBased(GradientLeader):
     def update(self, evidence: Evidence) -> dict[str, float]:
         """Fit, then plan."""
         self.learned.observe(evidence, self.commitment)
-        return self.planner.improve(self.learned)
+        return self.planner.improve(self.learned, evidence.leader_returns)
 
     @property
     def recommendation(self) -> Commitment:

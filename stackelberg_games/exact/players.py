@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.exact.response import Arrays
 from stackelberg_games.kinds.finite import Tables
+from stackelberg_games.kinds.kernel import SparseKernel
 
 TINY = 1e-30
 """Probability whose logarithm stands for that of a reply that is never made; it has no gradient."""
@@ -44,12 +46,12 @@ class Objectives:
             logits: the follower's, ``[S, A, B]``, or ``[S, 1, B]`` where it does not see the action.
             temperature: tau > 0.
         """
-        arrays, tables = self.arrays, self._tables()
+        arrays = self.arrays
         log_response = torch.log_softmax(logits, dim=2).expand(arrays.leader_reward.shape)
         joint = policy[:, :, None] * log_response.exp() * torch.from_numpy(arrays.alive)[:, None, None]
-        chain = torch.einsum("sab,sabn->sn", joint, tables.transition)
-        earned = (joint * tables.leader_reward).sum(dim=(1, 2))
-        paid = (joint * (tables.follower_reward - temperature * log_response)).sum(dim=(1, 2))
+        chain, leader_reward, follower_reward = self._chain(joint), *self._rewards()
+        earned = (joint * leader_reward).sum(dim=(1, 2))
+        paid = (joint * (follower_reward - temperature * log_response)).sum(dim=(1, 2))
         identity = torch.eye(len(chain), dtype=torch.float64)
         follower = torch.linalg.solve(identity - arrays.follower_discount * chain, paid)
         if self.horizon is None:
@@ -60,8 +62,20 @@ class Objectives:
                 leader = earned + arrays.leader_discount * chain @ leader
         return self.initial @ leader, follower.mean()
 
-    def _tables(self) -> Tables:
+    def _chain(self, joint: Tensor) -> Tensor:
+        """State transitions where both actions have the probabilities ``[S, A, B]``, ``[S, S]``."""
+        lists, states = self.arrays.kernel, len(joint)
         if self.tables is not None:
-            return self.tables
-        arrays = self.arrays
-        return Tables(*map(torch.from_numpy, (arrays.transition, arrays.leader_reward, arrays.follower_reward)))
+            return torch.einsum("sab,sabn->sn", joint, self.tables.transition)
+        if not isinstance(lists, SparseKernel):
+            return torch.einsum("sab,sabn->sn", joint, torch.from_numpy(lists.dense))
+        cells = np.repeat(np.arange(joint.numel()), np.diff(lists.first))
+        entries = joint.reshape(-1)[torch.from_numpy(cells)] * torch.from_numpy(lists.probability)
+        places = torch.from_numpy(cells // joint[0].numel() * states + lists.successors)
+        return torch.zeros(states * states, dtype=torch.float64).index_add(0, places, entries).reshape(states, states)
+
+    def _rewards(self) -> tuple[Tensor, Tensor]:
+        """Both players', ``[S, A, B]``."""
+        if self.tables is not None:
+            return self.tables.leader_reward, self.tables.follower_reward
+        return torch.from_numpy(self.arrays.leader_reward), torch.from_numpy(self.arrays.follower_reward)

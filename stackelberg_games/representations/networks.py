@@ -1,6 +1,7 @@
 """Regressions with networks on vectors of states: what the leader learns in games that are neither finite nor linear.
 
-What is fitted, and to what, is in ``regressions``; the decision enters as ``stage_values`` says.
+What critics are fitted to is in ``regressions``, and the decision enters as ``stage_values`` says. For planners, and for
+derivatives of both players' returns, it is the stage itself that is fitted (``world``) and laid on visited states (``anchors``).
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from torch import Tensor
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.learning.information import Evidence
-from stackelberg_games.representations.protocol import STACKELBERG, Backup, Needs, Representation
-from stackelberg_games.representations.regressions import Estimation, NeuralEstimator
+from stackelberg_games.representations.anchors import PointModel, PointValues
+from stackelberg_games.representations.protocol import STACKELBERG, Backup, Fitted, Manner, Needs, Representation
+from stackelberg_games.representations.regressions import Estimation, NeuralEstimator, ResponseEstimator
 from stackelberg_games.representations.stackelberg_regression import StackelbergEstimator
 from stackelberg_games.representations.stage_values import StageValues
 from stackelberg_games.rules.commitment import Commitment
@@ -24,18 +26,25 @@ from stackelberg_games.rules.lever import Stages, Terms
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView
 
+STEPS = 12
+"""Steps of the network of a stage for each of the others'."""
+
 
 class Networks(Representation):
-    """Networks for values, the benefit and the follower's response.
+    """Networks for values, the benefit and the follower's response, or for what a stage does.
 
     Args:
         view, commitment, needs, seed: see ``Representation``.
-        memory, smoothing, steps: see ``Estimation``.
+        memory, smoothing, steps: see ``Estimation``; 12 times as many steps for what a stage does, which is one network.
+        anchors: visited states that stand for all in planning, at most.
 
     Raises:
         InvalidArgumentError: a setting is out of range.
-        UnsupportedGameError: a space is neither a flat Box nor Discrete, or there is no such backup.
+        UnsupportedGameError: a space is neither a flat Box nor Discrete, there is no such backup, or no game can be fitted.
     """
+
+    planning = ("rate", "steps", "explore", "reach")
+    manner = Manner(rate=0.1, steps=150, keeps=True, fresh=True, proves=True)
 
     def __init__(
         self,
@@ -47,10 +56,19 @@ class Networks(Representation):
         memory: float = 0.8,
         smoothing: float = 0.95,
         steps: int = 40,
+        anchors: int = 800,
     ) -> None:
         super().__init__(view, commitment, needs, seed)
+        self.model: PointModel | None = None
         settings, temperature = Estimation(memory, smoothing, steps), view.temperature if needs.follower else None
-        kinds = {Backup(): NeuralEstimator, STACKELBERG: StackelbergEstimator}
+        if needs.players or not needs.values:
+            if commitment.configuration() is not None:
+                raise UnsupportedGameError(
+                    "a lever tells of stages that were played, and a model has to know what it does in others too; bchg and "
+                    "policy_gradient configure games of vectors"
+                )
+            self.model = PointModel(view, anchors, STEPS * settings.steps, seed)
+        kinds = {Backup(): ResponseEstimator if needs.players else NeuralEstimator, STACKELBERG: StackelbergEstimator}
         if needs.backup not in kinds:
             raise UnsupportedGameError(f"networks have no fit for the backup {needs.backup}")
         self.fit: NeuralEstimator = kinds[needs.backup](view, settings, temperature, seed)
@@ -62,13 +80,21 @@ class Networks(Representation):
 
     @classmethod
     def settings(cls, view: LeaderView, needs: Needs) -> tuple[str, ...]:
-        """All, but for ``smoothing`` where no advantage is smoothed."""
+        """Those of what is fitted; no ``smoothing`` where no advantage is smoothed."""
+        if needs.players or not needs.values:
+            return ("memory", "steps", "anchors") if needs.players else ("steps", "anchors")
         staged = needs.backup == STACKELBERG and not needs.follower
         return ("memory", "steps") if staged else ("memory", "smoothing", "steps")
 
     def observe(self, evidence: Evidence, commitment: Commitment) -> None:
         """Fit the networks, and work out the critics at the commitment that was played."""
         batch, configuration = evidence.require_trajectories(), commitment.configuration()
+        self.batch = batch
+        if self.model is not None:
+            self.model.observe(batch)
+            self.game = self.model.game()
+            if not self.needs.players:
+                return
         if configuration is None:
             self.fit.observe(batch)
         else:
@@ -81,8 +107,8 @@ class Networks(Representation):
                 follower_rewards=None if rewards is None else rewards - follower,
             )
             self.fit.observe(bare, lambda old: self._incentives(old, played))
-        self.batch = batch
-        self.critics = self.fit.critics(commitment)
+        if self.model is None:
+            self.critics = self.fit.critics(commitment)
 
     def _incentives(self, batch: Trajectories, configuration: Tensor) -> tuple[FloatArray, FloatArray]:
         """What a configuration adds to both rewards at the stages of a batch, ``[N, T]``."""
@@ -95,15 +121,23 @@ class Networks(Representation):
                 row[batch.mask] = term.detach().numpy()
         return added[0], added[1]
 
-    def at(self, commitment: Commitment) -> StageValues:
+    def at(self, commitment: Commitment) -> StageValues | PointValues:
         """See ``Representation.at``; the critics are those of the commitment that was played."""
+        if self.model is not None:
+            return PointValues(self.game, self.batch, commitment, self.game.replies(self.fit.response))
         new = self.fit.kept[0]
         return StageValues(self.view, self.batch, self.critics, commitment, self.fit.shown(new), new.follower)
 
+    def fitted(self) -> Fitted:
+        """The game on visited states."""
+        return super().fitted() if self.model is None else self.game
+
     def state_dict(self) -> dict[str, Any]:
         """Networks and the data they are fitted to."""
-        return self.fit.state_dict()
+        return {"fit": self.fit.state_dict(), "model": None if self.model is None else self.model.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See ``Representation.load_state_dict``."""
-        self.fit.load_state_dict(state)
+        self.fit.load_state_dict(state["fit"])
+        if self.model is not None:
+            self.model.load_state_dict(state["model"])

@@ -1,4 +1,4 @@
-"""Planning in a fitted game: climb its exact hypergradient, with every batch or from many starts.
+"""Planning in a fitted game from many starts, and the choice between that and climbing with every batch.
 
 Gradient ascent alone finds the nearest local optimum. Before it a leader can explore with random
 commitments and then plan on its estimate from several starts, for which it anneals what it is free
@@ -11,16 +11,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, SolverError
+from stackelberg_games.errors import InvalidArgumentError, SolverError
 from stackelberg_games.numerics.randomness import generator
-from stackelberg_games.representations.protocol import Fitted, Manner, Representation
+from stackelberg_games.representations.climber import Climber, Planning, Proven
+from stackelberg_games.representations.protocol import Fitted, Representation
 from stackelberg_games.rules.commitment import Commitment, assign, flatten
 
 REMEMBERED = 64
@@ -31,51 +32,6 @@ KEPT = 4
 
 COARSE = 1e-9
 """Tolerance on the follower's values while many ascents are made."""
-
-
-@dataclass(frozen=True)
-class Planning:
-    """How a leader plans.
-
-    Args:
-        rate: learning rate of Adam, > 0.
-        steps: ascent steps with every batch, or from each start, >= 1.
-        starts: starts of every planning; 0 climbs from where it is with every batch instead.
-        explore: first commitments, drawn at random with deviation ``reach``.
-        reach: see ``explore``; also of the starts of planning.
-        hold: batches for which it plays a commitment before the next, where it plans from starts.
-        replan: commitments after which it plans again; in between it plays what planning found, the
-            best ends in turn, so that it learns where they lead. 0 plans once.
-        heat: factor on the temperature, >= 1, with which every other start begins.
-        cold_share: share of its own cost with which starts begin, in [0, 1].
-        belief: transitions that it takes the follower to plan with: those ``"played"``, or
-            ``"estimated"`` from the follower's behaviour too (``exact.belief``): then it plans
-            under both, and the replies seen judge.
-
-    Raises:
-        InvalidArgumentError: a number is out of range.
-    """
-
-    rate: float = 0.02
-    steps: int = 1
-    starts: int = 0
-    explore: int = 0
-    reach: float = 3.0
-    hold: int = 1
-    replan: int = 0
-    heat: float = 10.0
-    cold_share: float = 0.0
-    belief: Literal["played", "estimated"] = "played"
-
-    def __post_init__(self) -> None:
-        counts_fit = min(self.explore, self.starts, self.replan) >= 0 and min(self.steps, self.hold) >= 1
-        if not (counts_fit and self.rate > 0 and self.heat >= 1 and self.reach >= 0 and 0 <= self.cold_share <= 1):
-            raise InvalidArgumentError(
-                f"{self}: expected explore, starts, replan, reach >= 0, steps, hold >= 1, rate > 0, heat >= 1 and "
-                "cold_share in [0, 1]"
-            )
-        if self.belief not in ("played", "estimated"):
-            raise InvalidArgumentError(f"belief={self.belief!r}: expected 'played' or 'estimated'")
 
 
 FROM_STARTS = ("hold", "replan", "heat", "cold_share", "belief")
@@ -113,89 +69,9 @@ def planner_of(
     chosen = planning(settings, learned)
     if chosen.starts and not learned.manner.keeps:
         return Planner(chosen, commitment, temperature, seed)
+    if learned.manner.proves:
+        return Proven(chosen, commitment, temperature, seed, learned.manner)
     return Climber(chosen, commitment, temperature, seed, learned.manner)
-
-
-class Climber:
-    """Climbs the fitted objective with every batch, from where it is.
-
-    Args:
-        settings: without ``starts``, or with those of a first planning where ``keeps``.
-        commitment: of the first episode; random ones take its place while it explores.
-        temperature: the follower's.
-        seed: of starts and explorations.
-        manner: see ``Manner``.
-    """
-
-    def __init__(
-        self, settings: Planning, commitment: Commitment, temperature: float, seed: int, manner: Manner
-    ) -> None:
-        self.settings, self.commitment, self.temperature, self.manner = settings, commitment, temperature, manner
-        self.random = generator(seed, manner.lane)
-        self.batches = 0
-        self.optimizer = self._adam()
-        if settings.explore:
-            assign(commitment, self._drawn())
-
-    def _adam(self) -> torch.optim.Adam:
-        parameters = list(self.commitment.parameters())
-        return torch.optim.Adam(parameters, lr=self.settings.rate, maximize=True, fused=True)
-
-    def _drawn(self) -> Tensor:
-        size = len(flatten(self.commitment))
-        return torch.from_numpy(self.random.normal(scale=self.settings.reach, size=size))
-
-    def improve(self, learned: Representation) -> dict[str, float]:
-        """After a batch was observed: choose what is played next; figures to log."""
-        self.batches += 1
-        if self.batches < self.settings.explore:
-            assign(self.commitment, self._drawn())
-            return {}
-        try:
-            model = learned.fitted()
-        except InvalidGameError:  # too little was seen to determine it
-            return {"steps": 0.0}
-        begins = [flatten(self.commitment)]
-        if self.batches == max(1, self.settings.explore):
-            begins += [self._drawn() for _ in range(self.settings.starts)]
-        ends = [self._climb(model, begin) for begin in begins]
-        value, best, steps = max(ends, key=lambda end: end[0])
-        assign(self.commitment, best)
-        return {"steps": float(steps)} if value == -np.inf else {"steps": float(steps), "model_value": value}
-
-    def _climb(self, model: Fitted, begin: Tensor) -> tuple[float, Tensor, int]:
-        """Steps of Adam from a start: the value, where it was, and how many steps there were."""
-        if self.manner.fresh:
-            assign(self.commitment, begin)
-            self.optimizer = self._adam()
-        best, value, steps = begin, -np.inf, 0
-        for _ in range(self.settings.steps + self.manner.fresh):
-            self.optimizer.zero_grad()
-            try:
-                reached, pull = model.objective(self.commitment, self.temperature)
-            except SolverError:  # the fitted follower has no response here; what was found before is kept
-                break
-            if reached > value or not self.manner.keeps:
-                best, value = flatten(self.commitment), reached
-            pull.backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
-            steps += 1
-        return value, best if self.manner.keeps else flatten(self.commitment), steps
-
-    def recommendation(self, learned: Representation) -> Commitment:
-        """What is played."""
-        return self.commitment
-
-    def state_dict(self) -> dict[str, Any]:
-        """Optimiser, counts and the random state."""
-        kept = {"optimizer": self.optimizer.state_dict(), "batches": self.batches}
-        return {**kept, "random": self.random.bit_generator.state}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a stored state."""
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.batches = int(state["batches"])
-        self.random.bit_generator.state = state["random"]
 
 
 @dataclass
@@ -231,8 +107,8 @@ class Planner:
     def _drawn(self) -> Tensor:
         return torch.from_numpy(self.random.normal(scale=self.settings.reach, size=len(self.first)))
 
-    def improve(self, learned: Representation) -> dict[str, float]:
-        """After a batch was observed: choose what is played next; figures to log."""
+    def improve(self, learned: Representation, returns: FloatArray) -> dict[str, float]:
+        """See ``Climber.improve``; replies that were seen tell more than returns."""
         self._note(learned.replies())
         self.batches += 1
         turn, rest = divmod(self.batches, self.settings.hold)

@@ -40,6 +40,7 @@ class Manner(NamedTuple):
         rate, steps: of Adam, where the leader does not say.
         keeps: whether the best point on the way is kept, or the last one.
         fresh: whether every climb begins with a new optimiser.
+        proves: whether climbs are bounded, and a plan has to be confirmed by play before it is climbed on from.
         lane: of its random numbers.
     """
 
@@ -47,6 +48,7 @@ class Manner(NamedTuple):
     steps: int = 1
     keeps: bool = False
     fresh: bool = False
+    proves: bool = False
     lane: int = 6
 
 
@@ -240,6 +242,10 @@ class Fitted(ABC):
         Raises:
             SolverError: there is no such response.
         """
+
+    def distance(self, one: Commitment, other: Commitment) -> float:
+        """Total variation between what two commitments do, mean over the game's states, in [0, 1]."""
+        raise UnsupportedGameError(f"{type(self).__name__} does not compare commitments")
 
     def judged(self, commitment: Commitment, temperature: float, replies: Any) -> float:
         """What a commitment is worth given the replies that were seen under it; the objective, where they tell no more.

@@ -131,7 +131,7 @@ class NeuralEstimator:
         """
         if self.temperature is not None and batch.follower_rewards is None:
             raise InformationError("the follower's values are fitted to its rewards; these trajectories hold none")
-        actions = (_repeated(values, batch) for values in (batch.leader_actions, batch.follower_actions))
+        actions = (repeated(values, batch) for values in (batch.leader_actions, batch.follower_actions))
         vectors = zip(self.features, (batch.states, *actions), strict=True)
         rewards = (batch.leader_rewards, batch.follower_rewards)
         states, leader, follower = (feature(values) for feature, values in vectors)
@@ -313,6 +313,14 @@ class NeuralEstimator:
         ]
 
 
+class ResponseEstimator(NeuralEstimator):
+    """The follower's response alone."""
+
+    def fit(self) -> None:
+        """See ``NeuralEstimator.fit``."""
+        self.fit_response()
+
+
 def _paid(seen: Observed, leader: FloatArray, follower: FloatArray) -> Observed:
     """With what a configuration adds to the rewards before any."""
     batch = seen.batch
@@ -329,7 +337,7 @@ def _array(stored: Any) -> Any:
     return None if stored is None else np.array(stored)
 
 
-def _repeated(actions: Any, batch: Trajectories) -> Any:
+def repeated(actions: Any, batch: Trajectories) -> Any:
     """Actions with the first of each episode in its padding, which need not hold an action at all."""
     mask = batch.mask.reshape(batch.mask.shape + (1,) * (actions.ndim - 2))
     return np.where(mask, actions, actions[:, :1])
