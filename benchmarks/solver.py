@@ -21,7 +21,8 @@ from measuring import COLOURS, cpu_seconds, new_figure, print_table, save
 
 import stackelberg_games as sg
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.exact.response import Arrays, soft_backup, soft_response
+from stackelberg_games.exact.response import Arrays
+from stackelberg_games.exact.soft_response import soft_backup, soft_response
 from stackelberg_games.kinds.finite import TabularGame
 
 SIZES = (3, 10, 30, 100, 200)

@@ -55,6 +55,10 @@ class SolverError(StackelbergError, ArithmeticError):
     """A solver did not reach its tolerance."""
 
 
+class PrecisionError(SolverError):
+    """Double precision cannot tell the answer: numbers overflow, or their rounding decides it."""
+
+
 class MatchTimeoutError(StackelbergError, TimeoutError):
     """A match of a tournament took longer than it may."""
 

@@ -16,7 +16,9 @@ from stackelberg_games import exact
 from stackelberg_games.envs import random_game_v0
 from stackelberg_games.exact.derivatives import Derivatives, derivatives, leader_values
 from stackelberg_games.exact.objective import StateValues, _differentiable_response
-from stackelberg_games.exact.response import Arrays, Response, soft_response
+from stackelberg_games.exact.posed import pose
+from stackelberg_games.exact.response import Arrays, Response
+from stackelberg_games.exact.soft_response import soft_response
 from stackelberg_games.kinds.chain import accumulate, leader_chain
 from stackelberg_games.kinds.finite import Model, TabularGame
 from stackelberg_games.kinds.kernel import SparseKernel
@@ -60,8 +62,8 @@ def test_value_and_derivatives_are_those_of_automatic_differentiation(
     policy = drawn(game, seed)
     model = Model(*(part.detach().clone().requires_grad_() for part in game.model(policy)))
     arrays, solved, got = found(game, policy)
-    values, response = _differentiable_response(game, model, solved)
-    chain, reward = leader_chain(game, model, response)
+    values, response = _differentiable_response(pose(game, model, entered=False), solved)
+    chain, reward = leader_chain(model, response, game.alive_tensor)
     truth = StateValues(accumulate(game, chain, reward, None, None), values)
     value = game.initial_tensor @ truth.leader
     by_policy, by_transition, by_leader, by_follower = torch.autograd.grad(value, list(model), materialize_grads=True)

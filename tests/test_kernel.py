@@ -9,7 +9,8 @@ import pytest
 
 import stackelberg_games as sg
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.exact.response import Arrays, soft_response
+from stackelberg_games.exact.response import Arrays
+from stackelberg_games.exact.soft_response import soft_response
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.kernel import SPARSE_BELOW, DenseKernel, Kernel, SparseKernel, kernel
 

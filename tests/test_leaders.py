@@ -14,7 +14,8 @@ from stackelberg_games.agents.leaders.evolution_strategies import EvolutionStrat
 from stackelberg_games.agents.leaders.random_search import RandomSearch
 from stackelberg_games.commitments.gaussian import LinearGaussianPolicy
 from stackelberg_games.errors import InformationError, InvalidArgumentError
-from stackelberg_games.exact.response import Arrays, soft_response
+from stackelberg_games.exact.response import Arrays
+from stackelberg_games.exact.soft_response import soft_response
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.learning.ascent import GradientAscent
 from stackelberg_games.learning.information import Evidence, Information

@@ -15,7 +15,9 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.envs import random_game_v0
 from stackelberg_games.errors import InvalidArgumentError, SolverError
-from stackelberg_games.exact.response import Arrays, Ties, hard_response, soft_response, soft_sweeps
+from stackelberg_games.exact.hard_response import Ties, hard_response
+from stackelberg_games.exact.response import Arrays
+from stackelberg_games.exact.soft_response import soft_response, soft_sweeps
 from stackelberg_games.kinds.finite import TabularGame
 from tests.random_games import case
 

@@ -124,7 +124,7 @@ def informed_tables(learned: Finite, game: TabularGame, commitment: Commitment, 
 def frozen_tables(game: TabularGame, commitment: Commitment, temperature: float) -> Tensor:
     """See ``Kind.frozen``."""
     response = torch.tensor(exact.best_response(game, commitment, temperature).policy)
-    chain, reward = leader_chain(game, game.model(commitment), response)
+    chain, reward = leader_chain(game.model(commitment), response, game.alive_tensor)
     return game.initial_tensor @ accumulate(game, chain, reward, None, None)
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.exact.response import Arrays, Ties, hard_response
+from stackelberg_games.exact.hard_response import Ties, hard_response
+from stackelberg_games.exact.response import Arrays
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.learning.follower import Answer, FiniteFollower, finite
 from stackelberg_games.play.rollout import TabularResponse

@@ -18,7 +18,7 @@ import numpy as np
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.exact.objective import arrays_under
-from stackelberg_games.exact.response import soft_backup, soft_response, soft_sweeps
+from stackelberg_games.exact.soft_response import soft_backup, soft_response, soft_sweeps
 from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.learning.follower import Answer, FiniteFollower

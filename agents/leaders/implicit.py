@@ -24,7 +24,8 @@ from stackelberg_games.exact.implicit import (
     partial,
     require_finite_lever,
 )
-from stackelberg_games.exact.response import Arrays, soft_response
+from stackelberg_games.exact.response import Arrays
+from stackelberg_games.exact.soft_response import soft_response
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.rules.commitment import Commitment

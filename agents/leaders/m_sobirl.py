@@ -34,7 +34,8 @@ from stackelberg_games.exact.implicit import (
     partial,
     require_finite_lever,
 )
-from stackelberg_games.exact.response import Arrays, soft_backup, soft_response
+from stackelberg_games.exact.response import Arrays
+from stackelberg_games.exact.soft_response import soft_backup, soft_response
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.learning.information import Evidence, Information
 from stackelberg_games.learning.leader import Leader

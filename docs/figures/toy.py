@@ -40,7 +40,7 @@ def point(game: Any, p: float) -> Point:
     value = sg.exact.leader_objective(game, made, TAU)
     (total,) = torch.autograd.grad(value, made.logits)
     response = torch.tensor(sg.exact.best_response(game, made, TAU).policy)
-    chain, reward = leader_chain(game, game.model(made), response)
+    chain, reward = leader_chain(game.model(made), response, game.alive_tensor)
     state, frozen = game.initial_tensor, torch.zeros((), dtype=torch.float64)
     for t in range(game.horizon):
         frozen = frozen + game.leader_discount**t * (state @ reward)

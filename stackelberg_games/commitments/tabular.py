@@ -19,6 +19,9 @@ from stackelberg_games.rules.commitment import Commitment, parameters_from
 from stackelberg_games.rules.rules import Rules, require_game
 from stackelberg_games.rules.view import LeaderView
 
+NEVER = -1000.0
+"""A logit beside which an action has the probability zero."""
+
 FiniteSized = Rules | LeaderView | tuple[int, int]
 """A finite game, the view of one, or its numbers of states and leader actions."""
 
@@ -70,11 +73,12 @@ class TabularPolicy(DiscretePolicy):
         self.logits = nn.Parameter(values)
 
     @classmethod
-    def from_probabilities(cls, game: FiniteSized, probabilities: ArrayLike, floor: float = 1e-300) -> TabularPolicy:
-        """The policy with given action probabilities ``[S, A]``; zeros become ``floor``."""
+    def from_probabilities(cls, game: FiniteSized, probabilities: ArrayLike, floor: float = 0.0) -> TabularPolicy:
+        """The policy with given action probabilities ``[S, A]``; those below ``floor`` are raised to it."""
         rows = checks.array("probabilities", probabilities, 2, finite=False, error=InvalidGameError)
         check_probabilities("probabilities", rows)
-        return cls(game, np.log(np.maximum(rows, checks.number("floor", floor, above=0))))
+        rows = np.maximum(rows, checks.number("floor", floor, 0))
+        return cls(game, np.where(rows > 0, np.log(np.where(rows > 0, rows, 1.0)), NEVER))
 
     def log_probabilities(self) -> Tensor:
         """Log-softmax of the logits, ``[S, A]``."""

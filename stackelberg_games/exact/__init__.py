@@ -1,5 +1,6 @@
 """Ground truth of finite games: responses, objectives, hypergradients and optima."""
 
+from stackelberg_games.exact.certificate import Certificate, certificate
 from stackelberg_games.exact.critics import CriticTables
 from stackelberg_games.exact.objective import (
     StateValues,
@@ -14,11 +15,13 @@ from stackelberg_games.exact.optimum import Solution, solve
 from stackelberg_games.exact.response import Response
 
 __all__ = [
+    "Certificate",
     "CriticTables",
     "Response",
     "Solution",
     "StateValues",
     "best_response",
+    "certificate",
     "critics",
     "differentiable_values",
     "follower_value",

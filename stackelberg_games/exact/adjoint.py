@@ -1,4 +1,4 @@
-"""Objective and hypergradient of a configured reward by three linear solves of the state space.
+"""The leader's objective with its exact hypergradient, by adjoint solves; see ``exact.derivatives``.
 
 For a leader whose configuration enters the rewards only, in the endless game, with the response g,
 its state chain P_g and the benefit B = QL - E_g QL:
@@ -8,47 +8,85 @@ its state chain P_g and the benefit B = QL - E_g QL:
     grad J = sum over (s, b) of dL(s) g(b|s) grad rL(s, b) + (W(s, b) + dF(s) g(b|s)) grad rF(s, b).
 
 A follower that plans with other transitions than those played enters through g, and through the P of
-the second row and of its chain. The same number as automatic differentiation through the response gives, at a fraction of the cost.
+the second row and of its chain.
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.errors import UnsupportedGameError
-from stackelberg_games.exact.response import Arrays, Factorised, soft_response
-from stackelberg_games.kinds.configurable import ConfigurableGame
-from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.exact.derivatives import derivatives
+from stackelberg_games.exact.posed import Posed, annuity
+from stackelberg_games.exact.response import Arrays, Factorised, lift, overflowed
+from stackelberg_games.exact.soft_response import soft_response
+from stackelberg_games.kinds.chain import check_objective
+from stackelberg_games.rules.rules import Rules
 
 
-def reward_objective(
-    game: ConfigurableGame, commitment: Commitment, temperature: float, start: FloatArray | None = None
-) -> tuple[Tensor, FloatArray]:
-    """The leader's objective, a scalar tensor with the exact hypergradient, and the follower's values.
+class Objective(NamedTuple):
+    """The leader's objective at a commitment.
+
+    Attributes:
+        value: without ``constant``.
+        constant: what a constant in all of the leader's rewards adds.
+        surrogate: a scalar tensor; its gradient is the exact hypergradient.
+        values: the follower's, ``[R]``, to warm-start the next call from.
+    """
+
+    value: float
+    constant: float
+    surrogate: Tensor
+    values: FloatArray
+
+
+def adjoint_objective(
+    game: Rules,
+    posed: Posed,
+    temperature: float,
+    start: FloatArray | None = None,
+    *,
+    discount: float | None = None,
+    horizon: int | None = None,
+) -> Objective:
+    """The leader's objective and its exact hypergradient.
 
     Args:
-        game: a configurable MDP without horizon, whose transitions stay as they are.
-        commitment: its parameters receive the gradient.
+        game: a finite game.
+        posed: it under a commitment, whose parameters receive the gradient.
         temperature: tau > 0.
-        start: the follower's values ``[S]`` to warm-start from.
+        start: the follower's values of an earlier call in the same game.
+        discount, horizon: override the leader's.
 
     Raises:
-        UnsupportedGameError: the game has a horizon or configured transitions.
+        PrecisionError: double precision cannot tell the answer.
     """
-    configuration = commitment.configuration()
-    if configuration is None or game.horizon is not None:
-        raise UnsupportedGameError(f"{game.name}: reward_objective needs a configuration and no horizon")
-    tables = game.tables(configuration)
-    if tables.transition.requires_grad:
-        raise UnsupportedGameError(f"{game.name}: reward_objective needs transitions that are not configured")
-    arrays = Arrays.of(game, game.single(tables))
+    discount, horizon = check_objective(game, discount, horizon)
+    arrays = replace(posed.arrays, leader_discount=discount, horizon=horizon)
+    if start is not None and len(start) != len(posed.initial):
+        start = None
     solved = soft_response(arrays, temperature, start)
-    value, leader, follower = reward_weights(arrays, solved.policy, temperature, game.initial_distribution)
-    pulled = torch.from_numpy(leader) * tables.leader_reward + torch.from_numpy(follower) * tables.follower_reward
-    total = pulled.sum()
-    return total - total.detach() + value, solved.values
+    found = derivatives(arrays, solved, posed.initial.numpy(), horizon)
+    if not math.isfinite(found.value):
+        raise overflowed("the leader's value", arrays.leader_reward)
+    by_transition = None
+    if posed.model.transition.requires_grad:
+        owing = arrays.follower_discount * found.follower[..., None] * solved.values
+        by_transition = (arrays.joint(solved.policy)[..., None] * found.ahead[:, None, None, :] + owing) * arrays.alive
+    pulls = (found.policy, by_transition, found.leader, found.follower)
+    terms = [
+        (torch.from_numpy(np.ascontiguousarray(pull)) * part).sum()
+        for pull, part in zip(pulls, posed.model, strict=True)
+        if pull is not None and part.requires_grad
+    ]
+    surrogate = torch.stack(terms).sum() if terms else torch.zeros((), dtype=torch.float64)
+    return Objective(found.value, lift(posed.offsets[0], annuity(game, discount, horizon)), surrogate, solved.values)
 
 
 def reward_weights(

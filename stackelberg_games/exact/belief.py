@@ -25,7 +25,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.exact.response import Arrays, Factorised, soft_response
+from stackelberg_games.exact.response import Arrays, Factorised
+from stackelberg_games.exact.soft_response import soft_response
 from stackelberg_games.kinds.kernel import kernel
 
 UNEXPLAINED = 0.02

@@ -25,7 +25,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.exact.response import Arrays, soft_response
+from stackelberg_games.exact.response import Arrays
+from stackelberg_games.exact.soft_response import soft_response
 
 KEPT = 24
 """Commitments that are kept apart; beyond, the two neighbours that are most alike are merged."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,17 +11,28 @@ from torch import Tensor
 
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.errors import UnsupportedGameError
+from stackelberg_games.errors import PrecisionError, UnsupportedGameError
+from stackelberg_games.exact.adjoint import adjoint_objective
+from stackelberg_games.exact.bounds import EPSILON
 from stackelberg_games.exact.critics import CriticTables, leader_q
-from stackelberg_games.exact.embedded import embedded_arrays, embedded_objective, embedded_value
-from stackelberg_games.exact.response import Arrays, Response, hard_response, soft_response
-from stackelberg_games.kinds.chain import accumulate, leader_chain
+from stackelberg_games.exact.derivatives import carrying, leader_values
+from stackelberg_games.exact.hard_response import hard_response
+from stackelberg_games.exact.posed import Posed, annuity, point_arrays, pose, under
+from stackelberg_games.exact.response import Arrays, Factorised, Response, lift, overflowed
+from stackelberg_games.exact.soft_response import certify, soft_response
+from stackelberg_games.kinds.chain import accumulate, check_objective, leader_chain, solve_system
 from stackelberg_games.kinds.embedded import EmbeddedGame
-from stackelberg_games.kinds.finite import Model, TabularGame
+from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
-from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.commitment import Commitment, evaluating
 from stackelberg_games.rules.rules import require_game
 from stackelberg_games.settings import checked
+
+LOST = 1e-9
+"""Share of the differences within a table that rounding may take."""
+
+overflow_is_checked = np.errstate(over="ignore", invalid="ignore")
+"""For functions that look at their results and refuse those that overflow, in place of NumPy's warning."""
 
 
 def require_finite(game: Game) -> TabularGame:
@@ -44,14 +56,15 @@ def arrays_under(game: Game, commitment: Commitment) -> Arrays:
     Raises:
         UnsupportedGameError: the game is not finite.
     """
-    if isinstance(game, EmbeddedGame):
-        return embedded_arrays(game, commitment)
-    finite = require_finite(game)
     with torch.no_grad():
+        if isinstance(game, EmbeddedGame):
+            return point_arrays(game, game.policy(commitment))
+        finite = require_finite(game)
         return Arrays.of(finite, finite.model(commitment))
 
 
 @checked
+@overflow_is_checked
 def best_response(
     game: TabularGame | EmbeddedGame, commitment: Commitment, temperature: float, start: FloatArray | None = None
 ) -> Response:
@@ -65,13 +78,15 @@ def best_response(
 
     Raises:
         UnsupportedGameError: the game is not finite.
+        PrecisionError: double precision cannot tell the answer: values overflow, or the temperature is too small.
     """
     temperature = checks.number("temperature", temperature, 0)
     arrays = arrays_under(game, commitment)
-    return hard_response(arrays) if temperature == 0 else soft_response(arrays, temperature, start)
+    return hard_response(arrays) if temperature == 0 else certify(arrays, soft_response(arrays, temperature, start))
 
 
 @checked
+@overflow_is_checked
 def leader_objective(
     game: Game,
     commitment: Commitment,
@@ -85,7 +100,8 @@ def leader_objective(
 
     ``backward()`` gives the exact hypergradient: the fixed point V* of the soft Bellman operator
     is solved to machine precision without gradients, and one differentiable Newton step from it,
-    V* + (I - gF P_g)^-1 (T V* - V*), carries the implicit derivative.
+    V* + (I - gF P_g)^-1 (T V* - V*), carries the implicit derivative. ``certificate`` has the same
+    value with a bound on its error.
 
     Args:
         game: a finite game, or one with an exact objective of its own (linear-quadratic games).
@@ -97,14 +113,21 @@ def leader_objective(
 
     Raises:
         UnsupportedGameError: the game has no exact objective.
+        PrecisionError: double precision cannot tell the answer: values overflow, or the temperature is too small.
     """
     game = require_game(game)
     if isinstance(game, EmbeddedGame):
-        return embedded_objective(game, commitment, temperature, discount, horizon, start)
+        found = adjoint_objective(game, under(game, commitment), temperature, start, discount=discount, horizon=horizon)
+        return carrying(found.value + found.constant, found.surrogate)
     if not isinstance(game, TabularGame):
-        return game.leader_objective(commitment, temperature, discount=discount, horizon=horizon)
-    values = differentiable_values(game, commitment, temperature, discount=discount, horizon=horizon, start=start)
-    return game.initial_tensor @ values.leader
+        with evaluating(commitment):
+            return game.leader_objective(commitment, temperature, discount=discount, horizon=horizon)
+    posed = pose(game, game.model(commitment), entered=True)
+    values = _differentiable_values(posed, temperature, game, discount, horizon, start)
+    value = posed.initial @ values.leader
+    if not math.isfinite(value.item()):
+        raise overflowed("the leader's value", posed.arrays.leader_reward)
+    return value + lift(posed.offsets[0], annuity(game, discount, horizon))
 
 
 @dataclass(frozen=True)
@@ -121,6 +144,7 @@ class StateValues:
 
 
 @checked
+@overflow_is_checked
 def differentiable_values(
     game: TabularGame,
     commitment: Commitment,
@@ -131,35 +155,51 @@ def differentiable_values(
     start: FloatArray | None = None,
 ) -> StateValues:
     """Values of both players whose gradients include the follower's response."""
-    model = require_finite(game).model(commitment)
-    response = soft_response(Arrays.of(game, model), temperature, start)
-    values, policy = _differentiable_response(game, model, response)
-    chain, reward = leader_chain(game, model, policy)
+    game = require_finite(game)
+    posed = pose(game, game.model(commitment), entered=False)
+    values = _differentiable_values(posed, temperature, game, discount, horizon, start)
+    leader, follower = posed.offsets
+    return StateValues(
+        values.leader + lift(leader, annuity(game, discount, horizon)),
+        values.follower + lift(follower, 1 / (1 - game.follower_discount)),
+    )
+
+
+def _differentiable_values(
+    posed: Posed,
+    temperature: float,
+    game: TabularGame,
+    discount: float | None,
+    horizon: int | None,
+    start: FloatArray | None,
+) -> StateValues:
+    if start is not None:
+        start = posed.of(start) - lift(posed.offsets[1], 1 / (1 - game.follower_discount))
+    values, policy = _differentiable_response(posed, soft_response(posed.arrays, temperature, start))
+    chain, reward = leader_chain(posed.model, policy, posed.alive)
     return StateValues(accumulate(game, chain, reward, discount, horizon), values)
 
 
-def _differentiable_response(game: TabularGame, model: Model, solved: Response) -> tuple[Tensor, Tensor]:
-    alive = game.alive_tensor
-    transition = model.transition * alive
+def _differentiable_response(posed: Posed, solved: Response) -> tuple[Tensor, Tensor]:
+    model, discount, sees = posed.model, posed.arrays.follower_discount, posed.arrays.sees
+    transition = model.transition * posed.alive
     fixed = torch.from_numpy(solved.values)
-    arrays = Arrays.of(game, model)
-    system = torch.eye(game.states, dtype=torch.float64)
-    system = system - game.follower_discount * torch.from_numpy(arrays.chain(solved.policy))
+    system = torch.eye(len(fixed), dtype=torch.float64)
+    system = system - discount * torch.from_numpy(posed.arrays.chain(solved.policy))
 
     def q_of(values: Tensor) -> Tensor:
-        q = model.follower_reward + game.follower_discount * (transition @ values)
-        if game.follower_sees_action:
-            return q
-        return (model.policy[:, :, None] * q).sum(dim=1, keepdim=True)
+        q = model.follower_reward + discount * (transition @ values)
+        return q if sees else (model.policy[:, :, None] * q).sum(dim=1, keepdim=True)
 
     soft = solved.temperature * torch.logsumexp(q_of(fixed) / solved.temperature, dim=2)
-    backup = (model.policy * soft).sum(dim=1) if game.follower_sees_action else soft[:, 0]
-    values = fixed + torch.linalg.solve(system, backup * alive - fixed)
+    backup = (model.policy * soft).sum(dim=1) if sees else soft[:, 0]
+    values = fixed + solve_system(system, backup * posed.alive - fixed)
     policy = torch.softmax(q_of(values) / solved.temperature, dim=2)
-    return values, policy.expand(game.states, game.leader_actions, game.follower_actions)
+    return values, policy.expand(model.follower_reward.shape)
 
 
 @checked
+@overflow_is_checked
 def leader_value(
     game: TabularGame | EmbeddedGame,
     commitment: Commitment,
@@ -168,39 +208,75 @@ def leader_value(
     discount: float | None = None,
     horizon: int | None = None,
 ) -> float:
-    """The leader's expected return against a given response policy ``[S, A, B]``."""
-    if isinstance(game, EmbeddedGame):
-        return embedded_value(game, commitment, response, discount, horizon)
-    game = require_finite(game)
+    """The leader's expected return against a given response policy ``[S, A, B]``.
+
+    Raises:
+        InvalidArgumentError: the response is no policy of the follower: a shape, a negative entry, a row's sum.
+        PrecisionError: the value overflows.
+    """
+    if not isinstance(game, EmbeddedGame):
+        game = require_finite(game)
     game.check_response(response)
+    discount, horizon = check_objective(game, discount, horizon)
     with torch.no_grad():
-        chain, reward = leader_chain(game, game.model(commitment), torch.tensor(response))
-        values = accumulate(game, chain, reward, discount, horizon)
-        return float(game.initial_tensor @ values)
+        posed = under(game, commitment)
+        if isinstance(game, EmbeddedGame):
+            arrays = replace(posed.arrays, leader_discount=discount)
+            value = float(game.initial_distribution @ leader_values(arrays, response, horizon))
+        else:
+            chain, reward = leader_chain(posed.model, torch.tensor(posed.of(response)), posed.alive)
+            value = float(posed.initial @ accumulate(game, chain, reward, discount, horizon))
+    if not math.isfinite(value):
+        raise overflowed("the leader's value", posed.arrays.leader_reward)
+    return value + lift(posed.offsets[0], annuity(game, discount, horizon))
 
 
 @checked
+@overflow_is_checked
 def follower_value(game: TabularGame, commitment: Commitment, response: FloatArray, temperature: float = 0.0) -> float:
-    """The follower's expected discounted return, with tau times its entropy added, from the start."""
+    """The follower's expected discounted return, with tau times its entropy added, from the start.
+
+    Raises:
+        InvalidArgumentError, PrecisionError: see ``leader_value``.
+    """
     game, temperature = require_finite(game), checks.number("temperature", temperature, 0)
     game.check_response(response)
     with torch.no_grad():
-        arrays = Arrays.of(game, game.model(commitment))
+        posed = pose(game, game.model(commitment), entered=True)
+    arrays, response = posed.arrays, posed.of(response)
     entropy = -np.log(np.where(response > 0, response, 1.0))
     reward = arrays.average(arrays.follower_reward + temperature * entropy, response)
-    system = np.eye(game.states) - game.follower_discount * arrays.chain(response)
-    return float(game.initial_distribution @ np.linalg.solve(system, reward))
+    values = Factorised(arrays.chain(response), game.follower_discount).solve(reward)
+    value = float(posed.initial.numpy() @ values)
+    if not math.isfinite(value):
+        raise overflowed("the follower's value", arrays.follower_reward)
+    return value + lift(posed.offsets[1], 1 / (1 - game.follower_discount))
 
 
 @checked
+@overflow_is_checked
 def critics(game: TabularGame, commitment: Commitment, temperature: float) -> CriticTables:
-    """All values of both players at a commitment and its soft-optimal response."""
+    """All values of both players at a commitment and its soft-optimal response.
+
+    Raises:
+        UnsupportedGameError: the game is not finite.
+        PrecisionError: values overflow, or a constant in all rewards leaves no digits for their differences.
+    """
     game = require_finite(game)
     with torch.no_grad():
         arrays = Arrays.of(game, game.model(commitment))
     solved = soft_response(arrays, temperature)
+    led = leader_q(arrays, solved.policy, game.horizon)
+    if not np.isfinite(led).all():
+        raise overflowed("the leader's values", arrays.leader_reward)
+    for constant, table in zip(arrays.offsets, (led, solved.q), strict=True):
+        if constant and EPSILON * np.abs(table).max() > LOST * np.ptp(table):
+            raise PrecisionError(
+                f"tables of values around {table.flat[0]:.3g} cannot hold their differences, of {np.ptp(table):.3g} at "
+                f"most: take the constant {constant:.6g} out of the rewards, it decides nothing"
+            )
     return CriticTables(
-        leader_q(arrays, solved.policy, game.horizon),
+        led,
         solved.q,
         solved.action_values,
         solved.values,

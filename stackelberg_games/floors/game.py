@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray, IntArray
-from stackelberg_games.exact.response import Arrays, soft_response
+from stackelberg_games.exact.response import Arrays
+from stackelberg_games.exact.soft_response import soft_response
 from stackelberg_games.floors.plan import FloorPlan
 from stackelberg_games.kinds.configurable import ConfigurableGame
 

@@ -186,7 +186,7 @@ class ConfigurableGame(TabularGame):
             configuration: x, ``[C]``.
             response: g, ``[S, 1, B]``; its rows need not be normalised.
         """
-        chain, reward = leader_chain(self, self.single(self.tables(configuration)), response)
+        chain, reward = leader_chain(self.single(self.tables(configuration)), response, self.alive_tensor)
         return self.initial_tensor @ accumulate(self, chain, reward, None, None)
 
     def single(self, tables: Tables) -> Model:

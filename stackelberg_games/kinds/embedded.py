@@ -15,13 +15,14 @@ from torch import Tensor
 from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.commitments.networks import MLPCategoricalPolicy
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnsupportedGameError
-from stackelberg_games.kinds.finite import check_range, frozen, indices
+from stackelberg_games.kinds.conditioning import common_offset
+from stackelberg_games.kinds.finite import check_range, check_rows, frozen, indices
 from stackelberg_games.kinds.kernel import SparseKernel
 from stackelberg_games.kinds.vector import VectorGame
 from stackelberg_games.numerics.randomness import Lane, Streams
 from stackelberg_games.numerics.sampling import Sampler, check_probabilities, cumulative
 from stackelberg_games.numerics.sampling import step as sample_step
-from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.commitment import Commitment, evaluating
 from stackelberg_games.rules.rules import Step
 
 NEAR = 1e-6
@@ -90,6 +91,15 @@ class EmbeddedGame(VectorGame):
             horizon=horizon,
         )
 
+    def commitment(self, seed: int = 0, spread: float | None = None) -> MLPCategoricalPolicy:
+        """The commitment that the game declares: the uniform policy, of the class that is linear in a point."""
+        return MLPCategoricalPolicy(self, ())
+
+    @cached_property
+    def offsets(self) -> tuple[float, float]:
+        """Constants in all of the leader's and all of the follower's rewards, which decide nothing."""
+        return common_offset(self.leader_reward), common_offset(self.follower_reward)
+
     @cached_property
     def kernel(self) -> SparseKernel:
         """The transitions as lists."""
@@ -134,7 +144,12 @@ class EmbeddedGame(VectorGame):
             raise UnsupportedGameError(
                 f"{type(commitment).__name__} has no probabilities at the points of {self.name}; MLPCategoricalPolicy has"
             )
-        return commitment.log_probabilities(self.points).exp()
+        with evaluating(commitment):
+            return commitment.log_probabilities(self.points).exp()
+
+    def check_response(self, response: FloatArray) -> None:
+        """Raise ``InvalidArgumentError`` unless a response policy has shape ``[S, A, B]`` and rows that are distributions."""
+        check_rows("the response", response, self.probability.shape[:3])
 
     def initial(self, streams: Streams) -> FloatArray:
         """First states, ``[N, n]``."""

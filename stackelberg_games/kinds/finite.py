@@ -13,13 +13,15 @@ from torch import Tensor
 
 from stackelberg_games import checks
 from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
+from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, InvalidGameError
+from stackelberg_games.kinds.conditioning import Condition, condition, reachable
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.kinds.kernel import DenseKernel, Kernel, kernel
 from stackelberg_games.numerics.randomness import Lane, Streams
 from stackelberg_games.numerics.sampling import Sampler, check_probabilities, cumulative
 from stackelberg_games.numerics.sampling import step as sample_step
-from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.commitment import Commitment, evaluating
 from stackelberg_games.rules.drawing import Picture
 from stackelberg_games.rules.rules import Sampling, Step, check_discount, check_horizon
 
@@ -144,6 +146,9 @@ class TabularGame(Game):
         self._tables = tables
         self._sampler: Sampler | None = None
         self._own_kernel: Kernel | None = None
+        self._reachable: BoolArray | None = None
+        self._entered: BoolArray | None = None
+        self._condition: Condition | None = None
 
     def drawing(self) -> Picture:
         """A graph of the states."""
@@ -194,6 +199,15 @@ class TabularGame(Game):
         digest.update(self.terminal.tobytes())
         return digest.hexdigest()
 
+    def commitment(self, seed: int = 0, spread: float | None = None) -> Commitment:
+        """The commitment that the game declares: the default wherever none is given; here the uniform policy.
+
+        Args:
+            seed: of parameters that are drawn; the uniform policy has none.
+            spread: their deviation.
+        """
+        return TabularPolicy((self.states, self.leader_actions))
+
     def tables(self, configuration: Tensor | None = None) -> Tables:
         """Transition and rewards; a ``ConfigurableGame`` has others under a configuration.
 
@@ -212,30 +226,67 @@ class TabularGame(Game):
             self._own_kernel = kernel(self.transition * ~self.terminal)
         return self._own_kernel
 
+    def reachable(self, transition: Tensor) -> BoolArray:
+        """States that play can enter under a transition, ``[S]``; those of the game's own are found only once."""
+        if transition is not self._tables.transition:
+            return reachable(transition.detach().numpy(), self.initial_distribution, self.terminal)
+        if self._reachable is None:
+            self._reachable = reachable(self.transition, self.initial_distribution, self.terminal)
+            self._entered = None if self._reachable.all() else self._reachable
+        return self._reachable
+
+    def condition(self, model: Model) -> Condition:
+        """What is left out when the game is solved; for the game's own tables it is found only once."""
+        own = all(getattr(model, name) is getattr(self._tables, name) for name in Tables._fields)
+        if own and self._condition is not None:
+            return self._condition
+        entered: BoolArray | None = self.reachable(model.transition)
+        entered = self._entered if entered is self._reachable else entered
+        rewards = (model.leader_reward.detach().numpy(), model.follower_reward.detach().numpy())
+        found = condition(rewards, entered, self.terminal)
+        if own:
+            self._condition = found
+        return found
+
     def model(self, commitment: Commitment) -> Model:
-        """The game under a commitment, differentiable in the commitment's parameters."""
-        return Model(self.policy(commitment), *self.tables(commitment.configuration()))
+        """The game under a commitment in evaluation mode, differentiable in the commitment's parameters.
+
+        Raises:
+            InvalidArgumentError: the commitment was made for a game of another size, has numbers that are not finite, or
+                decides otherwise when it is evaluated again.
+        """
+        with evaluating(commitment):
+            policy, configuration = self.policy(commitment), commitment.configuration()
+            with torch.no_grad():
+                again = commitment.probabilities(), commitment.configuration()
+        for first, second in zip((policy, configuration), again, strict=True):
+            if first is not None and second is not None and not torch.equal(first, second):
+                raise InvalidArgumentError(
+                    f"{type(commitment).__name__} decides otherwise each time it is evaluated, so nothing it is worth can "
+                    "be computed: let it return the probabilities of what it draws, without drawing"
+                )
+        return Model(policy, *self.tables(configuration))
 
     def policy(self, commitment: Commitment) -> Tensor:
         """The commitment's action probabilities, ``[S, A]``.
 
         Raises:
-            InvalidArgumentError: the commitment was made for a game of another size.
+            InvalidArgumentError: the commitment was made for a game of another size, or has numbers that are not finite.
         """
-        probabilities = commitment.probabilities()
+        with evaluating(commitment):
+            probabilities = commitment.probabilities()
         expected = (self.states, self.leader_actions)
         if tuple(probabilities.shape) != expected:
             raise InvalidArgumentError(
                 f"the commitment's probabilities have shape {tuple(probabilities.shape)}: expected {expected}"
             )
+        if not np.isfinite(probabilities.detach().numpy()).all():
+            raise InvalidArgumentError("the commitment's probabilities are not all finite numbers")
         return probabilities
 
     def check_response(self, response: FloatArray) -> None:
-        """Raise ``InvalidArgumentError`` unless a response policy has shape ``[S, A, B]``."""
-        expected = (self.states, self.leader_actions, self.follower_actions)
-        if np.shape(response) != expected:
-            raise InvalidArgumentError(f"the response has shape {np.shape(response)}: expected {expected}")
-        check_probabilities("the response", response)
+        """Raise ``InvalidArgumentError`` unless a response policy has shape ``[S, A, B]`` and rows that are distributions."""
+        check_rows("the response", response, self.transition.shape[:3])
 
     def under(self, commitment: Commitment) -> Sampler:
         """Sampling tables under a commitment: the game's own unless it is configured."""
@@ -290,6 +341,16 @@ def frozen(name: str, values: ArrayLike, expected: int | tuple[int, ...]) -> Flo
     array = checks.array(name, values, expected, error=InvalidGameError)
     array.setflags(write=False)
     return array
+
+
+def check_rows(name: str, rows: FloatArray, expected: tuple[int, ...]) -> None:
+    """Raise ``InvalidArgumentError`` unless rows have a shape and are distributions."""
+    if rows.shape != expected:
+        raise InvalidArgumentError(f"{name} has shape {rows.shape}: expected {expected}")
+    try:
+        check_probabilities(name, rows)
+    except InvalidGameError as error:
+        raise InvalidArgumentError(str(error)) from error
 
 
 def indices(player: str, actions: Any, count: int, shape: tuple[int, ...]) -> IntArray:

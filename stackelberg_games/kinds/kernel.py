@@ -27,6 +27,13 @@ class Kernel(ABC):
     dense: FloatArray
     """All probabilities, ``[S, A, B, S]``."""
 
+    terms: int
+    """The largest number of successors over which ``expected`` sums."""
+
+    @abstractmethod
+    def row(self, cell: tuple[int, int, int]) -> FloatArray:
+        """Probabilities of the next state after (s, a, b), ``[S]``."""
+
     @abstractmethod
     def expected(self, values: FloatArray) -> FloatArray:
         """Expectation over the next state of values ``[S]``, ``[S, A, B]``."""
@@ -49,6 +56,15 @@ class DenseKernel(Kernel):
     """A kernel as an array, ``[S, A, B, S]``."""
 
     dense: FloatArray
+
+    @property
+    def terms(self) -> int:  # type: ignore[override]
+        """See ``Kernel.terms``."""
+        return len(self.dense)
+
+    def row(self, cell: tuple[int, int, int]) -> FloatArray:
+        """See ``Kernel.row``."""
+        return np.asarray(self.dense[cell])
 
     def expected(self, values: FloatArray) -> FloatArray:
         """See ``Kernel.expected``."""
@@ -103,6 +119,19 @@ class SparseKernel(Kernel):
         cells = np.repeat(np.arange(len(rows)), np.diff(self.first))
         np.add.at(rows, (cells, self.successors), self.probability)  # a successor may be listed twice
         return rows.reshape(*self.shape, self.shape[0])
+
+    @cached_property
+    def terms(self) -> int:  # type: ignore[override]
+        """See ``Kernel.terms``."""
+        return int(np.diff(self.first).max())
+
+    def row(self, cell: tuple[int, int, int]) -> FloatArray:
+        """See ``Kernel.row``."""
+        index = int(np.ravel_multi_index(cell, self.shape))
+        listed = slice(self.first[index], self.first[index + 1])
+        out = np.zeros(self.shape[0])
+        np.add.at(out, self.successors[listed], self.probability[listed])  # a successor may be listed twice
+        return out
 
     def expected(self, values: FloatArray) -> FloatArray:
         """See ``Kernel.expected``."""

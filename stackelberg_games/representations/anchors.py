@@ -20,7 +20,8 @@ from stackelberg_games.commitments.grids import ActionGrid
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.exact.derivatives import carrying, derivatives
 from stackelberg_games.exact.players import Objectives
-from stackelberg_games.exact.response import Arrays, soft_response
+from stackelberg_games.exact.response import Arrays
+from stackelberg_games.exact.soft_response import soft_response
 from stackelberg_games.hypergradient import Influence
 from stackelberg_games.kinds.kernel import SparseKernel
 from stackelberg_games.representations.convex import combinations, cover

@@ -19,7 +19,8 @@ from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.exact.adjoint import reward_weights
 from stackelberg_games.exact.belief import Behaviour, confused, estimate_confusion
 from stackelberg_games.exact.objective import best_response, leader_objective, leader_value
-from stackelberg_games.exact.response import Arrays, soft_response
+from stackelberg_games.exact.response import Arrays
+from stackelberg_games.exact.soft_response import soft_response
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Tables, TabularGame
 from stackelberg_games.kinds.kernel import Kernel, kernel

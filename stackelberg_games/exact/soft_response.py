@@ -1,0 +1,178 @@
+"""The follower's exact soft response in finite games, by Newton's method; for the hard one see ``hard_response``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from stackelberg_games import checks
+from stackelberg_games.arrays import BoolArray, FloatArray
+from stackelberg_games.errors import PrecisionError, SolverError
+from stackelberg_games.exact.bounds import soft_error, soft_rounding, undecided
+from stackelberg_games.exact.response import Arrays, Factorised, Response, overflowed
+from stackelberg_games.numerics.randomness import compiled
+
+SIMPLIFIED = 0.01
+"""Share of the tolerance that must be reached by Newton steps with the matrix of an earlier step."""
+
+CAP = 1e3
+"""Temperatures to which residuals are judged at most: a response depends on values divided by the temperature."""
+
+
+def soft_response(
+    arrays: Arrays,
+    temperature: float,
+    start: FloatArray | None = None,
+    *,
+    tolerance: float = 1e-12,
+    max_steps: int = 100,
+) -> Response:
+    """Soft-optimal response by soft policy iteration, which is Newton's method on V = T V.
+
+    V <- V + (I - gF P_g)^-1 (T V - V), with T the soft Bellman operator,
+    T V(s) = sum_a f(a|s) tau log sum_b exp(QF(s,a,b)/tau) for a follower that sees a, or
+    T V(s) = tau log sum_b exp(sum_a f(a|s) QF(s,a,b)/tau) for one that does not.
+
+    Args:
+        arrays: the game under a commitment.
+        temperature: tau > 0.
+        start: values to start from, ``[S]``; zeros if not given.
+        tolerance: on the Bellman residual in each state, relative to the value there, or to a thousand
+            temperatures where that is less: what the state can tell apart. Where rounding stands in the way
+            it is what rounding allows.
+        max_steps: bound on the linear solves; several may share a matrix.
+
+    Raises:
+        InvalidArgumentError: tau is not positive.
+        PrecisionError: values overflow, or the temperature is too small beside them to decide the response.
+        SolverError: the tolerance was not reached.
+    """
+    temperature = checks.number("temperature", temperature, above=0)
+    if arrays.offsets[1]:
+        inner, lift = arrays.centred()
+        start = None if start is None else start - lift
+        solved = soft_response(inner, temperature, start, tolerance=tolerance, max_steps=max_steps)
+        return solved.shifted(lift)
+    states = arrays.policy.shape[0]
+    values: FloatArray = np.zeros(states) if start is None else checks.array("start", start, (states,))
+    previous, steps, simplified = np.inf, 0, False
+    factors: Factorised | None = None
+    for _ in range(max_steps + 1):
+        q = arrays.follower_q(values)
+        updated, policy = soft_backup(arrays, q, temperature)
+        error = _worst(updated, values, temperature)
+        if np.isnan(error):
+            raise overflowed("the follower's values", arrays.follower_reward)
+        # Where a full step has come below the tolerance it is far below; a simplified one is not.
+        if error <= tolerance * (SIMPLIFIED if simplified else 1.0):
+            return Response(policy, q, values, temperature, steps)
+        if factors is not None and not simplified and error >= 0.5 * previous:
+            stalled = Response(policy, q, values, temperature, steps)
+            if _is_rounding(arrays, stalled, updated, factors):
+                return stalled
+        # The last matrix once more costs a fraction of a new one; it is taken where two such steps,
+        # each gaining at least what the last one gained, would end it.
+        simplified = error * min(1.0, error / previous) ** 2 <= tolerance * SIMPLIFIED
+        if factors is None or not simplified:
+            factors, simplified = Factorised(arrays.chain(policy), arrays.follower_discount), False
+            steps += 1
+        previous = error
+        values = values + factors.solve(updated - values)
+    raise SolverError(f"soft response: relative residual {error:.3g} after {max_steps} Newton steps")
+
+
+def _is_rounding(arrays: Arrays, solved: Response, updated: FloatArray, factors: Factorised) -> bool:
+    """Whether what is left of the residual is rounding; raise ``PrecisionError`` if that decides the response."""
+    if (np.abs(updated - solved.values) > soft_rounding(arrays, solved)).any():
+        return False
+    certify(arrays, solved, updated, factors)
+    return True
+
+
+def certify(
+    arrays: Arrays, solved: Response, updated: FloatArray | None = None, factors: Factorised | None = None
+) -> Response:
+    """A soft response with a bound on the error of its values.
+
+    Args:
+        arrays: the game under a commitment.
+        solved: its soft response.
+        updated, factors: see ``bounds.soft_error``; made if not given.
+
+    Raises:
+        PrecisionError: rounding of the values exceeds what the temperature tells apart, in a state that play
+            comes to. What the response is in others shows in ``error`` beside the temperature.
+    """
+    if arrays.offsets[1]:
+        inner, lift = arrays.centred()
+        return certify(inner, solved.shifted(-lift)).shifted(lift)
+    if updated is None:
+        updated = soft_backup(arrays, solved.q, solved.temperature)[0]
+    if factors is None:
+        factors = Factorised(arrays.chain(solved.policy), arrays.follower_discount)
+    certified = replace(solved, error=soft_error(arrays, solved, updated, factors))
+    if (undecided(arrays, certified) & visited(arrays, solved.policy)).any():
+        raise PrecisionError(
+            f"temperature={solved.temperature!r} is too small for double precision beside values of up to "
+            f"{np.abs(solved.values).max():.3g}: their rounding decides the response; raise it, or take temperature=0"
+        )
+    return certified
+
+
+def visited(arrays: Arrays, response: FloatArray) -> BoolArray:
+    """States that play comes to, ``[S]``; all of them where first states are not known."""
+    if arrays.initial is None:
+        return np.ones(len(arrays.policy), dtype=np.bool_)
+    found, follows = arrays.initial > 0, arrays.chain(response) > 0
+    while not np.array_equal(wider := found | follows[found].any(axis=0), found):
+        found = wider
+    return np.asarray(found)
+
+
+def soft_sweeps(arrays: Arrays, temperature: float, start: FloatArray, sweeps: int) -> Response:
+    """The response after a number of soft value iteration sweeps from ``start``, ``[S]``."""
+    values: FloatArray = np.array(start, dtype=np.float64)
+    for _ in range(sweeps):
+        values, _ = soft_backup(arrays, arrays.follower_q(values), temperature)
+    q = arrays.follower_q(values)
+    return Response(soft_backup(arrays, q, temperature)[1], q, values, temperature, 0)
+
+
+def soft_backup(arrays: Arrays, q: FloatArray, temperature: float) -> tuple[FloatArray, FloatArray]:
+    """Soft values of a table QF ``[S, A, B]``: T V ``[S]`` and the response ``[S, A, B]``."""
+    policy, compared = arrays.policy, q
+    if not arrays.sees:
+        compared = (policy[:, :, None] * q).sum(axis=1, keepdims=True)
+        policy = np.ones((len(policy), 1))
+    values, response = np.zeros(len(policy)), np.empty(compared.shape)
+    _soft_backup(policy, arrays.alive, compared, temperature, values, response)
+    return values, response if arrays.sees else np.broadcast_to(response, q.shape)
+
+
+@compiled
+def _worst(updated: Any, values: Any, temperature: float) -> float:
+    """The largest residual relative to what its state tells apart; NaN where a value is not finite."""
+    worst = 0.0
+    for s in range(values.shape[0]):
+        if not np.isfinite(updated[s]):
+            return np.nan
+        scale = min(abs(values[s]) + temperature, CAP * temperature)
+        worst = max(worst, abs(updated[s] - values[s]) / scale)
+    return worst
+
+
+@compiled
+def _soft_backup(policy: Any, alive: Any, q: Any, temperature: float, values: Any, response: Any) -> None:
+    states, actions, replies = q.shape
+    for s in range(states):
+        for a in range(actions):
+            peak, total = q[s, a].max(), 0.0
+            for b in range(replies):
+                response[s, a, b] = np.exp((q[s, a, b] - peak) / temperature)
+                total += response[s, a, b]
+            for b in range(replies):
+                response[s, a, b] /= total
+            if alive[s]:
+                values[s] += policy[s, a] * (peak + temperature * np.log(total))
