@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from stackelberg_games import exact
 from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.commitments.mlp import MLPPolicy
 from stackelberg_games.commitments.tabular import DiscretePolicy, TabularPolicy
@@ -15,6 +16,7 @@ from stackelberg_games.envs import random_game_v0
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
 from stackelberg_games.numerics.randomness import Lane, Streams
 from stackelberg_games.numerics.sampling import cumulative
+from stackelberg_games.play.rollout import TabularResponse, rollout
 from stackelberg_games.rules.commitment import Commitment, assign, flatten
 from tests.checks import FALSE_ALARM, counts_p_value
 
@@ -156,3 +158,43 @@ def test_assigned_vector_is_not_shared() -> None:
     assign(policy, vector)
     vector += 5.0
     assert torch.equal(flatten(policy), torch.ones(12, dtype=torch.float64))
+
+
+class Dropped(TabularPolicy):
+    """Leaves out logits while it trains; ``always`` even when it does not."""
+
+    always = False
+
+    def log_probabilities(self) -> torch.Tensor:
+        return torch.log_softmax(torch.nn.functional.dropout(self.logits, 0.5, self.training or self.always), dim=1)
+
+
+def test_values_and_play_take_a_commitment_in_evaluation_mode_and_leave_its_mode_as_it_was() -> None:
+    logits = np.random.default_rng(0).normal(size=(4, 3))
+    plain, dropped = TabularPolicy(GAME, logits), Dropped(GAME, logits)
+    assert dropped.training
+    with torch.no_grad():
+        assert exact.leader_objective(GAME, dropped, 0.1) == exact.leader_objective(GAME, plain, 0.1)
+    assert exact.certificate(GAME, dropped, 0.1) == exact.certificate(GAME, plain, 0.1)
+    response = TabularResponse(exact.best_response(GAME, dropped, 0.1).policy)
+    batches = [rollout(GAME, policy, response, episodes=20, seed=0, stages=20) for policy in (plain, dropped)]
+    assert np.array_equal(batches[0].leader_actions, batches[1].leader_actions)
+    assert dropped.training
+
+
+def test_a_commitment_that_draws_when_it_is_evaluated_has_no_value() -> None:
+    drawing = Dropped(GAME, np.ones((4, 3)))
+    drawing.always = True
+    for compute in (exact.leader_objective, exact.best_response, exact.certificate, exact.critics):
+        with pytest.raises(InvalidArgumentError, match="Dropped decides otherwise each time"):
+            compute(GAME, drawing, 0.1)
+    with pytest.raises(InvalidArgumentError, match="decides otherwise"):
+        exact.solve(GAME, 0.1, commitment=drawing, starts=1)
+
+
+def test_numbers_that_are_not_finite_are_refused() -> None:
+    policy = TabularPolicy(GAME)
+    with torch.no_grad():
+        policy.logits[1, 1] = np.nan
+    with pytest.raises(InvalidArgumentError, match="not all finite"):
+        exact.best_response(GAME, policy, 0.1)

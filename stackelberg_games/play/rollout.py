@@ -17,7 +17,7 @@ from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.numerics.randomness import Lane, Streams, compiled, stream, uniform
 from stackelberg_games.numerics.sampling import check_probabilities, cumulative, pick
-from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.commitment import Commitment, evaluating
 from stackelberg_games.rules.rules import Rules, require_game
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.settings import checked
@@ -182,13 +182,14 @@ def rollout(
     first_episode = checks.integer("first_episode", first_episode, 0, 2**62)
     checks.affordable(f"a batch of {episodes} episodes of {stages} stages", 5 * episodes * stages)
     streams = Streams.of(seed, episodes, first_episode)
-    if isinstance(game, TabularGame) and isinstance(follower_policy, TabularResponse):
-        return _rollout_tables(game, commitment, follower_policy, streams, stages)
-    if hasattr(follower_policy, "play"):
-        played: Trajectories = follower_policy.play(game, commitment, streams, stages)
-        return played
-    batch = game.simulate(commitment, follower_policy, streams, stages)
-    return _rollout_batched(game, commitment, follower_policy, streams, stages) if batch is None else batch
+    with evaluating(commitment):
+        if isinstance(game, TabularGame) and isinstance(follower_policy, TabularResponse):
+            return _rollout_tables(game, commitment, follower_policy, streams, stages)
+        if hasattr(follower_policy, "play"):
+            played: Trajectories = follower_policy.play(game, commitment, streams, stages)
+            return played
+        batch = game.simulate(commitment, follower_policy, streams, stages)
+        return _rollout_batched(game, commitment, follower_policy, streams, stages) if batch is None else batch
 
 
 def _rollout_tables(

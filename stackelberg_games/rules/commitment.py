@@ -7,6 +7,8 @@ configuration of the game), or both.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -45,6 +47,18 @@ def parameters_from(name: str, values: ArrayLike | Tensor, *, finite: bool = Tru
     """
     plain = values.detach() if isinstance(values, Tensor) else values
     return torch.from_numpy(checks.array(name, plain, finite=finite))
+
+
+@contextmanager
+def evaluating(commitment: nn.Module) -> Iterator[None]:
+    """Evaluation mode meanwhile: without dropout, with the statistics of normalising layers as they were learned."""
+    training = [module for module in commitment.modules() if module.training]
+    commitment.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 def flatten(commitment: nn.Module) -> Tensor:
