@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stackelberg_games.adapters.aec import AECGame
     from stackelberg_games.commitments.configuration import Configuration
     from stackelberg_games.commitments.mlp import MLPPolicy
+    from stackelberg_games.commitments.parametrisation import Bounded, Budgeted, Plain
     from stackelberg_games.commitments.tabular import TabularPolicy
     from stackelberg_games.conformance import check_game
     from stackelberg_games.faces.padding import homogenize
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
 _LAZY = {
     "AECGame": "adapters.aec",
     "Algorithm": "representations.algorithm",
+    "Bounded": "commitments.parametrisation",
+    "Budgeted": "commitments.parametrisation",
     "Commitment": "rules.commitment",
     "ConfigurableGame": "kinds.configurable",
     "Configuration": "commitments.configuration",
@@ -64,6 +67,7 @@ _LAZY = {
     "Leader": "learning.leader",
     "LeaderView": "rules.view",
     "MLPPolicy": "commitments.mlp",
+    "Plain": "commitments.parametrisation",
     "Representation": "representations.protocol",
     "Results": "tournaments.results",
     "Run": "learning.run",
@@ -90,6 +94,8 @@ _LAZY = {
 __all__ = [
     "AECGame",
     "Algorithm",
+    "Bounded",
+    "Budgeted",
     "Commitment",
     "ConfigurableGame",
     "Configuration",
@@ -102,6 +108,7 @@ __all__ = [
     "Leader",
     "LeaderView",
     "MLPPolicy",
+    "Plain",
     "Representation",
     "Results",
     "Run",

@@ -36,7 +36,7 @@ def test_lists_show_every_id_with_a_line_of_text() -> None:
 
 
 def test_ascents_that_a_leader_passes_are_not_called_the_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sg.exact, "solve", lambda *_, **__: SimpleNamespace(value=-1.0))
+    monkeypatch.setattr(sg.exact, "solve", lambda *_, **__: SimpleNamespace(value=-1.0, evidence="made up"))
     assert "above it, so that was not the optimum" in invoke("train", *SHORT).output
 
 
@@ -45,8 +45,8 @@ def test_train_prints_the_value_beside_the_optimum_and_draws_it(tmp_path: Path) 
     assert result.exit_code == 0, result.output
     game = sg.make("discrete_toy-v0", horizon=10)
     assert isinstance(game, sg.TabularGame)
-    known = sg.exact.solve(game, 0.05, starts=8).value
-    assert f"best of 8 exact ascents: {known:.4f}; bchg ends" in result.output
+    known = sg.exact.solve(game, 0.05, starts=8)
+    assert f"exact optimum: {known.value:.4f} ({known.evidence}); bchg ends" in result.output
     assert (tmp_path / "run" / "learning.png").read_bytes().startswith(b"\x89PNG")
     assert sg.Run.load(tmp_path / "run" / "seed_0").history[-1]["iteration"] == 2
 

@@ -134,3 +134,4 @@ def test_a_leader_of_a_configurable_random_game_starts_with_both_parts() -> None
     assert configuration.detach().abs().max() > 0.02  # it has moved away from the start
     assert (run.commitment.probabilities() - 1 / 3).abs().max() > 0.001
     assert random_game_v0.game().view().lever is None
+    assert random_game_v0.game().commitment().configuration() is None

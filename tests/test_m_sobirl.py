@@ -147,7 +147,7 @@ def test_the_ablation_of_its_gradient_error(
 def test_descent_on_the_exact_gradient_has_the_values_of_the_reference() -> None:
     game = sg.make("random_mdp-v0")
     assert isinstance(game, TabularGame)
-    commitment, values = game.commitment(), []  # type: ignore[attr-defined]
+    commitment, values = game.commitment(), []
     for _ in range(200):
         values.append(-float(exact.leader_objective(game, commitment, 1.0).detach()))
         assign(commitment, flatten(commitment) - 8e-3 * torch.from_numpy(exact_gradient(game, commitment)))

@@ -2,7 +2,8 @@
 
 A line ``<!-- stored: NAME -->`` is replaced: ``performance/rollout`` by what that benchmark printed,
 ``results/discrete_toy`` by the table of that study, ``coverage/tournament_statistics`` by what
-simulated tournaments say of the intervals, ``headlines/tournament_statistics`` of the headlines.
+simulated tournaments say of the intervals, ``headlines/tournament_statistics`` of the headlines,
+``invariance/invariance`` and ``never_below/never_below`` by what campaigns found of the exact functions.
 """
 
 from __future__ import annotations
@@ -85,7 +86,40 @@ def headlines(name: str) -> str:
     )
 
 
+def invariance(name: str) -> str:
+    """What thousands of generated games, each compared with itself in other words, came to."""
+    data = stored(name)
+    refused = sum(count for _, count in data["refusals"])
+    worst = max(data["worst"].items(), key=lambda entry: entry[1])
+    return (
+        f"{data['games']:,} generated games were compared with themselves in other words {data['comparisons']:,} times, "
+        f"{data['results']:,} results in all: {data['deviations']} differ by more than {data['tolerance']:g} of what decides "
+        f"them, the largest difference is {worst[1]:.1g} ({worst[0]}), and {refused} comparisons ended in a refusal.\n\n"
+        f"<small>Stored by `{data['command']}`.</small>"
+    )
+
+
+def never_below(name: str) -> str:
+    """Whether any leader is worth more than what ``exact.solve`` finds."""
+    data = stored(name)
+    rows = data["rows"]
+    above = [row for row in rows if row["above"] > 1e-6 * max(1.0, abs(row["value"]))]
+    found = ", ".join(f"{row['game']} ({row['leader']}, by {row['above']:.2g})" for row in above)
+    return (
+        f"In {len(rows)} games, {sum(row['game'].startswith('random ') for row in rows)} of them random ones that the leader "
+        f"configures, leaders were trained and their best recommendation compared with the optimum: {len(above)} of the "
+        f"optima were passed{': ' + found if found else ''}.\n\n<small>Stored by `{data['command']}`.</small>"
+    )
+
+
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace the marks of a page."""
-    makers = {"performance": performance, "results": results, "coverage": coverage, "headlines": headlines}
+    makers = {
+        "performance": performance,
+        "results": results,
+        "coverage": coverage,
+        "headlines": headlines,
+        "invariance": invariance,
+        "never_below": never_below,
+    }
     return _MARK.sub(lambda match: makers[match[1]](match[2]), markdown)

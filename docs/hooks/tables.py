@@ -15,8 +15,8 @@ EXPLANATION = (
 )
 OPTIMA_LEGEND = (
     "Leader's discounted return against the follower that is optimal at the temperature; the first commitment is the "
-    "uniform policy, or the game's standard configuration. Ascents on the exact hypergradient from many starts: where "
-    "few of them agree, a better commitment may be left."
+    "uniform policy, or the game's standard configuration. What is proved cannot be passed by more than the gap; the "
+    "best of many ascents on the exact hypergradient can, all the more where few of them agree."
 )
 LEGEND = "*Deviation* is the standard deviation of one estimate, *cosine* the mean over single estimates."
 
@@ -36,14 +36,13 @@ def optima(game: str) -> str:
     lines = [
         "## Exact optimum",
         "",
-        "| settings | temperature | best known | first commitment | starts that reach it |",
+        "| settings | temperature | best known | first commitment | evidence |",
         "|---|---|---|---|---|",
     ]
     for row in rows:
         given = ", ".join(f"`{name}={value!r}`" for name, value in row["settings"].items()) or "defaults"
-        reached = "linear programs" if row["reached"] is None else "{} of {}".format(*row["reached"])
         numbers = f"{row['temperature']:g} | {row['value']:.4f} | {_small(row['uniform'])}"
-        lines.append(f"| {given} | {numbers} | {reached} |")
+        lines.append(f"| {given} | {numbers} | {row['evidence']} |")
     commands = " and ".join(f"`{command}`" for command in dict.fromkeys(row["command"] for row in rows))
     lines += ["", OPTIMA_LEGEND, f"Computed by {commands}."]
     return "\n".join(lines)

@@ -18,6 +18,7 @@ from stackelberg_games.errors import InvalidArgumentError, RegistrationError, St
 from stackelberg_games.learning.registry import Kind, factory, ids
 
 if TYPE_CHECKING:
+    from stackelberg_games.exact.optimum import Solution
     from stackelberg_games.learning.experiment import Experiment
     from stackelberg_games.learning.run import Run
 
@@ -163,7 +164,8 @@ def _report(experiment: Experiment, runs: dict[int, Run], out: Path | None) -> N
     import numpy as np
 
     game, leader, follower = experiment.build()
-    optimum = _optimum(game, follower)
+    best = _optimum(game, follower)
+    optimum = None if best is None else best.value
     finals = []
     for seed, run in runs.items():
         last = run.history[-1]
@@ -174,10 +176,10 @@ def _report(experiment: Experiment, runs: dict[int, Run], out: Path | None) -> N
     if len(finals) > 1:
         error = np.std(finals, ddof=1) / len(finals) ** 0.5
         click.echo(f"mean over {len(finals)} seeds: {np.mean(finals):.4f} (standard error {error:.4f})")
-    if optimum is not None:
+    if best is not None and optimum is not None:
         gap = optimum - float(np.mean(finals))
         click.echo(
-            f"best of {ASCENTS} exact ascents: {optimum:.4f}; {name} ends {abs(gap):.4f} "
+            f"exact optimum: {optimum:.4f} ({best.evidence}); {name} ends {abs(gap):.4f} "
             + ("below it" if gap >= 0 else "above it, so that was not the optimum")
         )
         optimum = optimum if gap >= 0 else None  # the figure shows no line that was passed
@@ -189,15 +191,15 @@ def _report(experiment: Experiment, runs: dict[int, Run], out: Path | None) -> N
         click.echo(f"runs and figure: {out}")
 
 
-def _optimum(game: Any, follower: Any) -> float | None:
-    """The best end of some exact ascents against a soft follower, where it is to be had in a moment."""
+def _optimum(game: Any, follower: Any) -> Solution | None:
+    """The best known commitment against a soft follower, where it is to be had in a moment."""
     from stackelberg_games import exact
     from stackelberg_games.kinds.finite import TabularGame
 
     temperature = follower.declared_temperature
     if not isinstance(game, TabularGame) or not temperature or game.states * game.leader_actions > 200:
         return None
-    return exact.solve(game, temperature, starts=ASCENTS).value
+    return exact.solve(game, temperature, starts=ASCENTS)
 
 
 @main.command()

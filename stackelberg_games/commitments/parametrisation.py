@@ -19,6 +19,9 @@ from torch import Tensor
 from stackelberg_games.commitments.space import BudgetBox
 from stackelberg_games.errors import CheckpointError, InvalidArgumentError
 
+NEAR = 1e-3
+"""How close to a bound parameters are sought: there they still move the configuration."""
+
 
 @dataclass(frozen=True)
 class Parametrisation(ABC):
@@ -27,6 +30,10 @@ class Parametrisation(ABC):
     @abstractmethod
     def __call__(self, parameters: Tensor) -> Tensor:
         """The configuration, float64 ``[C]``."""
+
+    def parameters(self, configuration: Tensor) -> Tensor | None:
+        """Parameters of a configuration, or of one close to it where none give it exactly; None if not known."""
+        return None
 
     def space(self, size: int) -> Box:
         """Where ``size`` configured numbers lie, bounds included; float64."""
@@ -48,6 +55,10 @@ class Plain(Parametrisation):
     def __call__(self, parameters: Tensor) -> Tensor:
         """Return them unchanged."""
         return parameters
+
+    def parameters(self, configuration: Tensor) -> Tensor:
+        """See ``Parametrisation.parameters``."""
+        return configuration
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,10 @@ class Bounded(Parametrisation):
     def __call__(self, parameters: Tensor) -> Tensor:
         """Elementwise sigmoid between the bounds."""
         return self.low + (self.high - self.low) * torch.sigmoid(parameters)
+
+    def parameters(self, configuration: Tensor) -> Tensor:
+        """See ``Parametrisation.parameters``; a bound is passed over by ``NEAR`` of the range."""
+        return torch.logit((configuration - self.low) / (self.high - self.low), eps=NEAR)
 
     def space(self, size: int) -> Box:
         """All numbers from ``low`` to ``high``."""
@@ -100,6 +115,11 @@ class Budgeted(Parametrisation):
     def __call__(self, parameters: Tensor) -> Tensor:
         """Softmax shares of the budget, the unspent one dropped."""
         return self.budget * torch.softmax(parameters / self.temperature, dim=0)[:-1]
+
+    def parameters(self, configuration: Tensor) -> Tensor:
+        """See ``Parametrisation.parameters``; no share is taken below ``NEAR`` of the budget."""
+        shares = configuration / self.budget if self.budget else torch.zeros_like(configuration)
+        return self.temperature * torch.cat([shares, 1 - shares.sum(dim=0, keepdim=True)]).clamp(min=NEAR).log()
 
     def space(self, size: int) -> Box:
         """Numbers >= 0 with a sum of at most ``budget``."""
