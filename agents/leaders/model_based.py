@@ -19,6 +19,7 @@ from stackelberg_games.learning.information import Evidence, Information
 from stackelberg_games.representations.choose import choose
 from stackelberg_games.representations.planner import planner_of
 from stackelberg_games.representations.protocol import Needs
+from stackelberg_games.representations.temperature import thermometer
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.view import LeaderView
 
@@ -42,6 +43,7 @@ class ModelBased(GradientLeader):
 
     needs_follower_rewards: ClassVar[bool] = True
     needs_temperature: ClassVar[bool] = True
+    estimates_temperature: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.follower_rewards not in ("observed", "unobserved"):
@@ -74,18 +76,28 @@ class ModelBased(GradientLeader):
         needs = Needs(follower=True, infers=self.follower_rewards == "unobserved", values=False)
         self.learned = choose(view, self.commitment, needs, seed, self.representation)
         assert view.temperature is not None
+        self.thermometer = thermometer(view, needs)
         self.planner = planner_of(self.planning, self.learned, self.commitment, view.temperature, seed)
 
     def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
         """The leader's value in the game fitted to all that was observed."""
-        self.learned.observe(evidence, self.commitment)
+        self._learn(evidence)
         model = self.learned.fitted()
         return lambda: model.objective(self.commitment, self.planner.temperature)[1]
 
     def update(self, evidence: Evidence) -> dict[str, float]:
         """Fit, then plan."""
+        told = self._learn(evidence)
+        return {**told, **self.planner.improve(self.learned, evidence.leader_returns)}
+
+    def _learn(self, evidence: Evidence) -> dict[str, float]:
+        """Fit, and estimate the temperature where it is not told; figures to log."""
         self.learned.observe(evidence, self.commitment)
-        return self.planner.improve(self.learned, evidence.leader_returns)
+        if self.thermometer is None:
+            return {}
+        told = self.thermometer.tell(self.learned, self.commitment, evidence.require_trajectories())
+        self.planner.temperature = self.thermometer.value
+        return told
 
     @property
     def recommendation(self) -> Commitment:
@@ -94,10 +106,16 @@ class ModelBased(GradientLeader):
 
     def state_dict(self) -> dict[str, Any]:
         """Commitment, fits and plans."""
-        return {**super().state_dict(), "learned": self.learned.state_dict(), "planner": self.planner.state_dict()}
+        kept = {"learned": self.learned.state_dict(), "planner": self.planner.state_dict()}
+        if self.thermometer is not None:
+            kept["thermometer"] = self.thermometer.state_dict()
+        return {**super().state_dict(), **kept}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See ``Leader.load_state_dict``."""
         super().load_state_dict(state)
         self.learned.load_state_dict(state["learned"])
         self.planner.load_state_dict(state["planner"])
+        if self.thermometer is not None:
+            self.thermometer.resume(self.learned, state["thermometer"])
+            self.planner.temperature = self.thermometer.value

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any, ClassVar
+from dataclasses import fields, replace
+from typing import Any, ClassVar, Literal
 
 from stackelberg_games.commitments.first import usual_commitment
-from stackelberg_games.errors import InformationError
+from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.learning.information import Evidence, Information
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Ledger
@@ -16,16 +16,33 @@ from stackelberg_games.rules.rules import Rules
 from stackelberg_games.rules.view import LeaderView
 from stackelberg_games.settings import Checked
 
+Told = float | Literal["estimated"] | None
+"""What a leader is to believe of the follower's temperature: a number, that it has to estimate it, or nothing."""
 
-def told(game: Rules, leader: Leader, temperature: float | None, ledger: Ledger | None = None) -> LeaderView:
+
+def told(game: Rules, leader: Leader, temperature: Told, ledger: Ledger | None = None) -> LeaderView:
     """What a leader is told of a game: the temperature only where it declares that it needs one.
 
     Args:
         game: the rules.
         leader: who is told.
-        temperature: what it is to believe of the follower, or None.
+        temperature: what it is to believe of the follower.
         ledger: see ``Rules.view``.
+
+    Raises:
+        InvalidArgumentError: the temperature is another word than "estimated".
+        UnsupportedGameError: it is to be estimated, by a leader that does not.
     """
+    if isinstance(temperature, str):
+        if temperature != "estimated":
+            raise InvalidArgumentError(f"temperature={temperature!r}: expected a number > 0, 'estimated' or None")
+        if not leader.needs_temperature:
+            return game.view(None, ledger)
+        if not leader.estimates_temperature:
+            raise UnsupportedGameError(
+                f"temperature='estimated': {type(leader).__name__} does not estimate it; bchg and model_based do"
+            )
+        return replace(game.view(1.0, ledger), estimates=True)
     return game.view(temperature if leader.needs_temperature else None, ledger)
 
 
@@ -38,10 +55,12 @@ class Leader(Checked, ABC):
     Attributes:
         needs_follower_rewards: whether its trajectories must hold the follower's rewards.
         needs_temperature: whether it must be told the follower's temperature.
+        estimates_temperature: whether it can find it out.
     """
 
     needs_follower_rewards: ClassVar[bool] = False
     needs_temperature: ClassVar[bool] = False
+    estimates_temperature: ClassVar[bool] = False
     view: LeaderView
     commitment: Commitment
 

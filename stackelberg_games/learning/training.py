@@ -32,7 +32,7 @@ from stackelberg_games.kinds.game import Game
 from stackelberg_games.learning import restored
 from stackelberg_games.learning.follower import Answer, Follower
 from stackelberg_games.learning.information import Information, grant
-from stackelberg_games.learning.leader import Leader, told
+from stackelberg_games.learning.leader import Leader, Told, told
 from stackelberg_games.learning.registry import make_follower, make_leader, refusals_named
 from stackelberg_games.learning.run import (
     LOCK,
@@ -77,7 +77,7 @@ def train(
     budget: int | None = None,
     seed: int = 0,
     commitment: Commitment | None = None,
-    temperature: float | None = None,
+    temperature: Told = None,
     evaluate_every: int = 10,
     score_episodes: int = 0,
     directory: str | Path | None = None,
@@ -103,7 +103,7 @@ def train(
         seed: of the whole match; integer in [0, 2**63).
         commitment: to start from; the leader's default if not given.
         temperature: what the leader believes of the follower; the truth, as the follower declares
-            it, if not given.
+            it, if not given; ``"estimated"`` where it is to find it out from the replies.
         evaluate_every: iterations between exact evaluations (finite games only; for the record, the
             leader never sees them); 0 for none.
         score_episodes: play so many with the recommendation in the end, after the follower has settled on it, for
@@ -196,7 +196,7 @@ class _Loop:
         longest = self.game.stages() if self.stages is None else self.stages
         return budget is None or self.transitions + self.episodes * longest <= budget
 
-    def begin(self, commitment: Commitment | None, temperature: float | None) -> None:
+    def begin(self, commitment: Commitment | None, temperature: Told) -> None:
         self.given = commitment, temperature
         self.ledger = self.game.ledger()
         believed = self.follower.declared_temperature if temperature is None else temperature
@@ -270,7 +270,7 @@ class _Loop:
             return float(leader_objective(self.game, recommendation, temperature))
         return None
 
-    def settings(self, temperature: float | None) -> dict[str, Any]:
+    def settings(self, temperature: Told) -> dict[str, Any]:
         """What identifies the match, for its folder and for reports."""
         loop = {"episodes": self.episodes, "stages": self.stages, "evaluate_every": self.evaluate_every}
         agents = {

@@ -13,6 +13,7 @@ from stackelberg_games.learning.ascent import GradientAscent
 from stackelberg_games.learning.information import Evidence, Information
 from stackelberg_games.representations.choose import choose
 from stackelberg_games.representations.protocol import Backup, Needs, Values
+from stackelberg_games.representations.temperature import thermometer
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.view import LeaderView
 
@@ -30,6 +31,7 @@ class Algorithm(GradientAscent):
     representation: Mapping[str, Any] = field(default_factory=dict)
 
     backup: ClassVar[Backup] = Backup()
+    estimates_temperature: ClassVar[bool] = True
 
     @property
     def information(self) -> Information:
@@ -50,6 +52,7 @@ class Algorithm(GradientAscent):
         """
         super().begin(view, seed=seed, commitment=commitment)
         self.learned = choose(view, self.commitment, self.needs, seed, self.representation)
+        self.thermometer = thermometer(view, self.needs)
 
     @abstractmethod
     def surrogate(self, values: Values) -> Tensor:
@@ -58,10 +61,13 @@ class Algorithm(GradientAscent):
     def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
         """See ``GradientLeader.objective``."""
         self.learned.observe(evidence, self.commitment)
+        told = {}
+        if self.thermometer is not None:
+            told = self.thermometer.tell(self.learned, self.commitment, evidence.require_trajectories())
 
         def surrogate() -> Tensor:
             values = self.learned.at(self.commitment)
-            self.figures = values.figures
+            self.figures = {**values.figures, **told}
             return self.surrogate(values)
 
         return surrogate
@@ -72,9 +78,12 @@ class Algorithm(GradientAscent):
 
     def state_dict(self) -> dict[str, Any]:
         """Commitment, optimiser and what was learned."""
-        return {**super().state_dict(), "learned": self.learned.state_dict()}
+        kept = {**super().state_dict(), "learned": self.learned.state_dict()}
+        return kept if self.thermometer is None else {**kept, "thermometer": self.thermometer.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See ``Leader.load_state_dict``."""
         super().load_state_dict(state)
         self.learned.load_state_dict(state["learned"])
+        if self.thermometer is not None:
+            self.thermometer.resume(self.learned, state["thermometer"])

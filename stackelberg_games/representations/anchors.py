@@ -13,6 +13,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import torch
+from scipy import sparse
 from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
@@ -52,12 +53,12 @@ class PointGame(Fitted):
     """
 
     def __init__(self, view: LeaderView, world: World, anchors: FloatArray, starts: FloatArray) -> None:
-        self.view, self.states = view, _elements(view.state_space, anchors)
+        self.view, self.features, self.states = view, anchors, _elements(view.state_space, anchors)
         self.leader = ActionGrid(view.leader_action_space, world.seen.leader, LEADER)
         self.follower = ActionGrid(view.follower_action_space, world.seen.follower, FOLLOWER)
         self.shape = len(anchors), len(self.leader.vectors), len(self.follower.vectors)
         deviation = anchors.std(axis=0)
-        scale = np.where(deviation > 0, deviation, 1.0)
+        self.scale = scale = np.where(deviation > 0, deviation, 1.0)
         cells = np.indices(self.shape).reshape(3, -1)
         ahead = world.predict(anchors[cells[0]], self.leader.vectors[cells[1]], self.follower.vectors[cells[2]])
         numbers, weights = combinations(anchors / scale, ahead.next_states / scale)
@@ -92,6 +93,26 @@ class PointGame(Fitted):
         self._values = solved.values
         found = derivatives(arrays, solved, self.starts, self.view.horizon)
         return found.value, carrying(found.value, (torch.from_numpy(found.policy) * policy).sum())
+
+    def response(self, commitment: Commitment, temperature: float) -> FloatArray:
+        """The soft-optimal response, ``[S, A, B]``."""
+        with torch.no_grad():
+            arrays = self.arrays(self.policy(commitment), temperature)
+        return soft_response(arrays, temperature, tolerance=1e-6).policy
+
+    def counts(self, states: FloatArray, leader: FloatArray, follower: FloatArray) -> FloatArray:
+        """How often replies were given, laid on the anchors and the points of actions, ``[S, A, B]``; vectors ``[K, ...]``."""
+        numbers, weights = combinations(self.features / self.scale, states / self.scale)
+        place = sparse.csr_matrix(
+            (weights.ravel(), numbers.ravel(), np.arange(len(states) + 1) * weights.shape[1]),
+            shape=(len(states), self.shape[0]),
+        )
+        sides = (
+            vectors if grid.discrete else grid.shares(torch.from_numpy(vectors)).numpy()
+            for grid, vectors in ((self.leader, leader), (self.follower, follower))
+        )
+        both = np.einsum("ka,kb->kab", *sides).reshape(len(states), -1)
+        return np.asarray(place.T @ both).reshape(self.shape)
 
     def distance(self, one: Commitment, other: Commitment) -> float:
         """See ``Fitted.distance``."""
@@ -157,7 +178,8 @@ class PointModel:
         rows = np.flatnonzero(batch.terminated)
         ended[rows, batch.lengths[rows] - 1] = 1.0
         parts = (states[:, :-1], leader, follower, states[:, 1:], batch.leader_rewards, batch.follower_rewards, ended)
-        self.world.observe(Transitions(*(part[batch.mask] for part in parts)), self.steps)
+        self.last = Transitions(*(part[batch.mask] for part in parts))
+        self.world.observe(self.last, self.steps)
         self.starts = np.concatenate([self.starts, states[:, 0]])
 
     def game(self) -> PointGame:

@@ -33,7 +33,7 @@ from stackelberg_games.representations.counts import TabularEstimator
 from stackelberg_games.representations.finite_advantage import averaged, monte_carlo, sarsa
 from stackelberg_games.representations.finite_beyond import Beyond
 from stackelberg_games.representations.finite_model import FiniteModel
-from stackelberg_games.representations.protocol import STACKELBERG, Credit, Needs, Representation, Values
+from stackelberg_games.representations.protocol import STACKELBERG, Credit, Needs, Representation, Surprise, Values
 from stackelberg_games.representations.stackelberg_backup import stackelberg_q
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Ledger, Terms, require_lever
@@ -153,7 +153,8 @@ class Finite(Representation):
         self.response = self.counts.follower_policy() if self.needs.reads == "none" else evidence.require_table()
         if not self.needs.players:
             read = evidence.follower_values if self.needs.reads == "values" else None
-            self.tables = self._critics(None if read is None else read.q)
+            self.read = None if read is None else read.q
+            self.tables = self._critics(self.read)
 
     def _critics(self, follower_q: FloatArray | None) -> CriticTables:
         """Critics of both players at the commitment that was played, estimated but for what is read."""
@@ -169,6 +170,22 @@ class Finite(Representation):
     def replies(self) -> FloatArray:
         """How often every reply was seen in the last batch, ``[S, A, B]``."""
         return table_of(self.batch, np.ones(self.batch.leader_rewards.shape), self.counts.shape)
+
+    def surprise(self, commitment: Commitment) -> Surprise:
+        """See ``Representation.surprise``."""
+        model, replies = self.fitted(), self.replies()
+
+        def surprise(temperature: float) -> float:
+            response = model.response(commitment, temperature)
+            return -float((replies * np.log(np.maximum(response, np.finfo(np.float64).tiny))).sum())
+
+        return surprise
+
+    def retell(self, temperature: float) -> None:
+        """See ``Representation.retell``."""
+        super().retell(temperature)
+        if hasattr(self, "tables"):  # a stored state holds no critics
+            self.tables = self._critics(self.read)
 
     @property
     def probable(self) -> FloatArray:

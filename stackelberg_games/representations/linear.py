@@ -59,6 +59,7 @@ from stackelberg_games.representations.protocol import (
     Needs,
     Nothing,
     Representation,
+    Surprise,
     Values,
 )
 from stackelberg_games.representations.quadratic_features import averaged, fitted_advantages
@@ -143,6 +144,19 @@ class Linear(Representation):
         game = self.fit.game()
         assert self.view.temperature is not None
         return game, game.response(policy, self.view.temperature)
+
+    def surprise(self, commitment: Commitment) -> Surprise:
+        """See ``Representation.surprise``; the gain is that of every temperature, and the covariance is in proportion."""
+        game, policy = self.fit.game(), linear(commitment)
+        with torch.no_grad():
+            answer = game.response(policy, 1.0)
+        batch, played = self.batch, self.batch.mask
+        pushed = (
+            batch.states[:, :-1][played] @ game.state_matrix.T + batch.leader_actions[played] @ game.leader_matrix.T
+        )
+        missed = batch.follower_actions[played] + pushed @ answer.gain.numpy().T
+        total = float((missed * np.linalg.solve(answer.covariance.numpy(), missed.T).T).sum())
+        return lambda temperature: 0.5 * (total / temperature + missed.size * float(np.log(temperature)))
 
     def response(self) -> tuple[FloatArray, FloatArray]:
         """Gain and factor of the follower's policy, as it was read or as it was seen."""

@@ -16,8 +16,16 @@ from torch import Tensor
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.learning.information import Evidence
-from stackelberg_games.representations.anchors import PointModel, PointValues
-from stackelberg_games.representations.protocol import STACKELBERG, Backup, Fitted, Manner, Needs, Representation
+from stackelberg_games.representations.anchors import PointGame, PointModel, PointValues
+from stackelberg_games.representations.protocol import (
+    STACKELBERG,
+    Backup,
+    Fitted,
+    Manner,
+    Needs,
+    Representation,
+    Surprise,
+)
 from stackelberg_games.representations.regressions import Estimation, NeuralEstimator, ResponseEstimator
 from stackelberg_games.representations.stackelberg_regression import StackelbergEstimator
 from stackelberg_games.representations.stage_values import StageValues
@@ -60,8 +68,10 @@ class Networks(Representation):
     ) -> None:
         super().__init__(view, commitment, needs, seed)
         self.model: PointModel | None = None
+        self.game: PointGame | None = None
         settings, temperature = Estimation(memory, smoothing, steps), view.temperature if needs.follower else None
-        if needs.players or not needs.values:
+        self.planned = needs.players or not needs.values
+        if self.planned or view.estimates:
             if commitment.configuration() is not None:
                 raise UnsupportedGameError(
                     "a lever tells of stages that were played, and a model has to know what it does in others too; bchg and "
@@ -93,7 +103,7 @@ class Networks(Representation):
         if self.model is not None:
             self.model.observe(batch)
             self.game = self.model.game()
-            if not self.needs.players:
+            if self.planned and not self.needs.players:
                 return
         if configuration is None:
             self.fit.observe(batch)
@@ -107,7 +117,7 @@ class Networks(Representation):
                 follower_rewards=None if rewards is None else rewards - follower,
             )
             self.fit.observe(bare, lambda old: self._incentives(old, played))
-        if self.model is None:
+        if not self.planned:
             self.critics = self.fit.critics(commitment)
 
     def _incentives(self, batch: Trajectories, configuration: Tensor) -> tuple[FloatArray, FloatArray]:
@@ -123,14 +133,38 @@ class Networks(Representation):
 
     def at(self, commitment: Commitment) -> StageValues | PointValues:
         """See ``Representation.at``; the critics are those of the commitment that was played."""
-        if self.model is not None:
+        if self.planned:
+            assert self.game is not None
             return PointValues(self.game, self.batch, commitment, self.game.replies(self.fit.response))
         new = self.fit.kept[0]
         return StageValues(self.view, self.batch, self.critics, commitment, self.fit.shown(new), new.follower)
 
+    def surprise(self, commitment: Commitment) -> Surprise:
+        """See ``Representation.surprise``."""
+        if self.model is None:
+            return super().surprise(commitment)
+        assert self.game is not None
+        game, counts = self.game, self.game.counts(*self.model.last[:3])
+
+        def surprise(temperature: float) -> float:
+            response = game.response(commitment, temperature)
+            return -float((counts * np.log(np.maximum(response, np.finfo(np.float64).tiny))).sum())
+
+        return surprise
+
+    def retell(self, temperature: float) -> None:
+        """See ``Representation.retell``; critics that are fitted follow from the next batch on."""
+        super().retell(temperature)
+        if self.fit.temperature is not None:
+            self.fit.temperature = temperature
+        if self.model is not None:
+            self.model.view = self.view
+            if self.game is not None:
+                self.game.view = self.view
+
     def fitted(self) -> Fitted:
         """The game on visited states."""
-        return super().fitted() if self.model is None else self.game
+        return super().fitted() if self.game is None else self.game
 
     def state_dict(self) -> dict[str, Any]:
         """Networks and the data they are fitted to."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
@@ -31,6 +31,9 @@ from stackelberg_games.learning.information import Evidence
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView
+
+Surprise = Callable[[float], float]
+"""Negative log-likelihood of the replies of a batch at a temperature."""
 
 
 class Manner(NamedTuple):
@@ -330,6 +333,25 @@ class Representation(ABC):
         raise UnsupportedGameError(
             f"{self.name} does not fit a game to plan in; bchg and policy_gradient learn without one"
         )
+
+    def surprise(self, commitment: Commitment) -> Surprise:
+        """How surprising the replies of the last batch are to the fitted game, by the temperature.
+
+        Args:
+            commitment: under which they were given.
+
+        Raises:
+            InvalidGameError: too little was seen to fit a game.
+            SolverError: there is no response in it.
+            UnsupportedGameError: it fits none.
+        """
+        raise UnsupportedGameError(
+            f"temperature='estimated': {self.name} does not tell what follows from a temperature; give sg.train a number"
+        )
+
+    def retell(self, temperature: float) -> None:
+        """Believe in another temperature from now on, the last batch included."""
+        self.view = replace(self.view, temperature=temperature)
 
     def replies(self) -> Any:
         """How the follower answered in the last batch, in a form that adds up; None where it is of no use."""

@@ -23,6 +23,7 @@ class LeaderView:
         horizon: stages of an episode, or None.
         follower_sees_action: whether the follower observes the leader's action before it moves.
         temperature: the follower's temperature as the leader believes it, or None if untold.
+        estimates: whether that is a number to begin with only, and the leader estimates it.
         lever: how the leader's configuration enters, where it has one to choose; else None.
     """
 
@@ -34,6 +35,7 @@ class LeaderView:
     horizon: int | None
     follower_sees_action: bool
     temperature: float | None = None
+    estimates: bool = False
     lever: Lever | None = field(default=None, repr=False, compare=False)
 
     def sizes(self) -> tuple[int, int, int]:

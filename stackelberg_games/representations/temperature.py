@@ -1,0 +1,129 @@
+"""The follower's temperature, estimated from its replies by maximum likelihood.
+
+What a fitted game says of the replies of a batch is a function of one number: how surprising they are to the soft-optimal
+response at that temperature, the fit taken for the truth. It is evaluated on a grid of temperatures and added up over the batches, older ones fading; the
+estimate is the least surprising temperature of a spline through it, the interval what a likelihood ratio test at 95 % keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.stats import chi2
+
+from stackelberg_games.arrays import FloatArray
+from stackelberg_games.errors import InvalidGameError, SolverError, UnsupportedGameError
+from stackelberg_games.representations.protocol import Needs, Representation, Surprise
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.trajectories import Trajectories
+from stackelberg_games.rules.view import LeaderView
+
+MEMORY = 0.9
+"""Factor by which batches fade."""
+GRID, WIDE, FINE = 61, 1e4, 4001
+"""Temperatures tried, the factor by which they reach to either side of the middle, and points of the spline."""
+FAR = 1e3
+"""Nats above the least surprising temperature from which colder ones are not tried."""
+KEPT = float(chi2.ppf(0.95, 1)) / 2
+
+
+class Temperature(NamedTuple):
+    """An estimate.
+
+    Attributes:
+        value: tau.
+        low, high: ends of the interval; 0 and infinity where the replies do not bound it.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """What is logged."""
+        return {"temperature": self.value, "temperature_low": self.low, "temperature_high": self.high}
+
+
+class Thermometer:
+    """Adds up what batches say of the temperature."""
+
+    def __init__(self) -> None:
+        self.grid: FloatArray = np.geomspace(1 / WIDE, WIDE, GRID)
+        """Around the deviation of the follower's rewards in the first batch, so that units make no difference."""
+        self.surprise: FloatArray = np.zeros(GRID)
+        self.count, self.value = 0, 1.0
+
+    def tell(self, learned: Representation, commitment: Commitment, batch: Trajectories) -> dict[str, float]:
+        """Estimate from what was learned of a batch, and make that believed; figures to log."""
+        if self.count == 0 and batch.follower_rewards is not None:
+            self.grid = self.grid * max(float(batch.follower_rewards[batch.mask].std()), 1e-9)
+        try:
+            found = self.read(learned.surprise(commitment))
+        except (InvalidGameError, SolverError):  # too little was seen to say anything
+            return {}
+        self.value = found.value
+        learned.retell(found.value)
+        return found.figures
+
+    def read(self, surprise: Surprise) -> Temperature:
+        """Take in a batch; the estimate from all so far."""
+        found, least = np.full(GRID, np.inf), np.inf
+        for number in range(GRID - 1, -1, -1):  # hot ones are the easy ones, and what is far off need not be known
+            found[number] = self._tried(surprise, self.grid[number])
+            least = min(least, found[number])
+            if found[number] > least + FAR:
+                break
+        self.count += 1
+        self.surprise = MEMORY * self.surprise + found
+        known = np.flatnonzero(np.isfinite(self.surprise))
+        best = int(known[self.surprise[known].argmin()]) if len(known) else 0
+        first = best - int(np.argmin(np.append(np.isfinite(self.surprise[best::-1]), False))) + 1
+        last = best + int(np.argmin(np.append(np.isfinite(self.surprise[best:]), False)))
+        if last - first < 4:
+            return Temperature(float(self.grid[GRID // 2]), 0.0, np.inf)
+        line = np.linspace(np.log(self.grid[first]), np.log(self.grid[last - 1]), FINE)
+        values = CubicSpline(np.log(self.grid[first:last]), self.surprise[first:last])(line)
+        inside = np.flatnonzero(values <= values.min() + KEPT)
+        low = 0.0 if inside[0] == 0 else float(np.exp(line[inside[0]]))
+        high = np.inf if inside[-1] == FINE - 1 else float(np.exp(line[inside[-1]]))
+        if low == 0 and high == np.inf:
+            return Temperature(float(self.grid[GRID // 2]), low, high)
+        return Temperature(float(np.exp(line[values.argmin()])), low, high)
+
+    @staticmethod
+    def _tried(surprise: Surprise, temperature: float) -> float:
+        try:
+            found = surprise(temperature)
+        except SolverError:
+            return np.inf
+        return found if np.isfinite(found) else np.inf
+
+    def state_dict(self) -> dict[str, Any]:
+        """The temperatures and what was added up."""
+        return {"grid": self.grid, "surprise": self.surprise, "count": self.count, "value": self.value}
+
+    def resume(self, learned: Representation, state: Mapping[str, Any]) -> None:
+        """Continue from a stored state, and make what was estimated believed."""
+        self.value = float(state["value"])
+        learned.retell(self.value)
+        self.grid, self.surprise, self.count = np.array(state["grid"]), np.array(state["surprise"]), int(state["count"])
+
+
+def thermometer(view: LeaderView, needs: Needs) -> Thermometer | None:
+    """What estimates the temperature, where the view says that it is to be estimated.
+
+    Raises:
+        UnsupportedGameError: the follower's rewards are inferred, which takes a temperature.
+    """
+    if not view.estimates:
+        return None
+    if needs.infers:
+        raise UnsupportedGameError(
+            "temperature='estimated' with follower_rewards='unobserved': rewards and temperature are known up to a common factor "
+            "only; tell one of them"
+        )
+    return Thermometer()

@@ -1,0 +1,113 @@
+"""The temperature estimated from replies: its likelihood, what it makes of a wrong belief, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import stackelberg_games as sg
+from stackelberg_games.envs import random_game_v0
+from stackelberg_games.errors import InvalidArgumentError, StackelbergError, UnsupportedGameError
+from stackelberg_games.learning.leader import told
+from stackelberg_games.representations.temperature import GRID, Thermometer
+
+
+def test_it_is_the_maximum_of_the_likelihood_with_its_interval() -> None:
+    """Normal replies of variance tau have a closed form: their mean square, and an interval by the chi-squared law."""
+    draws = np.random.default_rng(0).normal(scale=0.3**0.5, size=4000)
+    total, count = float((draws**2).sum()), len(draws)
+    found = Thermometer().read(lambda tau: 0.5 * (total / tau + count * float(np.log(tau))))
+    assert found.value == pytest.approx(total / count, rel=2e-3)
+    low, high = total / stats.chi2.ppf([0.975, 0.025], count)
+    np.testing.assert_allclose([found.low, found.high], [low, high], rtol=5e-3)
+
+
+def test_replies_that_say_nothing_leave_it_unbounded_and_cold_ones_bound_it_from_above() -> None:
+    flat = Thermometer().read(lambda tau: 1.0)
+    assert (flat.low, flat.high) == (0.0, np.inf)
+    greedy = Thermometer().read(lambda tau: 50 * float(np.log1p(np.exp(-1 / tau))))
+    assert greedy.low == 0
+    assert greedy.high < 1
+
+
+@pytest.mark.parametrize("tau", [0.05, 0.4])
+@pytest.mark.parametrize(
+    "settings", [{}, {"configuration_size": 2, "leader_actions": 1}, {"follower_sees_action": False}]
+)
+def test_in_finite_games_it_is_near(settings: dict[str, Any], tau: float) -> None:
+    chosen = {"leader_actions": 2, **settings}
+    game = random_game_v0.game(4, chosen.pop("leader_actions"), 3, follower_discount=0.6, horizon=12, **chosen)
+    follower = sg.make_follower("soft_value_iteration", temperature=tau)
+    run = sg.train(game, "model_based", follower, iterations=3, episodes=300, temperature="estimated", progress=False)
+    last = run.history[-1]
+    assert abs(last["leader/temperature"] / tau - 1) < 0.2
+    assert last["leader/temperature_low"] < last["leader/temperature"] < last["leader/temperature_high"]
+
+
+def test_in_games_of_vectors_it_is_near() -> None:
+    follower = sg.make_follower("soft_value_iteration", temperature=2.0)
+    game, leader = sg.make("pendulum_grid-v0"), sg.make_leader("model_based", planning={"steps": 3})
+    run = sg.train(game, leader, follower, iterations=2, episodes=20, temperature="estimated", progress=False)
+    assert abs(run.history[-1]["leader/temperature"] / 2.0 - 1) < 0.3
+
+
+@pytest.mark.parametrize("leader", ["bchg", "model_based", "sobirl", "stackelberg_actor_critic"])
+def test_in_linear_quadratic_games_it_is_exact_up_to_noise(leader: str) -> None:
+    game, follower = sg.make("lqr-v0"), sg.make_follower("maxent_lqr", temperature=0.1)
+    run = sg.train(game, leader, follower, iterations=3, episodes=40, temperature="estimated", progress=False)
+    last = run.history[-1]
+    assert last["leader/temperature_low"] < last["leader/temperature"] < last["leader/temperature_high"]
+    assert abs(last["leader/temperature"] / 0.1 - 1) < 0.1
+
+
+def test_it_makes_up_for_what_nobody_told() -> None:
+    """Told four times the truth the leader of this game earns next to nothing."""
+    game, follower = sg.make("lqr-v0"), sg.make_follower("maxent_lqr", temperature=0.1)
+    values = [
+        sg.train(
+            game,
+            sg.make_leader("bchg", learning_rate=0.1),
+            follower,
+            iterations=120,
+            episodes=4,
+            temperature=told,
+            progress=False,
+        ).value
+        for told in (None, "estimated", 0.4)
+    ]
+    assert all(value is not None for value in values)
+    true, estimated, wrong = map(float, values)  # type: ignore[arg-type]
+    assert estimated > true - 0.02 * abs(true)
+    assert wrong < estimated - 0.5 * abs(true)
+
+
+def test_a_run_resumes_to_the_same_numbers(tmp_path: Any) -> None:
+    def played(iterations: int, folder: str, leader: str) -> Any:
+        loop: dict[str, Any] = {"episodes": 5, "temperature": "estimated", "checkpoint_every": 2, "progress": False}
+        follower = sg.make_follower("soft_value_iteration", temperature=0.1)
+        game, files = sg.make("discrete_toy-v0"), tmp_path / leader / folder
+        return sg.train(game, leader, follower, iterations=iterations, directory=files, **loop).history
+
+    for leader in ("bchg", "model_based"):
+        whole = played(4, "whole", leader)
+        played(2, "cut", leader)
+        assert played(4, "cut", leader) == whole
+
+
+def test_who_does_not_estimate_says_so() -> None:
+    toy = sg.make("discrete_toy-v0")
+    with pytest.raises(InvalidArgumentError, match="'guessed'"):
+        told(toy, sg.make_leader("bchg"), "guessed")  # type: ignore[arg-type]
+    with pytest.raises(UnsupportedGameError, match="bchg and model_based do"):
+        told(toy, sg.make_leader("exact_gradient"), "estimated")
+    assert told(toy, sg.make_leader("policy_gradient"), "estimated").temperature is None
+    leader = sg.make_leader("bchg", follower_rewards="unobserved")
+    with pytest.raises(UnsupportedGameError, match="common factor"):
+        leader.begin(told(toy, leader, "estimated"))
+    thermal, follower = sg.make("thermal_control-v0"), sg.make_follower("maxent_lqr", temperature=1.0)
+    with pytest.raises(StackelbergError, match="configured_linear"):
+        sg.train(thermal, "bchg", follower, iterations=1, temperature="estimated", progress=False)
+    assert len(Thermometer().grid) == GRID
