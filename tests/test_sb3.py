@@ -16,6 +16,7 @@ from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.envs import discrete_toy_v0
 from stackelberg_games.errors import InvalidArgumentError, MissingExtraError, UnsupportedGameError
 from stackelberg_games.numerics.randomness import Streams
+from tests.checks import FALSE_ALARM, counts_p_value
 from tests.face_checks import Drift
 from tests.foreign_env import Toll
 
@@ -192,3 +193,26 @@ def test_copies_are_refused_where_they_cannot_be_played() -> None:
         sg.make_follower("sb3", copies=0)
     with pytest.raises(UnsupportedGameError, match="horizon"):
         sg.make_follower("sb3", copies=2).begin(discrete_toy_v0.game(horizon=None), seed=0)
+
+
+def test_dqn_answers_by_the_softmax_of_its_values() -> None:
+    game = discrete_toy_v0.game(horizon=10)
+    follower: Any = sg.make_follower("sb3", algorithm="DQN", budget=64, temperature=0.5, softmax=True)
+    follower.begin(game, seed=0)
+    answer = follower.respond(game, TabularPolicy(game)).policy
+    states, leader = np.zeros(4000, np.int64), np.ones(4000, np.int64)
+    replies = answer.sample(states, leader, Streams.of(0, 4000), 2)
+    codes = np.concatenate([np.eye(3)[[0]], np.eye(2)[[1]]], axis=1).astype(np.float32)
+    with torch.no_grad():
+        values = follower.model.policy.q_net(torch.from_numpy(codes)).double()
+    chances = torch.softmax(values / 0.5, dim=1).numpy()
+    counts = np.bincount(replies, minlength=chances.shape[1])
+    assert counts_p_value(counts[None], chances) > FALSE_ALARM
+
+
+def test_a_temperature_that_is_none_is_warned_of() -> None:
+    with pytest.warns(UserWarning, match="PPO rewards the entropy of single replies"):
+        sg.make_follower("sb3", algorithm="PPO", temperature=0.1)
+    for settings in ({"algorithm": "SAC", "temperature": 0.1}, {"algorithm": "DQN"}):
+        with pytest.raises(InvalidArgumentError, match="softmax"):
+            sg.make_follower("sb3", softmax=True, **settings)

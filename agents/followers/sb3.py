@@ -7,6 +7,7 @@ Gymnasium environment (``best_response_env``) and nothing of the leader but its 
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,17 +38,19 @@ class SB3Response:
     """The policy of a trained model, drawn from the follower's streams.
 
     PPO and A2C are sampled (Gaussian actions are clipped to the Box, as the library does), SAC is
-    sampled, DQN is greedy.
+    sampled, DQN is greedy or drawn by its softmax.
 
     Args:
         model: a Stable-Baselines3 model.
         game: whose states and leader actions it is asked about.
         configuration: of the commitment it was trained on, if that has one.
+        temperature: of DQN's softmax; greedy without one.
     """
 
     model: Any
     game: Game
     configuration: FloatArray | None = None
+    temperature: float | None = None
 
     def sample(self, states: Any, leader_actions: Any, streams: Streams, stage: int) -> Any:
         """Actions for states ``[N, ...]`` and the leader actions it observes."""
@@ -71,7 +74,11 @@ class SB3Response:
             inputs, _ = policy.obs_to_tensor(np.asarray(observations))
             name = type(self.model).__name__
             if name == "DQN":
-                return policy.q_net(inputs).argmax(dim=1).numpy()
+                values = policy.q_net(inputs)
+                if self.temperature is None:
+                    return values.argmax(dim=1).numpy()
+                rows = np.cumsum(torch.softmax(values.double() / self.temperature, dim=1).numpy(), axis=1)[:, :-1]
+                return (streams.uniform(Lane.FOLLOWER, stage) >= rows).sum(axis=1).astype(np.int64)
             if name == "SAC":
                 mean, log_std, _ = policy.actor.get_action_dist_params(inputs)
                 drawn = torch.tanh(mean + log_std.exp() * self._normal(mean, streams, stage))
@@ -104,10 +111,12 @@ class StableBaselines3(Follower):
         start: ``"warm"`` goes on from the last networks, ``"fresh"`` starts anew for every commitment.
         temperature: what leaders are told; None tells them nothing. It is the entropy coefficient
             of PPO, A2C and SAC, where the options do not set another. Only SAC maximises the
-            entropy-regularised return that the notion is defined by.
+            entropy-regularised return that the notion is defined by; PPO and A2C warn.
         options: further keyword arguments of the model.
         copies: of the environment that are played side by side, >= 1; several cost far less time a
             transition, and each plays its share of the budget.
+        softmax: DQN, which learns the values of greedy play, answers by the softmax of its values over the temperature in
+            the place of the best reply.
     """
 
     algorithm: Literal["PPO", "A2C", "DQN", "SAC"] = "PPO"
@@ -116,6 +125,7 @@ class StableBaselines3(Follower):
     temperature: float | None = None
     options: dict[str, Any] = field(default_factory=dict)
     copies: int = 1
+    softmax: bool = False
 
     def __post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS:
@@ -127,6 +137,17 @@ class StableBaselines3(Follower):
         self.copies = checks.integer("copies", self.copies, 1, self.budget)
         if self.temperature is not None and not self.temperature > 0:
             raise InvalidArgumentError(f"temperature={self.temperature!r}: expected None or a number > 0")
+        if self.softmax and (self.algorithm != "DQN" or self.temperature is None):
+            raise InvalidArgumentError(
+                f"softmax=True with algorithm={self.algorithm!r} and temperature={self.temperature!r}: DQN answers by a softmax, "
+                "and needs the temperature of it"
+            )
+        if self.temperature is not None and self.algorithm in ("PPO", "A2C"):
+            warnings.warn(
+                f"temperature={self.temperature!r}: the entropy bonus of {self.algorithm} rewards the entropy of single replies and "
+                "is not the temperature of a soft-optimal follower; soft_dqn and SAC have one",
+                stacklevel=3,
+            )
 
     def begin(self, game: Game, *, seed: int = 0) -> None:
         """Forget the model.
@@ -159,7 +180,8 @@ class StableBaselines3(Follower):
         self.count += 1
         configuration = commitment.configuration()
         chosen = None if configuration is None else configuration.detach().numpy().copy()
-        return Answer(SB3Response(self.model, game, chosen), None, int(self.model.num_timesteps) - before)
+        temperature = self.temperature if self.softmax else None
+        return Answer(SB3Response(self.model, game, chosen, temperature), None, int(self.model.num_timesteps) - before)
 
     def _environment(self, game: Game, commitment: Commitment, seed: int) -> Any:
         """What the model trains on; episode 0 of the seed is begun."""
