@@ -64,7 +64,7 @@ def follower_for(name: str, game: sg.Game) -> sg.Follower:
     if name == "black_box":
         answer = game.follower_action_space.sample()
         return sg.make_follower(name, stranger=lambda *turn: None if turn[2] or turn[3] else answer)
-    return sg.make_follower(name, **({"budget": 32} if name == "sb3" else {}))
+    return sg.make_follower(name, **({"budget": 32} if name in ("sb3", "soft_dqn") else {}))
 
 
 def refusal(game: sg.Game, leader: str | sg.Leader, follower: str | sg.Follower) -> StackelbergError | None:
