@@ -97,6 +97,11 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
+def is_read_only(folder: Path) -> bool:
+    """Whether there is such a folder, and this process may not write to it."""
+    return folder.is_dir() and not os.access(folder, os.W_OK)
+
+
 def sync_folder(folder: Path) -> None:
     """Put the names in a folder on disk, where the platform can."""
     if sys.platform == "win32":

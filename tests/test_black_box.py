@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import stackelberg_games as sg
-from stackelberg_games.adapters.black_box import StrangerProcess
+from stackelberg_games.adapters.stranger_process import StrangerProcess
 from stackelberg_games.envs import discrete_toy_v0
 from stackelberg_games.errors import FollowerError, InvalidArgumentError
 
@@ -38,7 +38,7 @@ def test_the_example_process_learns_and_the_leader_trains(tmp_path: Path) -> Non
     paid, guessed = ([row["follower_return"] for row in run.history] for run in (learned, drawn))
     assert np.mean(paid[-6:]) > np.mean(guessed) + 2.0
     assert learned.history[-1]["follower_transitions"] == 12 * 10 * 30
-    follower.close()  # type: ignore[attr-defined]
+    follower.close()
 
 
 @pytest.mark.parametrize(

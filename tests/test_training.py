@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import torch
 import stackelberg_games as sg
 from stackelberg_games.errors import CheckpointError, InformationError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.learning.leader import Leader
+from tests.processes import until
 
 PAIRS = [
     ("bchg", {}, "soft_value_iteration", {}),
@@ -89,9 +89,7 @@ def test_a_run_killed_by_the_operating_system_resumes(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", script, str(folder)], env={**os.environ, "OMP_NUM_THREADS": "1"}
     ) as process:
-        deadline = time.monotonic() + 120
-        while not (folder / "checkpoint.bin").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(lambda: process.poll() is not None or (folder / "checkpoint.bin").exists())
         process.send_signal(signal.SIGKILL)
     stored = len((folder / "history.jsonl").read_text().splitlines())
     assert stored >= 5

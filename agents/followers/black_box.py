@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from stackelberg_games.adapters.black_box import RandomStranger, StrangerPolicy, StrangerProcess
+from stackelberg_games.adapters.black_box import RandomStranger, StrangerPolicy
+from stackelberg_games.adapters.stranger_process import StrangerProcess
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.learning.follower import Answer, Follower
@@ -53,8 +54,10 @@ class BlackBox(Follower):
         self.played = 0
         asked = self.stranger
         if asked is None:
-            process = StrangerProcess(self.command, self.timeout)
-            asked = process if self.command else RandomStranger(game.follower_action_space, seed)
+            if self.command:
+                asked = StrangerProcess(self.command, self.timeout)
+            else:
+                asked = RandomStranger(game.follower_action_space, seed)
         self.policy = StrangerPolicy(asked)
 
     def respond(self, game: Game, commitment: Commitment) -> Answer:

@@ -2,31 +2,17 @@
 
 A stranger is asked exactly what a PettingZoo loop asks: it is given ``env.last()`` when it is the
 follower's turn and returns an action; when its episode has ended it is told so once and returns
-None. How and what it learns is its own business.
-
-A process speaks lines of JSON over its standard streams. It reads
-
-    {"observation": [...], "reward": 0.0, "termination": false, "truncation": false}
-
-and answers ``{"action": ...}``; to a line with ``termination`` or ``truncation`` it answers
-``{"action": null}``.
+None. How and what it learns is its own business. ``stranger_process`` asks a program the same in lines of JSON.
 """
 
 from __future__ import annotations
 
 import copy
-import json
-import os
-import queue
-import subprocess
-import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import gymnasium
-import numpy as np
 
 from stackelberg_games.adapters.aec import AECGame, Turn, episode_seed, leading, play_episode
 from stackelberg_games.errors import FollowerError, InvalidActionError, UnsupportedGameError
@@ -65,99 +51,6 @@ class RandomStranger:
     ) -> Any:
         """See ``Stranger``."""
         return None if termination or truncation else self.space.sample()
-
-
-class StrangerProcess:
-    """A stranger in a process of its own; started on first use, ended by ``close``.
-
-    Args:
-        command: program and arguments.
-        timeout: seconds to wait for an answer.
-    """
-
-    def __init__(self, command: Sequence[str], timeout: float = 30.0) -> None:
-        self.command, self.timeout = list(command), timeout
-        self._process: subprocess.Popen[str] | None = None
-        self._answers: queue.Queue[str | None] = queue.Queue()
-
-    def __call__(
-        self, observation: Any, reward: float, termination: bool, truncation: bool, info: dict[str, Any]
-    ) -> Any:
-        """Ask the process.
-
-        Raises:
-            FollowerError: it cannot be started, has died, does not answer in time, or answers nonsense.
-        """
-        line = {
-            "observation": np.asarray(observation).tolist(),
-            "reward": reward,
-            "termination": termination,
-            "truncation": truncation,
-        }
-        answer = self._ask(json.dumps(line))
-        try:
-            return json.loads(answer)["action"]
-        except (ValueError, KeyError, TypeError) as error:
-            self.close()
-            raise FollowerError(f'the follower process answered {answer[:80]!r}: expected {{"action": ...}}') from error
-
-    def _ask(self, line: str) -> str:
-        process = self._process if self._process is not None else self._start()
-        assert process.stdin is not None
-        try:
-            process.stdin.write(line + "\n")
-            process.stdin.flush()
-            answer = self._answers.get(timeout=self.timeout)
-        except OSError:
-            answer = None
-        except queue.Empty:
-            self.close()
-            raise FollowerError(f"the follower process did not answer within {self.timeout:g} s") from None
-        if answer is None:
-            status = process.wait(timeout=self.timeout)
-            self.close()
-            raise FollowerError(f"the follower process ended with exit status {status}")
-        return answer
-
-    def _start(self) -> subprocess.Popen[str]:
-        pipe = subprocess.PIPE
-        try:
-            process = subprocess.Popen(self.command, stdin=pipe, stdout=pipe, text=True, env={**os.environ})
-        except OSError as error:
-            raise FollowerError(f"cannot start the follower process {self.command}: {error}") from error
-        answers: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=_read, args=(process.stdout, answers), daemon=True).start()
-        self._process, self._answers = process, answers
-        return process
-
-    def close(self) -> None:
-        """End the process, if it runs."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=5)
-        for stream in (process.stdin, process.stdout):
-            if stream is not None:
-                with suppress(OSError):
-                    stream.close()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """A running process cannot travel; a copy starts its own."""
-        return {"command": self.command, "timeout": self.timeout}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """See ``__getstate__``."""
-        StrangerProcess.__init__(self, **state)
-
-
-def _read(lines: Any, answers: queue.Queue[str | None]) -> None:
-    """Hand over what a process writes; None at its end."""
-    with suppress(ValueError, OSError):
-        for line in lines:
-            answers.put(line)
-    answers.put(None)
 
 
 @dataclass(frozen=True)

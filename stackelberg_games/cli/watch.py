@@ -57,8 +57,9 @@ def watch(
     else:
         lead.begin(told(rules, lead, follow.declared_temperature), seed=seed)
         commitment = lead.commitment
-    follow.begin(rules, seed=seed)
-    answer = follow.respond(rules, commitment)
-    shown = frames(rules, commitment, answer.policy, seed=seed, episode=episode, stages=stages)
-    count = save_film(shown, Path(out), fps)
+    with follow:
+        follow.begin(rules, seed=seed)
+        answer = follow.respond(rules, commitment)
+        shown = frames(rules, commitment, answer.policy, seed=seed, episode=episode, stages=stages)
+        count = save_film(shown, Path(out), fps)
     click.echo(f"{out}: {count} pictures")

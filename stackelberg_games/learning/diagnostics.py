@@ -15,7 +15,7 @@ from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.exact.objective import leader_objective
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.learning.ascent import GradientLeader
-from stackelberg_games.learning.follower import Follower
+from stackelberg_games.learning.follower import Answer, Follower
 from stackelberg_games.learning.information import Evidence, grant
 from stackelberg_games.learning.leader import Leader, told
 from stackelberg_games.learning.registry import make_follower, make_leader
@@ -151,11 +151,9 @@ def gradient_check(
     leader.begin(view, seed=seed, commitment=commitment)
     start = copy.deepcopy(leader.commitment)
     exact = _exact(game, start, temperature)
-    follower.begin(game, seed=seed)
-    answer = follower.respond(game, start)
     play_seed = int(generator(seed, 1).integers(2**62))
 
-    def evidence(number: int) -> Evidence:
+    def evidence(number: int, answer: Answer) -> Evidence:
         batch = rollout(game, start, answer.policy, episodes=episodes, seed=play_seed, first_episode=number * episodes)
         if ledger is not None:
             ledger.reveal(batch)
@@ -168,14 +166,16 @@ def gradient_check(
             follower_rewards=leader.granted_follower_rewards,
         )
 
-    estimates, spent = [], 0
-    for number in range(batches):
-        leader.begin(view, seed=seed, commitment=copy.deepcopy(start))
-        first = number * (warmup + 1)
-        for k in range(warmup):
-            leader.objective(evidence(first + k))
-        estimates.append(leader.estimate(evidence(first + warmup)).numpy())
-        spent = (warmup + 1) * episodes * game.stages()
+    estimates, spent = [], (warmup + 1) * episodes * game.stages()
+    with follower:
+        follower.begin(game, seed=seed)
+        answer = follower.respond(game, start)
+        for number in range(batches):
+            leader.begin(view, seed=seed, commitment=copy.deepcopy(start))
+            first = number * (warmup + 1)
+            for k in range(warmup):
+                leader.objective(evidence(first + k, answer))
+            estimates.append(leader.estimate(evidence(first + warmup, answer)).numpy())
     return GradientReport(exact, np.stack(estimates), spent)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.exact.response import Response
@@ -36,11 +36,26 @@ class Follower(Checked, ABC):
 
     It owns its learning: what it keeps between two commitments is its own business.
 
+    What it runs outside this program, such as a process, lives until the outermost ``with`` on it is left.
+    Training is such a ``with``; to ask the same process again after it, put your own around both.
+
     Attributes:
         runs: names of settings that name a program to run; a file may give them only where its reader allows it.
     """
 
     runs: ClassVar[tuple[str, ...]] = ()
+
+    def __enter__(self) -> Self:
+        vars(self)["_users"] = vars(self).get("_users", 0) + 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        vars(self)["_users"] -= 1
+        if not vars(self)["_users"]:
+            self.close()
+
+    def close(self) -> None:
+        """End what it runs outside this program; it may be used again after another ``begin``. Never raises."""
 
     @property
     def declared_temperature(self) -> float | None:

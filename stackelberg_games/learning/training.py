@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from stackelberg_games import checks
+from stackelberg_games import checks, files
 from stackelberg_games._version import __version__
 from stackelberg_games.adapters.aec import as_game
 from stackelberg_games.errors import (
@@ -25,7 +24,6 @@ from stackelberg_games.errors import (
     UnsupportedGameError,
 )
 from stackelberg_games.exact.objective import best_response, leader_objective, leader_value
-from stackelberg_games.files import FolderLock
 from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
@@ -51,6 +49,7 @@ from stackelberg_games.numerics import checkpoint
 from stackelberg_games.numerics.randomness import check_seed, generator
 from stackelberg_games.numerics.threads import single_threaded
 from stackelberg_games.play.rollout import PointResponse, TabularResponse, rollout
+from stackelberg_games.progress import progress_of
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.trajectories import Trajectories
@@ -109,10 +108,11 @@ def train(
         score_episodes: play so many with the recommendation in the end, after the follower has settled on it, for
             ``Run.score``; 0 for none. What follows from a stored run does not depend on it.
         directory: keeps the run on disk. A run that was killed continues from its last checkpoint
-            when called again with the same arguments, to the same numbers.
+            when called again with the same arguments, to the same numbers; one that is finished is read, also
+            where nobody may write.
         checkpoint_every: iterations between checkpoints.
         callbacks: called with each record and the leader.
-        progress: show a bar; by default where standard error is a terminal.
+        progress: show a bar; by default where standard error is a terminal, and elsewhere a line is logged now and then.
 
     Raises:
         InvalidArgumentError, InformationError, UnsupportedGameError: before anything is played.
@@ -137,37 +137,53 @@ def train(
         raise InvalidArgumentError(f"stages={stages!r}: episodes of {match.game.name} have {horizon} stages")
     if not match.affords(budget):
         raise InvalidArgumentError(f"budget={budget!r}: less than one batch of {episodes} episodes can take")
-    match.begin(commitment, temperature)
-    settings = match.settings(temperature)
-    with _held(folder), _bar(iterations, progress) as advance:
-        if folder is not None:
-            match.resume(folder, settings)
-        while match.iteration < iterations and match.affords(budget):
-            try:
-                record = match.play()
-            except FollowerError:
-                if folder is not None:
-                    match.store(folder)  # what is finished is kept, and the run goes on from here
-                raise
-            for callback in callbacks:
-                callback(record, match.leader)
-            advance(match.iteration, record)
-            if folder is not None and match.iteration % checkpoint_every == 0:
-                match.store(folder)
-        run = Run(settings, match.history, match.leader.recommendation, match.recommended_value())
-        if folder is not None:
-            match.store(folder)
-        if score_episodes:
-            found = score(match.game, run.commitment, match.follower, episodes=score_episodes, seed=match.score_seed)
-            run.score = found
-        if folder is not None:
-            run.save(folder)
+    with match.follower:
+        match.begin(commitment, temperature)
+        settings = match.settings(temperature)
+        with _kept(folder) as kept, progress_of("iterations", iterations, progress) as advance:
+            if folder is not None:
+                match.resume(folder, settings)
+            while match.iteration < iterations and match.affords(budget):
+                if kept != folder:
+                    raise CheckpointError(f"{folder} cannot be written to; its run has {match.iteration} iterations")
+                try:
+                    record = match.play()
+                except FollowerError:
+                    if kept is not None:
+                        match.store(kept)  # what is finished is kept, and the run goes on from here
+                    raise
+                for callback in callbacks:
+                    callback(record, match.leader)
+                advance(match.iteration, _value_of(record))
+                if kept is not None and match.iteration % checkpoint_every == 0:
+                    match.store(kept)
+            run = Run(settings, match.history, match.leader.recommendation, match.recommended_value())
+            if kept is not None:
+                match.store(kept)
+            if score_episodes:
+                found = score(
+                    match.game, run.commitment, match.follower, episodes=score_episodes, seed=match.score_seed
+                )
+                run.score = found
+            if kept is not None:
+                run.save(kept)
     return run
 
 
-def _held(folder: Path | None) -> AbstractContextManager[object]:
-    """The right to write into the folder of a run."""
-    return nullcontext() if folder is None else FolderLock(folder, LOCK, CheckpointError)
+@contextmanager
+def _kept(folder: Path | None) -> Iterator[Path | None]:
+    """The right to write into the folder of a run; None where there is none, or nobody may write to it."""
+    if folder is None or files.is_read_only(folder):
+        yield None
+    else:
+        with files.FolderLock(folder, LOCK, CheckpointError):
+            yield folder
+
+
+def _value_of(record: Record) -> str:
+    """The leader's value in a record, where it was evaluated, for the progress."""
+    known = [record[name] for name in ("recommended_value", "leader_value") if name in record]
+    return f"leader value {known[0]:.4g}" if known else ""
 
 
 @dataclass
@@ -379,26 +395,3 @@ def _digest(state: Mapping[str, Any]) -> str:
         text.update(name.encode())
         text.update(tensor.detach().numpy().tobytes())
     return text.hexdigest()
-
-
-@contextmanager
-def _bar(iterations: int, progress: bool | None) -> Iterator[Callable[[int, Record], None]]:
-    """A progress bar that shows the last known value of the leader."""
-    if not (sys.stderr.isatty() if progress is None else progress):
-        yield lambda iteration, record: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[shown]}"))
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("training", total=iterations, shown="")
-
-        def advance(iteration: int, record: Record) -> None:
-            for name in ("recommended_value", "leader_value"):
-                if name in record:
-                    bar.update(task, shown=f"leader value {record[name]:.4g}")
-                    break
-            bar.update(task, completed=iteration)
-
-        yield advance

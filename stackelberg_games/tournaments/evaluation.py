@@ -79,8 +79,10 @@ def evaluate(
         answer: a response the follower has already given to this commitment.
     """
     if answer is None:
-        follower.begin(game, seed=seed)
-        answer = follower.respond(game, commitment)
+        with follower:
+            follower.begin(game, seed=seed)
+            answer = follower.respond(game, commitment)
+            return evaluate(label, game, commitment, follower, seed=seed, episodes=episodes, answer=answer)
     if isinstance(game, TabularGame) and isinstance(answer.policy, TabularResponse):
         return _exact(label, game, commitment, answer.policy.probabilities, true_temperature(follower))
     batch = rollout(game, commitment, answer.policy, episodes=episodes, seed=seed)

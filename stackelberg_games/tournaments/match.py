@@ -179,14 +179,17 @@ class Match:
         facts: dict[str, Any]
         try:
             with single_threaded(), deadline(timeout) as check:
-                facts = self._train(check) if isinstance(self.leader, Contestant) else self._refer(self.leader)
+                game, follower = self.game.build(), self.follower.build()
+                with follower:
+                    facts = self._train(game, follower, check)
         except (Exception, SystemExit):  # noqa: BLE001 a failed match must stop no other
             facts = {"status": "failed", "error": traceback_text()}
         return Outcome(**facts, cpu_seconds=time.process_time() - cpu, wall_seconds=time.perf_counter() - wall)
 
-    def _train(self, check: Callable[[], None]) -> dict[str, Any]:
-        assert isinstance(self.leader, Contestant)
-        game, leader, follower = self.game.build(), self.leader.build(), self.follower.build()
+    def _train(self, game: Game, follower: Follower, check: Callable[[], None]) -> dict[str, Any]:
+        if isinstance(self.leader, Reference):
+            return self._refer(self.leader, game, follower)
+        leader = self.leader.build()
         curve = _Curve(game, true_temperature(follower), self.rules, check)
         run = train(
             game,
@@ -211,9 +214,8 @@ class Match:
             "follower_transitions": int(last["follower_transitions"]),
         }
 
-    def _refer(self, reference: Reference) -> dict[str, Any]:
+    def _refer(self, reference: Reference, game: Game, follower: Follower) -> dict[str, Any]:
         """The commitment of a reference player, measured like any other; nothing is trained."""
-        game, follower = self.game.build(), self.follower.build()
         try:
             commitment, note = _reference_commitment(reference, game, true_temperature(follower))
         except UnsupportedGameError as error:

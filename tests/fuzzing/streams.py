@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 
@@ -48,6 +49,21 @@ ANSWERS = (
         '{"action": 1}',
     ),
 )
+PLAYER = (
+    sys.executable,
+    *("-I", "-S", "-c"),
+    """
+import sys
+answers = open(sys.argv[1], "rb")
+for _ in sys.stdin.buffer:
+    line = answers.readline()
+    sys.stdout.buffer.write(line)
+    sys.stdout.flush()
+    if not line.endswith(b"\\n"):
+        break
+""",
+)
+"""Answers each question with the next line of a file; ends with it."""
 EDITS = st.lists(
     st.one_of(
         st.tuples(st.just("answer"), POSITIONS, st.sampled_from(range(len(ANSWERS)))),
@@ -83,14 +99,12 @@ def run_stream(case: Case) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "answers"
         file.write_bytes(b"".join(lines))
-        follower = sg.make_follower(
-            "black_box", command=["sh", "-c", 'cat "$0"; exec cat > /dev/null', str(file)], timeout=0.3
-        )
+        follower = sg.make_follower("black_box", command=[*PLAYER, str(file)], timeout=10.0)
         try:
             game = sg.make("matrix-v0")
             run = sg.train(game, "random_search", follower, iterations=2, episodes=2, evaluate_every=0, progress=False)
         finally:
-            follower.close()  # type: ignore[attr-defined]
+            follower.close()
     assert all(np.isfinite(value) for record in run.history for value in record.values())
 
 
