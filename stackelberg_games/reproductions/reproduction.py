@@ -19,7 +19,7 @@ from stackelberg_games.numerics.randomness import check_seed
 from stackelberg_games.reproductions.study import Published, Study, load
 from stackelberg_games.reproductions.trial import Trial
 from stackelberg_games.tournaments.match import Outcome
-from stackelberg_games.tournaments.runner import play_all, progress_bar
+from stackelberg_games.tournaments.runner import play_and_keep
 from stackelberg_games.tournaments.store import Store
 
 POINTS = 50
@@ -168,7 +168,8 @@ def reproduce(
         workers: runs at the same time; -1 for one on every core.
         timeout: seconds of wall time for each run.
         replay_damaged: whether runs whose rows in the folder's store are damaged are run again.
-        progress: show a bar; by default where standard error is a terminal.
+        progress: show a bar; by default where standard error is a terminal, and elsewhere a line is logged
+            now and then.
 
     Raises:
         UnknownIdError: there is no such study.
@@ -185,10 +186,9 @@ def reproduce(
     with Store(folder, write=True, replay_damaged=replay_damaged) as store:
         known = {key for key, status in store.statuses().items() if status == "done"}
         missing = [trial for trial in trials if trial.key not in known]
-        with progress_bar(len(trials) - len(missing), len(trials), progress) as advance:
-            for trial, outcome in play_all(missing, workers=workers, timeout=timeout):
-                store.put(trial.key, outcome)
-                advance(outcome)
+        shown: dict[str, Any] = {"what": "runs", "total": len(trials), "progress": progress}
+        shown |= {"begin": store.begin, "alone": store.interrupted}
+        play_and_keep(missing, store.put, workers=workers, timeout=timeout, **shown)
         stored = store.outcomes(trial.key for trial in trials)
     return Reproduction(study, fraction, trials, [stored[trial.key] for trial in trials])
 

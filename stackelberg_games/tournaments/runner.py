@@ -2,21 +2,23 @@
 
 A worker gets a match (plain data, a few kilobytes; see ``Playable``) and sends back its ``Outcome`` (as little);
 nothing else travels. Outcomes arrive in whatever order they finish.
+
+One contract for all backends: a match that fails is an outcome. One whose worker dies while it is played, or
+that does not end long after its time, is played once more, alone; if that happens again, it has failed. Nothing
+that a match does stops the others, except in this process, where what ends the process ends the run; the next run
+then plays that match in a process of its own. Whatever way a run ends, its workers end with it.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Literal, Protocol, TypeVar
-
-from joblib import Parallel, delayed, parallel_config, register_parallel_backend
-from joblib.externals.loky.process_executor import BrokenProcessPool
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing
+from typing import Any, Literal, Protocol, Self, TypeVar
 
 from stackelberg_games import checks
-from stackelberg_games.errors import InvalidArgumentError, MissingExtraError
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.progress import progress_of
 from stackelberg_games.tournaments.match import Outcome
 
 
@@ -31,13 +33,74 @@ class Playable(Protocol):
         """Play it; never raises."""
 
 
+class Pool(Protocol):
+    """Workers that play matches."""
+
+    broken: bool
+    """Whether the death of a worker took the others along, so that it plays no more."""
+
+    def submit(self, match: Playable, timeout: float | None) -> Any:
+        """Hand out a match; the task that is returned can be a key."""
+
+    def wait(self, tasks: Sequence[Any], seconds: float | None) -> Collection[Any]:
+        """The tasks that are done, at least one of them; none after so many seconds."""
+
+    def outcome(self, task: Any) -> Outcome | None:
+        """What came of a task that is done; None where its worker died or was killed."""
+
+    def kill(self) -> None:
+        """Give up every task that is not done."""
+
+
+class Place(Protocol):
+    """Where pools of workers can be had, between entering and leaving it."""
+
+    workers: int
+
+    def pool(self, workers: int) -> AbstractContextManager[Pool]:
+        """A pool of so many workers; leaving it ends them."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+
 P = TypeVar("P", bound=Playable)
 Backend = Literal["processes", "ray", "serial"]
-_RAY = "stackelberg-ray"
 MAX_SECONDS = 1e9
 """Longest time limit; more overflows the clocks of some platforms."""
-IDLE_SECONDS = 30
-"""Workers without a match end after so long; also those whose driver was killed."""
+PATIENCE_SECONDS = 30
+"""How long after its time a match may still end by itself; then its worker is taken for stopped or stuck."""
+AHEAD = 2
+"""Matches that are handed out at a time, for each worker."""
+DIED = "the worker process died, or did not end in time, while playing this match; so it did when it played it alone"
+
+
+def play_and_keep(
+    matches: Sequence[P],
+    keep: Callable[[str, Outcome], object],
+    *,
+    what: str,
+    total: int,
+    progress: bool | None,
+    **how: Any,
+) -> None:
+    """Play matches, keep each as soon as it is finished, and show how far it is.
+
+    Args:
+        matches: to play; whatever else there is was finished before.
+        keep: is called with the key and the outcome of each.
+        what: is counted, for the progress.
+        total: how many there are with those that were finished before.
+        progress: see ``progress_of``.
+        how: see ``play_all``.
+    """
+    failed, before = 0, total - len(matches)
+    with progress_of(what, total, progress) as advance, closing(play_all(matches, **how)) as played:
+        for count, (match, outcome) in enumerate(played, before + 1):
+            keep(match.key, outcome)
+            failed += outcome.status == "failed"
+            advance(count, f"{failed} failed" if failed else "")
 
 
 def play_all(
@@ -47,7 +110,9 @@ def play_all(
     workers: int = 1,
     timeout: float | None = None,
     address: str | None = None,
-) -> Iterator[tuple[P, Outcome]]:
+    begin: Callable[[str], object] = str,
+    alone: str = "",
+) -> Generator[tuple[P, Outcome], None, None]:
     """Play matches and yield each with its outcome as soon as it is finished.
 
     Args:
@@ -57,6 +122,8 @@ def play_all(
         workers: how many matches at the same time; -1 for one on every core.
         timeout: seconds of wall time for each match.
         address: of the Ray cluster; a local one is started if not given.
+        begin: is called with the key of a match that this process is about to play.
+        alone: key of one that this process does not play, since it ended an earlier one.
 
     Raises:
         InvalidArgumentError: the backend is unknown or ``workers`` is 0.
@@ -70,108 +137,63 @@ def play_all(
     if address is not None:
         checks.text("address", address)
     if backend == "ray":
-        return _on_ray(matches, workers, timeout, address)
+        from stackelberg_games.tournaments.ray_cluster import RayCluster
+
+        return _elsewhere(RayCluster(address, workers), matches, timeout)
     if backend == "serial" or workers == 1:
-        return (_play(match, timeout) for match in matches)
-    return _in_processes(matches, workers, timeout)
+        return _here(matches, timeout, begin, alone)
+    return _elsewhere(_processes(workers), matches, timeout)
 
 
-def _play(match: P, timeout: float | None) -> tuple[P, Outcome]:
-    return match, match.play(timeout)
+def _processes(workers: int) -> Place:
+    from stackelberg_games.tournaments.worker_processes import WorkerProcesses
+
+    return WorkerProcesses(workers)
 
 
-def _in_processes(matches: Sequence[P], workers: int, timeout: float | None) -> Iterator[tuple[P, Outcome]]:
-    """Processes that each use one thread; survives the sudden death of any of them."""
-    waiting = {match.key: match for match in matches}
-    while waiting:
-        handed_out: list[P] = []
-        try:
-            for match, outcome in _pool(_noted(waiting.values(), handed_out), workers, timeout):
-                del waiting[match.key]
-                yield match, outcome
-        except BrokenProcessPool:
-            for match in [match for match in handed_out if match.key in waiting]:
-                yield _play_alone(match, timeout)
-                del waiting[match.key]
+def _here(
+    matches: Sequence[P], timeout: float | None, begin: Callable[[str], object], alone: str
+) -> Generator[tuple[P, Outcome], None, None]:
+    for match in matches:
+        if match.key == alone:
+            yield from _elsewhere(_processes(1), [match], timeout)
+        else:
+            begin(match.key)
+            yield match, match.play(timeout)
 
 
-def _play_alone(match: P, timeout: float | None) -> tuple[P, Outcome]:
-    """A match that may have killed its worker, in a process of its own."""
-    try:
-        return next(_pool([match], 2, timeout))  # two workers: with one, joblib would play it here
-    except BrokenProcessPool as error:
-        return match, Outcome("failed", error=f"the worker process died while playing this match: {error}")
+def _elsewhere(place: Place, matches: Iterable[P], timeout: float | None) -> Generator[tuple[P, Outcome], None, None]:
+    """All matches; those whose worker died once more, each in a pool of its own."""
+    waiting = deque(matches)
+    with place:
+        while waiting:
+            suspects: list[P] = []
+            for match, outcome in _together(place.pool(place.workers), waiting, AHEAD * place.workers, timeout):
+                if outcome is None:
+                    suspects.append(match)
+                else:
+                    yield match, outcome
+            for match in suspects:
+                alone = list(_together(place.pool(1), deque([match]), 1, timeout))
+                yield match, alone[0][1] or Outcome("failed", error=DIED)
 
 
-def _pool(matches: Iterable[P], workers: int, timeout: float | None) -> Iterator[tuple[P, Outcome]]:
-    with parallel_config("loky", inner_max_num_threads=1, idle_worker_timeout=IDLE_SECONDS):
-        tasks = (delayed(_play)(match, timeout) for match in matches)
-        pool = Parallel(n_jobs=workers, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
-        yield from pool(tasks)
-
-
-def _noted(matches: Iterable[P], handed_out: list[P]) -> Iterator[P]:
-    for match in list(matches):
-        handed_out.append(match)
-        yield match
-
-
-def _on_ray(
-    matches: Sequence[P], workers: int, timeout: float | None, address: str | None
-) -> Iterator[tuple[P, Outcome]]:
-    """Ray's own joblib backend; workers import this package from their own installation."""
-    ray = _start_ray(address, workers)
-    count = int(ray.cluster_resources()["CPU"]) if workers == -1 else workers
-    with parallel_config(_RAY):
-        pool = Parallel(n_jobs=count, return_as="generator_unordered", batch_size=1, pre_dispatch="2*n_jobs")
-        yield from pool(delayed(_play)(match, timeout) for match in matches)
-
-
-def _start_ray(address: str | None, workers: int) -> Any:
-    try:
-        import ray
-        from ray.util.joblib.ray_backend import RayBackend
-    except ImportError as error:
-        raise MissingExtraError("ray", "ray") from error
-
-    class StreamingRayBackend(RayBackend):  # type: ignore[misc]
-        """Hands out results as they come, which its pool does and its base class does not say."""
-
-        supports_return_generator = True
-
-    register_parallel_backend(_RAY, StreamingRayBackend)
-    if not ray.is_initialized():
-        threads = {"env_vars": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}}
-        cores = None if address else (os.cpu_count() if workers == -1 else workers)
-        ray.init(address=address, num_cpus=cores, include_dashboard=None if address else False, runtime_env=threads)
-    return ray
-
-
-@contextmanager
-def progress_bar(done: int, total: int, progress: bool | None) -> Iterator[Callable[[Outcome], None]]:
-    """Progress over all matches, with an estimate of the time left; shown on terminals unless told."""
-    if not (sys.stderr.isatty() if progress is None else progress):
-        yield lambda outcome: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("matches{task.fields[failed]}"))
-    times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    with Progress(*columns, *times, console=Console(stderr=True)) as bar:
-        task = bar.add_task("playing", total=total, completed=done, failed="")
-        failures = 0
-
-        def advance(outcome: Outcome) -> None:
-            nonlocal failures
-            failures += outcome.status == "failed"
-            bar.update(task, advance=1, failed=f", {failures} failed" if failures else "")
-
-        yield advance
+def _together(
+    opened: AbstractContextManager[Pool], waiting: deque[P], ahead: int, timeout: float | None
+) -> Iterator[tuple[P, Outcome | None]]:
+    """Matches in one pool, until there are no more or it is broken; None for those that were lost with a worker."""
+    patience = None if timeout is None else timeout + PATIENCE_SECONDS
+    playing: dict[Any, P] = {}
+    with opened as pool:
+        while True:
+            while waiting and len(playing) < ahead and not pool.broken:
+                match = waiting.popleft()
+                playing[pool.submit(match, timeout)] = match
+            if not playing:
+                return
+            done = pool.wait(list(playing), patience)
+            if not done:
+                pool.kill()
+                done = list(playing)
+            for task in done:
+                yield playing.pop(task), pool.outcome(task)

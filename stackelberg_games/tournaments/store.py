@@ -25,7 +25,7 @@ from stackelberg_games import checks, files
 from stackelberg_games.errors import StoreError
 from stackelberg_games.tournaments.match import Outcome
 
-FILE, LOCK = "results.sqlite", "results.lock"
+FILE, LOCK, PLAYING = "results.sqlite", "results.lock", "results.playing"
 DAMAGED = "results.damaged.sqlite"
 """A copy of a damaged store, from before its matches were played again."""
 FORMAT = 2
@@ -76,6 +76,9 @@ class Store:
         replay_damaged: whether damaged rows are left out, so that their matches are played again, instead
             of raising; needs ``write``. The damaged file is kept as ``results.damaged.sqlite``.
 
+    Attributes:
+        interrupted: key of the match in which an earlier run died, or empty.
+
     Raises:
         StoreError: the folder cannot be used, the file is not a store of this version or is damaged, or
             another process is writing to it.
@@ -87,8 +90,11 @@ class Store:
         self._lock: files.FolderLock | None = None
         self._connection: sqlite3.Connection | None = None
         self._ledger = _Ledger()
+        self.interrupted = ""
         if write:
             self._lock = files.FolderLock(self.folder, LOCK, StoreError)
+            with suppress(OSError, ValueError):
+                self.interrupted = (self.folder / PLAYING).read_text(encoding="ascii")
         elif not self.file.is_file():
             raise StoreError(f"{self.folder} holds no results ({FILE} is missing)")
         try:
@@ -111,6 +117,8 @@ class Store:
             self._connection.close()
             self._connection = None
         if self._lock is not None:
+            with suppress(OSError):
+                (self.folder / PLAYING).unlink(missing_ok=True)
             self._lock.close()
             self._lock = None
 
@@ -122,6 +130,15 @@ class Store:
         """
         with self._errors("write to"), self._transaction():
             self._put(key, outcome.status, outcome.cpu_seconds, outcome.wall_seconds, outcome.to_json())
+
+    def begin(self, key: str) -> None:
+        """Note which match is played in this process; where that dies, the next run finds it as ``interrupted``.
+
+        Raises:
+            StoreError: the folder cannot be written to.
+        """
+        with self._errors("write to"):
+            (self.folder / PLAYING).write_text(key, encoding="ascii")
 
     def statuses(self) -> dict[str, str]:
         """Status of every stored match by key."""

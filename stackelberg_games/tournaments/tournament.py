@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -10,9 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from stackelberg_games import checks
+from stackelberg_games import checks, files
 from stackelberg_games._version import __version__
-from stackelberg_games.errors import InformationError, InvalidArgumentError, StackelbergError, UnsupportedGameError
+from stackelberg_games.errors import (
+    InformationError,
+    InvalidArgumentError,
+    StackelbergError,
+    StoreError,
+    UnsupportedGameError,
+)
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.learning.follower import Follower
@@ -23,7 +29,7 @@ from stackelberg_games.play.rollout import TabularResponse
 from stackelberg_games.tournaments.contestant import Contestant, Spec, plain, roster
 from stackelberg_games.tournaments.match import BEST, OWN, REFERENCES, Match, MatchRules, Outcome, Reference
 from stackelberg_games.tournaments.results import Results
-from stackelberg_games.tournaments.runner import Backend, play_all, progress_bar
+from stackelberg_games.tournaments.runner import Backend, play_and_keep
 from stackelberg_games.tournaments.store import Store
 
 MAX_MATCHES = 10_000_000
@@ -120,35 +126,37 @@ class Tournament:
                 error says so otherwise.
             backend, workers, timeout, address: see ``runner.play_all``.
             retry: whether matches that failed in an earlier run are played again.
-            progress: show a bar; by default where standard error is a terminal.
+            progress: show a bar; by default where standard error is a terminal, and elsewhere a line is logged
+                now and then.
 
         Raises:
-            StoreError: the folder cannot be written to, or another run is writing to it.
+            StoreError: the folder cannot be written to and lacks matches, or another run is writing to it.
         """
-        options = {"backend": backend, "workers": workers, "timeout": timeout, "address": address}
+        options: dict[str, Any] = {"backend": backend, "workers": workers, "timeout": timeout, "address": address}
+        options |= {"what": "matches", "total": len(self.matches), "progress": progress}
         if store is None:
             outcomes: dict[str, Outcome] = {}
-            self._run(list(self.matches), outcomes.__setitem__, options, progress, done=0)
+            play_and_keep(self.matches, outcomes.__setitem__, **options)
             return Results(self.plan(), outcomes)
+        if files.is_read_only(checks.path("store", store)):
+            return self._read(store)
         with Store(store, write=True, replay_damaged=replay_damaged) as kept:
             kept.add_plan(self.plan())
             known = {key for key, status in kept.statuses().items() if not (retry and status == "failed")}
             missing = [match for match in self.matches if match.key not in known]
-            self._run(missing, kept.put, options, progress, done=len(self.matches) - len(missing))
+            play_and_keep(missing, kept.put, begin=kept.begin, alone=kept.interrupted, **options)
             return Results(self.plan(), kept.outcomes(match.key for match in self.matches))
 
-    def _run(
-        self,
-        missing: list[Match],
-        keep: Callable[[str, Outcome], None],
-        options: dict[str, Any],
-        progress: bool | None,
-        done: int,
-    ) -> None:
-        with progress_bar(done, len(self.matches), progress) as advance:
-            for match, outcome in play_all(missing, **options):
-                keep(match.key, outcome)
-                advance(outcome)
+    def _read(self, store: str | Path) -> Results:
+        """Results in a folder that nobody may write to, which must be complete."""
+        with Store(store) as kept:
+            outcomes = kept.outcomes(match.key for match in self.matches)
+        missing = len(self.matches) - len(outcomes)
+        if missing:
+            raise StoreError(
+                f"{store} cannot be written to; {missing} of {len(self.matches)} matches are not played yet"
+            )
+        return Results(self.plan(), outcomes)
 
     def plan(self) -> dict[str, Any]:
         """The tournament as plain data: who takes part, by which rules, and the keys of all matches."""
@@ -237,7 +245,8 @@ class Tournament:
         for follower_data, leaders in roles:
             follower = follower_data.build()
             try:
-                follower.begin(game)
+                with follower:
+                    follower.begin(game)
             except StackelbergError as error:
                 yield f"follower {follower_data.label!r} cannot play {label!r}: {error}", error
                 continue
@@ -262,8 +271,9 @@ def check_pair(game: Game, leader: Leader, follower: Follower) -> None:
     leader.begin(told(game, leader, follower.declared_temperature))
     if not Information.FOLLOWER_POLICY <= leader.information < Information.MODEL:
         return
-    follower.begin(game)
-    answer = follower.respond(game, leader.commitment)
+    with follower:
+        follower.begin(game)
+        answer = follower.respond(game, leader.commitment)
     if leader.information >= Information.FOLLOWER_VALUES and answer.values is None:
         raise InformationError(
             f"{type(leader).__name__} reads the follower's values; {type(follower).__name__} has none"

@@ -1,0 +1,114 @@
+"""Worker processes on this machine, by loky: they survive each other's death, and none survives this process."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Collection, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from typing import Any, Self
+
+from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky.backend import get_context
+from joblib.externals.loky.process_executor import ShutdownExecutorError
+
+from stackelberg_games.tournaments.match import Outcome, traceback_text
+
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+)
+"""For the environment of a worker."""
+GRACE_SECONDS = 10
+"""How long after its time a match may still raise; then its worker ends, whatever code it is in."""
+_LOOK_SECONDS = 0.5
+
+
+class WorkerProcesses:
+    """This machine, as a place for pools of workers.
+
+    Args:
+        workers: -1 for one on every core.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers if workers > 0 else os.cpu_count() or 1
+
+    def pool(self, workers: int) -> _Pool:
+        """See ``runner.Place``."""
+        return _Pool(workers)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class _Pool:
+    """See ``runner.Pool``."""
+
+    def __init__(self, workers: int) -> None:
+        self.broken = False
+        self._executor = ProcessPoolExecutor(
+            workers, context=get_context("loky"), env=ONE_THREAD, initializer=_prepare, initargs=(os.getpid(),)
+        )
+
+    def submit(self, match: Any, timeout: float | None) -> Future[Outcome]:
+        try:
+            task: Future[Outcome] = self._executor.submit(play_bounded, match, timeout)
+        except BrokenExecutor as error:
+            task = Future()
+            task.set_exception(error)
+        return task
+
+    def wait(self, tasks: Sequence[Future[Outcome]], seconds: float | None) -> Collection[Future[Outcome]]:
+        return wait(tasks, seconds, FIRST_COMPLETED).done
+
+    def outcome(self, task: Future[Outcome]) -> Outcome | None:
+        try:
+            return task.result()
+        except (BrokenExecutor, ShutdownExecutorError):
+            self.broken = True
+            return None
+        except Exception:  # noqa: BLE001 it could not be sent, or not be read there
+            return Outcome("failed", error=traceback_text())
+
+    def kill(self) -> None:
+        self.broken = True
+        self._executor.shutdown(wait=True, kill_workers=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._executor.shutdown(wait=True, kill_workers=kind is not None)
+
+
+def play_bounded(match: Any, timeout: float | None) -> Outcome:
+    """Play in a worker, which ends if the match does not, even in code that Python cannot interrupt."""
+    if timeout is None:
+        outcome: Outcome = match.play(None)
+        return outcome
+    faulthandler.dump_traceback_later(timeout + GRACE_SECONDS, exit=True, file=sys.__stderr__ or 2)
+    try:
+        outcome = match.play(timeout)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+    return outcome
+
+
+def _prepare(driver: int) -> None:
+    """What a worker does first: it leaves Ctrl-C to the driver, and watches whether that lives."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        threading.Thread(target=_end_with, args=(driver,), name="end-with-driver", daemon=True).start()
+
+
+def _end_with(driver: int) -> None:
+    while os.getppid() == driver:
+        time.sleep(_LOOK_SECONDS)
+    os._exit(1)
