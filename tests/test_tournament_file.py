@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from stackelberg_games.errors import (
 )
 from stackelberg_games.tournaments import tournament_file
 from stackelberg_games.tournaments.store import Store
+from tests.processes import until
 from tests.test_tournament import PLANS, TOY, same, small
 
 SPEC = """
@@ -134,6 +135,13 @@ def test_a_full_disk_in_the_middle_loses_nothing(tmp_path: Path, monkeypatch: py
     assert cup.play(tmp_path).missing == 0
 
 
+def stored(run: Path) -> int:
+    """How many matches a store holds while it is written."""
+    with suppress(StoreError), Store(run) as store:
+        return len(store.statuses())
+    return 0
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is a POSIX notion")
 def test_a_killed_tournament_continues_to_the_same_numbers(tmp_path: Path) -> None:
     file, run = tmp_path / "cup.toml", tmp_path / "run"
@@ -151,15 +159,7 @@ def test_a_killed_tournament_continues_to_the_same_numbers(tmp_path: Path) -> No
         "1",
     ]
     player = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while player.poll() is None and time.monotonic() < deadline:
-        try:
-            with Store(run) as store:
-                if len(store.statuses()) >= 8:
-                    break
-        except StoreError:
-            pass
-        time.sleep(0.02)
+    until(lambda: player.poll() is not None or stored(run) >= 8)
     player.send_signal(signal.SIGKILL)
     player.wait()
     cup = tournament_file.load(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from stackelberg_games._version import __version__
 from stackelberg_games.cli.check import check
 from stackelberg_games.cli.options import experiment_of, experiment_options
 from stackelberg_games.cli.reproduce import reproduce
+from stackelberg_games.cli.stopping import stoppable
 from stackelberg_games.cli.tournament import report, tournament
 from stackelberg_games.cli.watch import watch
 from stackelberg_games.errors import InvalidArgumentError, RegistrationError, StackelbergError
@@ -128,8 +130,24 @@ def train(
     experiment = experiment_of(file, game, leader, follower, changes, allow_import).override(chosen)
     if log and not out:
         raise InvalidArgumentError("--tensorboard needs --out")
-    runs = _train_seeds(experiment, seeds, workers, None if out is None else Path(out), log, quiet)
-    _report(experiment, runs, None if out is None else Path(out))
+    folder = None if out is None else Path(out)
+    with stoppable(lambda: _kept(folder)):
+        runs = _train_seeds(experiment, seeds, workers, folder, log, quiet)
+        _report(experiment, runs, folder)
+
+
+def _kept(folder: Path | None) -> str:
+    """How far the stored runs are."""
+    from stackelberg_games.learning.run import STATE
+    from stackelberg_games.numerics import checkpoint
+
+    if folder is None:
+        return "nothing is stored; with --out it would go on from here"
+    far = []
+    for file in sorted(folder.glob(f"seed_*/{STATE}")):
+        with suppress(StackelbergError, LookupError, TypeError):
+            far.append(f"{file.parent.name} at iteration {checkpoint.load(file)['iteration']}")
+    return f"{', '.join(far) or 'no checkpoint'} is stored in {folder}; the same command goes on"
 
 
 def _train_one(experiment: Experiment, seed: int, folder: Path | None, log: bool, progress: bool | None) -> Run:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stackelberg_games.cli.stopping import stoppable
+
 if TYPE_CHECKING:
     from stackelberg_games.reproductions import Reproduction
 
@@ -57,20 +59,21 @@ def reproduce(
             click.echo(f"{known:<20}{study.title} ({len(study.settings)} settings, {len(study.entries)} leaders)")
         return
     folder = out or f"runs/reproduce/{name}"
-    done = reproduce(
-        name,
-        folder,
-        fraction=fraction,
-        seeds=seeds,
-        first_seed=first_seed,
-        settings=settings,
-        leaders=leaders,
-        workers=workers,
-        timeout=timeout,
-        replay_damaged=replay_damaged,
-        progress=False if quiet else None,
-    )
-    files = save(done, folder)
+    with stoppable(lambda: f"what has been run is stored in {folder}; the same command goes on"):
+        done = reproduce(
+            name,
+            folder,
+            fraction=fraction,
+            seeds=seeds,
+            first_seed=first_seed,
+            settings=settings,
+            leaders=leaders,
+            workers=workers,
+            timeout=timeout,
+            replay_damaged=replay_damaged,
+            progress=False if quiet else None,
+        )
+        files = save(done, folder)
     _print(done)
     click.echo("written: " + ", ".join(str(file) for file in files))
     if done.failed:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from stackelberg_games.cli.stopping import matches_kept, stoppable
 
 if TYPE_CHECKING:
     from stackelberg_games.learning.information import Information
@@ -105,7 +108,8 @@ def tournament(
 ) -> None:
     """Play the tournament in FILE, or a small default one, and write its report.
 
-    A run that was interrupted continues where it stopped.
+    A run that was interrupted continues where it stopped. Where matches failed, everything else is played and
+    reported, and the exit status is 1.
 
     \b
     Examples:
@@ -124,11 +128,14 @@ def tournament(
         planned = tournament_file.load(file, changes, allow_import=allow_import)
     else:
         planned = tournament_file.parse(DEFAULT, changes)
-    results = planned.play(out, retry=not keep_failed, progress=False if quiet else None, **how)
-    results.save(out)
-    if parquet:
-        results.to_parquet(out)
-    _publish(results, Path(out) / REPORT, figures)
+    with stoppable(lambda: matches_kept(out, [match.key for match in planned.matches], "matches")):
+        results = planned.play(out, retry=not keep_failed, progress=False if quiet else None, **how)
+        results.save(out)
+        if parquet:
+            results.to_parquet(out)
+        _publish(results, Path(out) / REPORT, figures)
+    if results.failures:
+        raise click.exceptions.Exit(1)
 
 
 @click.command()
@@ -211,5 +218,6 @@ def _board(results: Results, information: Information, standings: list[Standing]
         )
     tasks = common_tasks(results, members)
     for label in results.references:
-        table.add_row("", label, f"{results.reference_score(label, tasks=tasks):.3f}", style="dim italic")
+        score = results.reference_score(label, tasks=tasks)
+        table.add_row("", label, UNKNOWN if math.isnan(score) else f"{score:.3f}", style="dim italic")
     return table
