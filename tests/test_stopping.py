@@ -17,7 +17,7 @@ from tests.processes import alive, descendants, gone, until
 
 SPEC = """
 [tournament]
-seeds = 500
+seeds = 5000
 budget = 600
 references = false
 [[game]]
@@ -52,10 +52,10 @@ def test_a_tournament_that_is_stopped_takes_its_workers_along(tmp_path: Path, en
     player.send_signal(ending)
     said = player.communicate()[1]
     gone(lambda: alive(children), 5.0)
-    assert 3 <= stored(run) < 500
+    assert 3 <= stored(run) < 5000
     if ending != signal.SIGKILL:
         assert player.returncode == 128 + ending
-        found = re.search(r"stopped by (\w+): (\d+) of 500 matches are stored in (.*); the same command goes on", said)
+        found = re.search(r"stopped by (\w+): (\d+) of 5000 matches are stored in (.*); the same command goes on", said)
         assert found is not None, said
         assert found.groups() == (ending.name, str(stored(run)), str(run))
 

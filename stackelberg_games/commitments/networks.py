@@ -22,6 +22,7 @@ from stackelberg_games.commitments.tabular import DiscretePolicy
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.numerics.randomness import Lane, Streams
 from stackelberg_games.numerics.sampling import cumulative
+from stackelberg_games.numerics.threads import own_modes
 from stackelberg_games.rules import features
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.features import Features
@@ -50,6 +51,7 @@ class StateNetwork(nn.Module):
 
     scale: Tensor
 
+    @own_modes()
     def __init__(self, space: gymnasium.Space[Any], hidden: Sequence[int], outputs: int, seed: int) -> None:
         super().__init__()
         self.features = Features(space)
@@ -62,7 +64,7 @@ class StateNetwork(nn.Module):
         Raises:
             InvalidArgumentError: the states are no elements of the space.
         """
-        vectors = torch.tensor(self.features(states.numpy() if isinstance(states, Tensor) else states))
+        vectors = torch.tensor(self.features(states.numpy() if isinstance(states, Tensor) else states), device="cpu")
         out: Tensor = self.layers(vectors / self.scale)
         return out
 
@@ -79,6 +81,7 @@ class MLPCategoricalPolicy(Commitment):
         UnsupportedGameError: the spaces are of another kind.
     """
 
+    @own_modes()
     def __init__(self, game: WithSpaces, hidden: Sequence[int] = (64, 64), seed: int = 0) -> None:
         super().__init__()
         self.state_space, self.action_space = _spaces(game)
@@ -137,6 +140,7 @@ class MLPGaussianPolicy(ContinuousPolicy):
     radius: Tensor
     squashed: Tensor
 
+    @own_modes()
     def __init__(self, game: WithSpaces, hidden: Sequence[int] = (64, 64), std: float = 0.5, seed: int = 0) -> None:
         super().__init__()
         self.state_space, self.action_space = _spaces(game)
@@ -172,7 +176,7 @@ class MLPGaussianPolicy(ContinuousPolicy):
         Raises:
             InvalidArgumentError: a shape is wrong, or an action lies outside its bounds.
         """
-        played = torch.tensor(Features(self.action_space)(np.asarray(actions)))
+        played = torch.tensor(Features(self.action_space)(np.asarray(actions)), device="cpu")
         share = (played - self.low) / self.radius - 1
         if bool((self.squashed & (share.abs() > 1 + 1e-6)).any()):
             raise InvalidArgumentError(f"an action lies outside {self.action_space}")

@@ -15,6 +15,7 @@ from stackelberg_games.arrays import FloatArray, Vector
 from stackelberg_games.commitments.space import fault
 from stackelberg_games.errors import InvalidActionError
 from stackelberg_games.faces.episode import Actions, Episode, Snapshot
+from stackelberg_games.numerics.threads import own_modes
 from stackelberg_games.rules.rules import Rules
 from stackelberg_games.rules.scene import FOLLOWER, LEADER, Player, Scene
 
@@ -180,7 +181,7 @@ class ConfiguredEpisode(Episode):
     def _under(self, configuration: FloatArray) -> Rules:
         """The game under a configuration; kept for the last one."""
         if self._known is None or not np.array_equal(self._known[0], configuration):
-            with torch.no_grad():
+            with own_modes(), torch.no_grad():
                 self._known = (configuration, self.rules.configured(torch.tensor(configuration)))
         return self._known[1]
 

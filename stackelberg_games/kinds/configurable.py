@@ -26,6 +26,7 @@ from stackelberg_games.kinds.finite import Model, Tables, TabularGame, frozen
 from stackelberg_games.kinds.levers import FiniteLedger, TabularLever
 from stackelberg_games.numerics.randomness import generator
 from stackelberg_games.numerics.sampling import Sampler, check_probabilities
+from stackelberg_games.numerics.threads import own_modes
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.view import LeaderView
@@ -54,6 +55,7 @@ class ConfigurableGame(TabularGame):
         InvalidGameError: see ``TabularGame``; or ``size`` or ``spread`` is out of range.
     """
 
+    @own_modes()
     def __init__(
         self,
         transition: ArrayLike,

@@ -21,6 +21,7 @@ from stackelberg_games.kinds.kernel import DenseKernel, Kernel, kernel
 from stackelberg_games.numerics.randomness import Lane, Streams
 from stackelberg_games.numerics.sampling import Sampler, check_probabilities, cumulative
 from stackelberg_games.numerics.sampling import step as sample_step
+from stackelberg_games.numerics.threads import own_modes
 from stackelberg_games.rules.commitment import Commitment, evaluating
 from stackelberg_games.rules.drawing import Picture
 from stackelberg_games.rules.rules import Sampling, Step, check_discount, check_horizon
@@ -79,6 +80,7 @@ class TabularGame(Game):
         InvalidGameError: a shape, probability, reward, discount or horizon is out of range.
     """
 
+    @own_modes()
     def __init__(
         self,
         transition: ArrayLike,

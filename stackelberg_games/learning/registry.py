@@ -201,8 +201,10 @@ def make(game_id: str, /, **chosen: Any) -> Game:
         RegistrationError: its entry point is broken, or makes something else.
     """
     from stackelberg_games.kinds.game import Game
+    from stackelberg_games.numerics.threads import own_modes
 
-    game: Game = _build("game", game_id, chosen, Game)
+    with own_modes():
+        game: Game = _build("game", game_id, chosen, Game)
     game.spec = (game_id, chosen)
     return game
 

@@ -27,8 +27,14 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(function: Function) -> Function:
-    """Compile ``function`` with numba; the machine code is cached beside the source file."""
-    return cast(Function, numba.njit(cache=True, nogil=True)(function))
+    """Compile ``function`` with numba; the machine code is cached beside the source file, or for the user.
+
+    Where neither can be written to, every process compiles anew; ``NUMBA_CACHE_DIR`` names a folder that can.
+    """
+    try:
+        return cast(Function, numba.njit(cache=True, nogil=True)(function))
+    except RuntimeError:  # no folder to cache in
+        return cast(Function, numba.njit(nogil=True)(function))
 
 
 class Lane(enum.IntEnum):

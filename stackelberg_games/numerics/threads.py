@@ -1,9 +1,9 @@
-"""How many threads numerical libraries use."""
+"""How the libraries below compute: with how many threads, on which device, with gradients or without."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 
 import torch
@@ -16,8 +16,22 @@ def _pools() -> ThreadpoolController:
 
 
 @contextmanager
+def own_modes() -> Iterator[None]:
+    """Gradients can be had inside, on the CPU, whatever the caller has set; also a decorator, as ``@own_modes()``.
+
+    A larger framework calls from within ``torch.no_grad`` or ``torch.inference_mode``, or has set a default device.
+    """
+    with ExitStack() as modes:
+        modes.enter_context(torch.inference_mode(False))
+        modes.enter_context(torch.enable_grad())
+        if torch.get_default_device().type != "cpu":
+            modes.enter_context(torch.device("cpu"))
+        yield
+
+
+@contextmanager
 def single_threaded() -> Iterator[None]:
-    """One thread inside, as many as before outside; also a decorator, as ``@single_threaded()``.
+    """One thread and ``own_modes`` inside, as before outside; also a decorator, as ``@single_threaded()``.
 
     Sums are then taken in the same order on every machine, and the matrices here are so small that several
     threads mostly wait for each other.
@@ -25,7 +39,7 @@ def single_threaded() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with _pools().limit(limits=1):
+        with _pools().limit(limits=1), own_modes():
             yield
     finally:
         torch.set_num_threads(threads)

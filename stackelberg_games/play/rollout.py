@@ -17,6 +17,7 @@ from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.numerics.randomness import Lane, Streams, compiled, stream, uniform
 from stackelberg_games.numerics.sampling import check_probabilities, cumulative, pick
+from stackelberg_games.numerics.threads import own_modes
 from stackelberg_games.rules.commitment import Commitment, evaluating
 from stackelberg_games.rules.rules import Rules, require_game
 from stackelberg_games.rules.trajectories import Trajectories
@@ -146,6 +147,7 @@ def _roll(sampler: Any, leader: Any, follower: Any, seed: np.uint64, first: np.u
             states[i, t + 1] = s
 
 
+@own_modes()
 @checked
 def rollout(
     game: Game,

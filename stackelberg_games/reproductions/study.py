@@ -148,7 +148,7 @@ def load(name: str) -> Study:
     """
     if name not in names():
         raise UnknownIdError("reproduction", name, names())
-    return parse(name, tomllib.loads((FOLDER / f"{name}.toml").read_text()))
+    return parse(name, tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8")))
 
 
 def parse(name: str, content: Mapping[str, Any]) -> Study:
