@@ -5,7 +5,7 @@
 Leaders that know the model, that fit one, that follow sampled gradients and that search are trained on every shipped
 finite game and on random configured ones (principals and agents, levers within bounds or a budget, levers that also
 move the transitions), against the soft-optimal follower. Stored in ``docs/data/never_below.json``: the best value any of
-them recommends, beside the optimum and what it rests on.
+them recommends, beside the optimum and what it rests on. Games that the file holds already are not computed again.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def compared(number: int, seeds: int) -> dict[str, Any]:
     name, game, temperature = case(number)
     start = time.process_time()
     best = sg.exact.solve(game, temperature)
-    record: dict[str, Any] = {"game": name, "temperature": temperature, "value": best.value}
+    record: dict[str, Any] = {"number": number, "game": name, "temperature": temperature, "value": best.value}
     record |= {"evidence": best.evidence, "seconds": time.process_time() - start, "leader": None, "leaders": {}}
     for leader, settings, iterations in LEADERS:
         follower = sg.make_follower("soft_value_iteration", temperature=temperature)
@@ -109,12 +109,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "docs/data/never_below.json")
     chosen = parser.parse_args()
     numbers = range(len(SHIPPED) + chosen.random)
-    rows = Parallel(n_jobs=chosen.workers)(delayed(compared)(number, chosen.seeds) for number in numbers)
-    stored = {
-        "command": f"python benchmarks/never_below.py --random {chosen.random} --seeds {chosen.seeds}",
-        "rows": rows,
-    }
-    chosen.out.write_text(json.dumps(stored, indent=1) + "\n")
+    before = json.loads(chosen.out.read_text())["rows"] if chosen.out.exists() else []
+    known = {row["number"]: row for row in before}
+    missing = [number for number in numbers if number not in known]
+    command = f"python benchmarks/never_below.py --random {chosen.random} --seeds {chosen.seeds}"
+    made = Parallel(n_jobs=chosen.workers, return_as="generator_unordered")(
+        delayed(compared)(number, chosen.seeds) for number in missing
+    )
+    for row in made:
+        known[row["number"]] = row
+        rows = [known[number] for number in numbers if number in known]
+        chosen.out.write_text(json.dumps({"command": command, "rows": rows}, indent=1) + "\n")
+    rows = [known[number] for number in numbers]
     above = [row for row in rows if row["above"] > 1e-6 * max(1.0, abs(row["value"]))]
     print(f"{len(rows)} games, a leader above the optimum in {len(above)}: {[row['game'] for row in above]}")
 

@@ -95,7 +95,7 @@ def invariance(name: str) -> str:
         f"{data['games']:,} generated games were compared with themselves in other words {data['comparisons']:,} times, "
         f"{data['results']:,} results in all: {data['deviations']} differ by more than {data['tolerance']:g} of what decides "
         f"them, the largest difference is {worst[1]:.1g} ({worst[0]}), and {refused} comparisons ended in a refusal.\n\n"
-        f"<small>Stored by `{data['command']}`.</small>"
+        f"<small>Stored by `{data['command']}`{', stopped before its end' if data.get('stopped') else ''}.</small>"
     )
 
 
