@@ -150,6 +150,25 @@ def test_a_game_fitted_to_vectors_has_the_exact_hypergradient(leader: str, setti
     assert many < 0.15 + 4 * noise
 
 
+AGGREGATED: list[tuple[str, dict[str, Any]]] = [
+    ("bchg", {}),
+    ("hpgd", {"estimation": "td"}),
+    ("sobirl", {}),
+    ("model_based", {}),
+    ("stackelberg_actor_critic", {"reads": "none"}),
+    ("lola", {"reads": "none", "lookahead": 100}),
+]
+
+
+@pytest.mark.parametrize(("leader", "settings"), AGGREGATED)
+def test_with_a_prototype_for_every_state_the_bias_fades_with_data(leader: str, settings: dict[str, Any]) -> None:
+    settings = {**settings, "representation": {"kind": "prototypes", "states": 6}}
+    few, _ = misses(KINDS["networks"], leader, settings, 20, 30)
+    many, noise = misses(KINDS["networks"], leader, settings, 2000, 6)
+    assert many < max(0.5 * few, 4 * noise, 0.05)
+    assert many < 0.15 + 4 * noise
+
+
 def pendulum() -> Kind:
     """825 states shown as vectors, of which a batch visits some."""
     return Kind(
@@ -197,9 +216,19 @@ def test_a_resumed_run_gives_the_same_numbers(leader: str, settings: dict[str, A
     if (leader, name) in EMPTY:
         pytest.skip(EMPTY[leader, name])
     quick = {"representation": {"steps": 2}} if name.startswith("networks") else {}
+    assert_resumes(kind, leader, {**settings, **quick}, tmp_path)
+
+
+@pytest.mark.parametrize("leader", ["bchg", "model_based"])
+def test_a_resumed_run_keeps_its_prototypes(leader: str, tmp_path: Path) -> None:
+    assert_resumes(KINDS["networks"], leader, {"representation": {"kind": "prototypes", "states": 3}}, tmp_path)
+
+
+def assert_resumes(kind: Kind, leader: str, settings: Mapping[str, Any], tmp_path: Path) -> None:
+    """A run of 4 iterations equals one of 2 that goes on."""
 
     def played(iterations: int, folder: str) -> sg.Run:
-        made, follower = sg.make_leader(leader, **settings, **quick), kind.follower()
+        made, follower = sg.make_leader(leader, **settings), kind.follower()
         loop: dict[str, Any] = {"episodes": 3, "seed": 1, "evaluate_every": 0, "temperature": kind.temperature}
         files: dict[str, Any] = {"directory": tmp_path / folder, "checkpoint_every": 2, "progress": False}
         return sg.train(kind.game(), made, follower, iterations=iterations, **loop, **files)
@@ -241,6 +270,9 @@ def test_no_number_on_the_way_has_the_default_precision(leader: str, settings: d
         ("policy_gradient", {"representation": {"kind": "finite"}}, "lqr-v0", "finite game is needed"),
         ("policy_gradient", {"representation": {"kind": "linear"}}, "discrete_toy-v0", "LinearGaussianPolicy"),
         ("policy_gradient", {"representation": {"kind": "nothing"}}, "lqr-v0", "known ids: .*networks"),
+        ("bchg", {"representation": {"kind": "prototypes"}}, "lqr-v0", "prototypes needs finitely many leader actions"),
+        ("bchg", {"representation": {"kind": "prototypes", "replies": 3}}, "pendulum_grid-v0", "replies: .* states"),
+        ("bchg", {"representation": {"kind": "prototypes", "states": 1}}, "pendulum_grid-v0", "states=1, .*>= 2"),
     ],
 )
 def test_a_setting_that_would_make_no_difference_is_refused(
