@@ -11,9 +11,8 @@ leader's action: g(b | s, a) ~ exp(Q(s, a, b) / tau), on finer replies. It asks 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -204,6 +203,8 @@ class GridPlanner(Follower):
     replies: int = 9
     draws: int = 16
 
+    keeps: ClassVar[tuple[str, ...]] = ("values",)
+
     def __post_init__(self) -> None:
         given = () if self.points is None else np.atleast_1d(self.points)
         if not (self.temperature > 0 and min(given, default=3) >= 3 and self.replies >= 2 and self.draws >= 1):
@@ -286,14 +287,6 @@ class GridPlanner(Follower):
         )
         ends = [rules.step(states, leader, follower, Streams.of(seed, len(states)), 0).states for seed in (0, 1)]
         return 1 if np.array_equal(*ends) else self.draws
-
-    def state_dict(self) -> dict[str, Any]:
-        """The last plan's values."""
-        return {"values": self.values}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """See ``Follower.load_state_dict``."""
-        self.values = None if state["values"] is None else np.array(state["values"])
 
 
 def _bounded(space: gymnasium.Space[Any]) -> gymnasium.Space[Any]:

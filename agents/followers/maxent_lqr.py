@@ -9,11 +9,9 @@ that equation make of the last P (``start="carry"``) or of a random one (``start
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
-import numpy as np
 import torch
 
 from stackelberg_games.arrays import FloatArray
@@ -42,6 +40,8 @@ class MaxEntLQR(Follower):
     factor: float = 1.0
     sweeps: int | None = None
     start: Literal["carry", "reset"] = "carry"
+
+    keeps: ClassVar[tuple[str, ...]] = ("memory", "random")
 
     def __post_init__(self) -> None:
         if not (self.temperature > 0 and self.factor > 0):
@@ -95,12 +95,3 @@ class MaxEntLQR(Follower):
         solved = riccati_sweeps(plant, policy, game.follower_discount, temperature, start, sweeps)
         self.memory = solved.value.numpy()
         return solved
-
-    def state_dict(self) -> dict[str, Any]:
-        """What it remembers."""
-        return {"memory": self.memory, "random": self.random.bit_generator.state}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """See ``Follower.load_state_dict``."""
-        self.memory = None if state["memory"] is None else np.array(state["memory"])
-        self.random.bit_generator.state = state["random"]

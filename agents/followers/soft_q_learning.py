@@ -8,9 +8,8 @@ Haarnoja, Tang, Abbeel and Levine, ICML 2017 (arXiv 1702.08165), in its tabular 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -101,6 +100,8 @@ class SoftQLearning(Follower):
     exploration: float = 0.1
     first_transitions: int = 100_000
 
+    keeps: ClassVar[tuple[str, ...]] = ("q", "seed", "responses")
+
     def __post_init__(self) -> None:
         if not (self.temperature > 0 and 0 < self.learning_rate <= 1 and 0 <= self.exploration <= 1):
             raise InvalidArgumentError(
@@ -136,12 +137,3 @@ class SoftQLearning(Follower):
         table = self.q if game.follower_sees_action else np.broadcast_to(self.q[:, :1], self.q.shape)
         weights = np.exp((table - table.max(axis=2, keepdims=True)) / self.temperature)
         return Answer(TabularResponse(weights / weights.sum(axis=2, keepdims=True)), None, budget)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The table and the position in its random stream."""
-        return {"q": self.q, "seed": self.seed, "responses": self.responses}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """See ``Follower.load_state_dict``."""
-        self.q = np.array(state["q"])
-        self.seed, self.responses = int(state["seed"]), int(state["responses"])

@@ -9,9 +9,8 @@ from the last table (``start="carry"``) or from a standard normal one (``start="
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -40,6 +39,8 @@ class SoftValueIteration(FiniteFollower):
     temperature: float = 0.05
     sweeps: int | None = None
     start: Literal["carry", "reset"] = "carry"
+
+    keeps: ClassVar[tuple[str, ...]] = ("memory", "random")
 
     def __post_init__(self) -> None:
         if not self.temperature > 0:
@@ -75,12 +76,3 @@ class SoftValueIteration(FiniteFollower):
             self.memory = solved.q
         table = TabularResponse(np.ascontiguousarray(solved.policy))
         return Answer(PointResponse(game, table) if isinstance(game, EmbeddedGame) else table, solved)
-
-    def state_dict(self) -> dict[str, Any]:
-        """What it remembers."""
-        return {"memory": self.memory, "random": self.random.bit_generator.state}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """See ``Follower.load_state_dict``."""
-        self.memory = None if state["memory"] is None else np.array(state["memory"])
-        self.random.bit_generator.state = state["random"]

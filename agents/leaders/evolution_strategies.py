@@ -8,9 +8,8 @@ It needs nothing but its own returns, and is the honest competitor of every dece
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -39,6 +38,8 @@ class EvolutionStrategies(Leader):
     learning_rate: float = 0.1
     sigma: float = 0.5
     pairs: int = 4
+
+    keeps: ClassVar[tuple[str, ...]] = ("mean", "optimizer", "noise", "scores", "random")
 
     def __post_init__(self) -> None:
         if not (self.learning_rate > 0 and self.sigma > 0 and self.pairs >= 1):
@@ -90,22 +91,3 @@ class EvolutionStrategies(Leader):
         self.optimizer.step()
         self._new_generation()
         return {"gradient_norm": float(gradient.norm())}
-
-    def state_dict(self) -> dict[str, Any]:
-        """Mean, optimiser, current generation and random state."""
-        return {
-            **super().state_dict(),
-            "mean": dict(self.mean.state_dict()),
-            "optimizer": self.optimizer.state_dict(),
-            "noise": self.noise,
-            "scores": list(self.scores),
-            "random": self.random.bit_generator.state,
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """See ``Leader.load_state_dict``."""
-        super().load_state_dict(state)
-        self.mean.load_state_dict(state["mean"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.noise, self.scores = np.array(state["noise"]), list(state["scores"])
-        self.random.bit_generator.state = state["random"]

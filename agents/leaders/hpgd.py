@@ -54,6 +54,7 @@ class HPGD(Algorithm):
 
     needs_follower_rewards: ClassVar[bool] = True
     needs_temperature: ClassVar[bool] = True
+    keeps: ClassVar[tuple[str, ...]] = ("random",)
 
     def __post_init__(self) -> None:
         super().__post_init__()

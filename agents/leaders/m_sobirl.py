@@ -16,9 +16,8 @@ several; ``adjoint="solve"`` and ``start="solved"`` remove that error.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -66,6 +65,8 @@ class MSoBiRL(Leader):
     adjoint_start: Literal["random", "zero"] = "random"
     start: Literal["uniform", "solved"] = "uniform"
     normalise: bool = False
+
+    keeps: ClassVar[tuple[str, ...]] = ("values", "response", "multiplier")
 
     needs_temperature: ClassVar[bool] = True
 
@@ -171,14 +172,3 @@ class MSoBiRL(Leader):
         self.response = np.exp((q - self.values[:, None, None]) / self._temperature)
         if self.normalise:
             self.response /= self.response.sum(axis=2, keepdims=True)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Commitment, values, response and adjoint."""
-        kept = {name: getattr(self, name) for name in ("values", "response", "multiplier")}
-        return {**super().state_dict(), **kept}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """See ``Leader.load_state_dict``."""
-        super().load_state_dict(state)
-        for name in ("values", "response", "multiplier"):
-            setattr(self, name, np.array(state[name]))

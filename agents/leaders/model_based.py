@@ -44,6 +44,7 @@ class ModelBased(GradientLeader):
     needs_follower_rewards: ClassVar[bool] = True
     needs_temperature: ClassVar[bool] = True
     estimates_temperature: ClassVar[bool] = True
+    keeps: ClassVar[tuple[str, ...]] = ("learned", "planner")
 
     def __post_init__(self) -> None:
         if self.follower_rewards not in ("observed", "unobserved"):
@@ -106,16 +107,12 @@ class ModelBased(GradientLeader):
 
     def state_dict(self) -> dict[str, Any]:
         """Commitment, fits and plans."""
-        kept = {"learned": self.learned.state_dict(), "planner": self.planner.state_dict()}
-        if self.thermometer is not None:
-            kept["thermometer"] = self.thermometer.state_dict()
-        return {**super().state_dict(), **kept}
+        kept = super().state_dict()
+        return kept if self.thermometer is None else {**kept, "thermometer": self.thermometer.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See ``Leader.load_state_dict``."""
         super().load_state_dict(state)
-        self.learned.load_state_dict(state["learned"])
-        self.planner.load_state_dict(state["planner"])
         if self.thermometer is not None:
             self.thermometer.resume(self.learned, state["thermometer"])
             self.planner.temperature = self.thermometer.value

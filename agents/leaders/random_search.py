@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import torch
 
@@ -28,6 +27,8 @@ class RandomSearch(Leader):
     """
 
     scale: float = 2.0
+
+    keeps: ClassVar[tuple[str, ...]] = ("best", "total", "count", "replaying", "random")
 
     def __post_init__(self) -> None:
         if not self.scale > 0:
@@ -63,21 +64,3 @@ class RandomSearch(Leader):
         drawn = torch.from_numpy(self.random.normal(scale=self.scale, size=flatten(self.best).numel()))
         assign(self.commitment, flatten(self.best) if self.replaying else drawn)
         return {"best_mean_return": self.total / self.count}
-
-    def state_dict(self) -> dict[str, Any]:
-        """Best commitment, its scores and the random state."""
-        return {
-            **super().state_dict(),
-            "best": dict(self.best.state_dict()),
-            "total": self.total,
-            "count": self.count,
-            "replaying": self.replaying,
-            "random": self.random.bit_generator.state,
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """See ``Leader.load_state_dict``."""
-        super().load_state_dict(state)
-        self.best.load_state_dict(state["best"])
-        self.total, self.count, self.replaying = state["total"], state["count"], state["replaying"]
-        self.random.bit_generator.state = state["random"]

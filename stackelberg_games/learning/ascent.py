@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -53,6 +53,8 @@ class GradientAscent(GradientLeader):
     actor_steps: int = 1
     start: Mapping[str, Any] = field(default_factory=dict)
 
+    keeps: ClassVar[tuple[str, ...]] = ("optimizer",)
+
     def __post_init__(self) -> None:
         steps = self.actor_steps
         whole = isinstance(steps, int | np.integer) and not isinstance(steps, bool)
@@ -84,12 +86,3 @@ class GradientAscent(GradientLeader):
             if parameter.grad is not None:
                 norm += float(parameter.grad.square().sum())
         return {"gradient_norm": norm**0.5}
-
-    def state_dict(self) -> dict[str, Any]:
-        """Commitment and optimiser."""
-        return {**super().state_dict(), "optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """See ``Leader.load_state_dict``."""
-        super().load_state_dict(state)
-        self.optimizer.load_state_dict(state["optimizer"])

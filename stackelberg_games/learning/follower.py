@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
@@ -11,6 +10,7 @@ from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.exact.response import Response
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
+from stackelberg_games.numerics.stateful import Stateful
 from stackelberg_games.play.rollout import ResponsePolicy
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.settings import Checked
@@ -31,7 +31,7 @@ class Answer:
     transitions: int = 0
 
 
-class Follower(Checked, ABC):
+class Follower(Checked, Stateful, ABC):
     """A follower. Subclasses are dataclasses whose fields are their settings.
 
     It owns its learning: what it keeps between two commitments is its own business.
@@ -88,13 +88,6 @@ class Follower(Checked, ABC):
     def settings(self) -> dict[str, Any]:
         """The settings it was constructed with."""
         return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that changes during a match, as nested dicts, lists, numbers and arrays."""
-        return {}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a stored state, after ``begin``."""
 
 
 class FiniteFollower(Follower):

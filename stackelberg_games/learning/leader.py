@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, ClassVar, Literal
 
 from stackelberg_games.commitments.first import usual_commitment
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.numerics.stateful import Stateful
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.rules import Rules
@@ -46,7 +46,7 @@ def told(game: Rules, leader: Leader, temperature: Told, ledger: Ledger | None =
     return game.view(temperature if leader.needs_temperature else None, ledger)
 
 
-class Leader(Checked, ABC):
+class Leader(Checked, Stateful, ABC):
     """A learning leader. Subclasses are dataclasses whose fields are their settings.
 
     A leader is constructed from settings alone and starts a match with ``begin``. It never holds
@@ -56,11 +56,13 @@ class Leader(Checked, ABC):
         needs_follower_rewards: whether its trajectories must hold the follower's rewards.
         needs_temperature: whether it must be told the follower's temperature.
         estimates_temperature: whether it can find it out.
+        keeps: see ``Stateful``: a subclass names what it changes beside the commitment.
     """
 
     needs_follower_rewards: ClassVar[bool] = False
     needs_temperature: ClassVar[bool] = False
     estimates_temperature: ClassVar[bool] = False
+    keeps: ClassVar[tuple[str, ...]] = ("commitment",)
     view: LeaderView
     commitment: Commitment
 
@@ -110,11 +112,3 @@ class Leader(Checked, ABC):
     def settings(self) -> dict[str, Any]:
         """The settings it was constructed with."""
         return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that changes during a match, as nested dicts, lists, numbers and arrays."""
-        return {"commitment": dict(self.commitment.state_dict())}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a stored state, after ``begin`` with the same view."""
-        self.commitment.load_state_dict(state["commitment"])

@@ -32,6 +32,7 @@ class Algorithm(GradientAscent):
 
     backup: ClassVar[Backup] = Backup()
     estimates_temperature: ClassVar[bool] = True
+    keeps: ClassVar[tuple[str, ...]] = ("learned",)
 
     @property
     def information(self) -> Information:
@@ -78,12 +79,11 @@ class Algorithm(GradientAscent):
 
     def state_dict(self) -> dict[str, Any]:
         """Commitment, optimiser and what was learned."""
-        kept = {**super().state_dict(), "learned": self.learned.state_dict()}
+        kept = super().state_dict()
         return kept if self.thermometer is None else {**kept, "thermometer": self.thermometer.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See ``Leader.load_state_dict``."""
         super().load_state_dict(state)
-        self.learned.load_state_dict(state["learned"])
         if self.thermometer is not None:
             self.thermometer.resume(self.learned, state["thermometer"])

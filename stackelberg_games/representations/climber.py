@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, SolverError
 from stackelberg_games.numerics.randomness import generator
+from stackelberg_games.numerics.stateful import Stateful
 from stackelberg_games.representations.protocol import Fitted, Manner, Representation
 from stackelberg_games.rules.commitment import Commitment, assign, flatten
 
@@ -66,7 +67,7 @@ class Planning:
             raise InvalidArgumentError(f"belief={self.belief!r}: expected 'played' or 'estimated'")
 
 
-class Climber:
+class Climber(Stateful):
     """Climbs the fitted objective with every batch, from where it is.
 
     Args:
@@ -76,6 +77,8 @@ class Climber:
         seed: of starts and explorations.
         manner: see ``Manner``.
     """
+
+    keeps: ClassVar[tuple[str, ...]] = ("optimizer", "batches", "random")
 
     def __init__(
         self, settings: Planning, commitment: Commitment, temperature: float, seed: int, manner: Manner
@@ -146,17 +149,6 @@ class Climber:
     def recommendation(self, learned: Representation) -> Commitment:
         """What is played."""
         return self.commitment
-
-    def state_dict(self) -> dict[str, Any]:
-        """Optimiser, counts and the random state."""
-        kept = {"optimizer": self.optimizer.state_dict(), "batches": self.batches}
-        return {**kept, "random": self.random.bit_generator.state}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a stored state."""
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.batches = int(state["batches"])
-        self.random.bit_generator.state = state["random"]
 
 
 class Proven(Climber):

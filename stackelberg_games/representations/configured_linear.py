@@ -15,8 +15,7 @@ follower's action is a closed form ("bootstrap").
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -55,6 +54,8 @@ class ConfiguredLinear(Representation):
     reads = ("none", "policy")
     planning = ("rate", "steps", "explore", "starts", "reach")
     manner = Manner(rate=0.1, steps=20, keeps=True, fresh=True, lane=8)
+
+    keeps: ClassVar[tuple[str, ...]] = ("fit", "updates")
 
     def __init__(self, view: LeaderView, commitment: Commitment, needs: Needs, seed: int = 0, *, ramp: int = 0) -> None:
         super().__init__(view, commitment, needs, seed)
@@ -111,15 +112,6 @@ class ConfiguredLinear(Representation):
     def fitted(self) -> ConfiguredLinearModel:
         """The fitted game."""
         return ConfiguredLinearModel(self)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The fits."""
-        return {"fit": self.fit.state_dict(), "updates": self.updates}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """See ``Representation.load_state_dict``."""
-        self.fit.load_state_dict(state["fit"])
-        self.updates = int(state["updates"])
 
 
 def _read(evidence: Evidence) -> tuple[FloatArray, FloatArray]:

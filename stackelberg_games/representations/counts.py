@@ -8,8 +8,7 @@ solution that LSTD(0) has on the same data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from stackelberg_games.exact.critics import CriticTables, leader_q
 from stackelberg_games.exact.response import Arrays, Factorised
 from stackelberg_games.kinds.kernel import DenseKernel, Kernel
 from stackelberg_games.numerics.randomness import compiled
+from stackelberg_games.numerics.stateful import Stateful
 from stackelberg_games.rules.trajectories import Trajectories, check_played
 from stackelberg_games.rules.view import LeaderView
 
@@ -38,7 +38,7 @@ def _count(batch: Any, lengths: Any, known: Any, out: Any) -> None:
             follower_reward[s, a, b] += follower_rewards[i, t] - known_follower[s, a, b]
 
 
-class TabularEstimator:
+class TabularEstimator(Stateful):
     """Counts of what was observed, and the critics that follow from them.
 
     Args:
@@ -54,6 +54,8 @@ class TabularEstimator:
         totals: the same without regard to the next state, ``[S, A, B]``.
         recent: faded counts of the follower's actions, ``[S, A, B]``.
     """
+
+    keeps: ClassVar[tuple[str, ...]] = ("visits", "totals", "recent", "leader_rewards", "follower_rewards", "alive")
 
     def __init__(self, view: LeaderView, memory: float = 0.8) -> None:
         if not 0 <= memory <= 1:
@@ -173,16 +175,6 @@ class TabularEstimator:
             self.alive,
             self.view.follower_sees_action,
         )
-
-    def state_dict(self) -> dict[str, Any]:
-        """The counts."""
-        names = ("visits", "totals", "recent", "leader_rewards", "follower_rewards", "alive")
-        return {name: getattr(self, name) for name in names}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore the counts."""
-        for name, array in state.items():
-            setattr(self, name, np.array(array))
 
 
 def _neutral(action_values: FloatArray, policy: FloatArray, never: Any) -> FloatArray:

@@ -8,10 +8,9 @@ Where the play goes on for ever, the exact adjoint of the estimated game takes o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import ClassVar
 
 import gymnasium
 import numpy as np
@@ -56,6 +55,8 @@ class Finite(Representation):
         InvalidArgumentError: a setting is out of range.
         UnsupportedGameError: a space is not finite, or the commitment configures a game that offers no lever.
     """
+
+    keeps: ClassVar[tuple[str, ...]] = ("counts", "starts", "updates", "sarsa", "random")
 
     def __init__(
         self,
@@ -220,18 +221,6 @@ class Finite(Representation):
     def fitted(self) -> FiniteModel:
         """The game that the counts describe."""
         return FiniteModel.estimated(self.view, self.counts, self.starts)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Counts, first states, and the table of SARSA with its random state."""
-        kept = {"counts": self.counts.state_dict(), "starts": self.starts, "updates": self.updates}
-        return {**kept, "sarsa": self.sarsa, "random": self.random.bit_generator.state}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """See ``Representation.load_state_dict``."""
-        self.counts.load_state_dict(state["counts"])
-        self.starts, self.updates = np.array(state["starts"]), int(state["updates"])
-        self.sarsa = None if state["sarsa"] is None else np.array(state["sarsa"])
-        self.random.bit_generator.state = state["random"]
 
 
 def acting(commitment: Commitment) -> DiscretePolicy | None:

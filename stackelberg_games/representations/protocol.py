@@ -14,7 +14,7 @@ configuration of rewards or of dynamics) is the representation's affair.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -28,6 +28,7 @@ from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.hypergradient import Influence
 from stackelberg_games.learning import registry
 from stackelberg_games.learning.information import Evidence
+from stackelberg_games.numerics.stateful import Stateful
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView
@@ -270,11 +271,11 @@ class Fitted(ABC):
         raise UnsupportedGameError(f"belief='estimated': {type(self).__name__} does not tell beliefs from the truth")
 
 
-class Representation(ABC):
+class Representation(Stateful, ABC):
     """What a leader has learned of a game; it knows no algorithm.
 
     A subclass takes what every one takes, then its settings as keywords. ``settings`` names those that are
-    in force: the others are refused by name.
+    in force: the others are refused by name. What it has learned is named in ``keeps``, see ``Stateful``.
 
     Args:
         view: all that the leader was told.
@@ -356,14 +357,6 @@ class Representation(ABC):
     def replies(self) -> Any:
         """How the follower answered in the last batch, in a form that adds up; None where it is of no use."""
         return None
-
-    @abstractmethod
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that was learned."""
-
-    @abstractmethod
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from a stored state."""
 
 
 Adjoint = Callable[[Values, Credit], Tensor]
