@@ -167,3 +167,10 @@ def test_grant_is_monotone_in_the_class() -> None:
     for level in (Information.RETURNS, Information.TRAJECTORIES, Information.FOLLOWER_POLICY):
         evidence = grant(level, batch, game=game, follower_policy=policy, follower_values=None, follower_rewards=True)
         assert sum(value is not None for value in vars(evidence).values()) == 1 + level
+
+
+def test_views_that_compare_equal_are_interchangeable() -> None:
+    assert sg.make("discrete_toy-v0", R=1.0).view(0.1) == sg.make("discrete_toy-v0", R=2.0).view(0.1)
+    assert sg.make("discrete_toy-v0").view(0.1) != sg.make("discrete_toy-v0", follower_discount=0.5).view(0.1)
+    few, many = (sg.make("random_game-v0", leader_actions=1, configuration_size=2, seed=seed) for seed in (0, 1))
+    assert few.view(0.1, few.ledger()) != many.view(0.1, many.ledger())  # their levers ask different games

@@ -24,7 +24,8 @@ class LeaderView:
         follower_sees_action: whether the follower observes the leader's action before it moves.
         temperature: the follower's temperature as the leader believes it, or None if untold.
         estimates: whether that is a number to begin with only, and the leader estimates it.
-        lever: how the leader's configuration enters, where it has one to choose; else None.
+        lever: how the leader's configuration enters, where it has one to choose; else None. One lever never equals
+            another, so that views which compare equal can stand for each other.
     """
 
     state_space: gymnasium.Space[Any]
@@ -36,7 +37,7 @@ class LeaderView:
     follower_sees_action: bool
     temperature: float | None = None
     estimates: bool = False
-    lever: Lever | None = field(default=None, repr=False, compare=False)
+    lever: Lever | None = field(default=None, repr=False)
 
     def sizes(self) -> tuple[int, int, int]:
         """Numbers of states, leader actions and follower actions of a finite game.
