@@ -7,6 +7,7 @@ import dataclasses
 import graphlib
 import importlib
 import inspect
+import statistics
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,6 +116,9 @@ def test_every_leader_is_a_file_and_every_file_a_leader() -> None:
     assert sorted(files) == sg.leaders()
     for name in files:
         assert sg.make_leader(name).__class__.__module__ == f"{PACKAGE}.agents.leaders.{name}"
+    lines = {name: (ROOT / "agents" / "leaders" / f"{name}.py").read_text().count("\n") for name in files}
+    assert max(lines.values()) <= 150
+    assert statistics.median(lines.values()) <= 70
 
 
 @pytest.mark.parametrize(("kind", "limit"), [("leader", 8), ("follower", 8), ("representation", 8), ("game", 10)])

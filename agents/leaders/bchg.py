@@ -16,7 +16,6 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
-from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning.information import Information
 from stackelberg_games.representations.adjoint import adjoint
 from stackelberg_games.representations.algorithm import Algorithm
@@ -52,14 +51,6 @@ class BCHG(Algorithm):
 
     needs_follower_rewards: ClassVar[bool] = True
     needs_temperature: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.reads not in CLASSES or self.follower_rewards not in ("observed", "unobserved"):
-            raise InvalidArgumentError(
-                f"reads={self.reads!r}, follower_rewards={self.follower_rewards!r}: expected one of {', '.join(CLASSES)}, "
-                "and 'observed' or 'unobserved'"
-            )
 
     @property
     def information(self) -> Information:

@@ -30,8 +30,6 @@ from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView
 
-ESTIMATIONS = ("monte_carlo", "sarsa", "td", "oracle")
-
 
 @dataclass
 class HPGD(Algorithm):
@@ -58,8 +56,6 @@ class HPGD(Algorithm):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.estimation not in ESTIMATIONS:
-            raise InvalidArgumentError(f"estimation={self.estimation!r}: expected one of {', '.join(ESTIMATIONS)}")
         for name, value, owner in (
             ("sarsa_step", self.sarsa_step, "sarsa"),
             ("oracle_transitions", self.oracle_transitions, "oracle"),

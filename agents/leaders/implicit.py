@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.agents.leaders.exact_gradient import ExactGradient
-from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.exact.implicit import (
     action_values,
     adjoint_system,
     centred,
     configurable,
+    configuration_of,
     partial,
     require_finite_lever,
 )
@@ -56,20 +56,17 @@ class Implicit(ExactGradient):
             InformationError: the evidence does not hold the game.
             UnsupportedGameError: the game is not a configurable finite MDP.
         """
-        game, temperature = configurable(evidence.require_game(), self), self.view.temperature
-        assert temperature is not None
-        return lambda: self._surrogate(game, temperature)
+        game = configurable(evidence.require_game(), self)
+        return lambda: self._surrogate(game)
 
-    def _surrogate(self, game: ConfigurableGame, temperature: float) -> Tensor:
-        configuration = self.commitment.configuration()
-        if configuration is None:
-            raise UnsupportedGameError("implicit needs a commitment that configures the game")
+    def _surrogate(self, game: ConfigurableGame) -> Tensor:
+        configuration = configuration_of(self.commitment, self)
         tables = game.tables(configuration)
         arrays = Arrays.of(game, game.single(tables))
-        solved = soft_response(arrays, temperature)
+        solved = soft_response(arrays, self.temperature)
         response = torch.tensor(solved.policy, requires_grad=True)
         objective = game.objective(configuration, response)
         u = solved.policy[:, 0] * partial(objective, response)
         adjoint = np.linalg.solve(*adjoint_system(arrays, solved.policy, u))
-        weights = (u - solved.policy[:, 0] * adjoint[:, None]) / temperature
+        weights = (u - solved.policy[:, 0] * adjoint[:, None]) / self.temperature
         return objective + centred(weights, action_values(game, tables, solved.values))

@@ -56,8 +56,6 @@ class LOLA(Algorithm):
         super().__post_init__()
         if self.lookahead < 1 or not (self.step_size is None or self.step_size > 0):
             raise InvalidArgumentError(f"{self}: expected lookahead >= 1 and step_size > 0")
-        if self.reads not in ("none", "policy"):
-            raise InvalidArgumentError(f"reads={self.reads!r}: expected 'policy' or 'none'")
 
     @property
     def information(self) -> Information:

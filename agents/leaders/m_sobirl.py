@@ -7,8 +7,7 @@ One iteration, with l = -f the loss and tau the follower's temperature:
 3. d = d_x l + (1/tau) sum over (s, b) of (u_sb - omega_sb w_s) grad Q_sb,
    omega = softmax((r(x) + gF P V) / tau);
 4. x <- x - beta d;
-5. ``sweeps`` soft Bellman sweeps V <- T(x, V) from the last V, then g = exp((Q - V) / tau), which
-   sums to one only where V has converged.
+5. ``sweeps`` sweeps V <- T(x, V) from the last V, then g = exp((Q - V) / tau): its sum is 1 only where V converged.
 
 The published start (uniform g, V = 0, random w) makes the first gradients wrong by a factor of
 several; ``adjoint="solve"`` and ``start="solved"`` remove that error.
@@ -24,17 +23,18 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.errors import InvalidArgumentError, SolverError, UnsupportedGameError
+from stackelberg_games.errors import InvalidArgumentError, SolverError
 from stackelberg_games.exact.implicit import (
     action_values,
     adjoint_system,
     centred,
     configurable,
+    configuration_of,
     partial,
     require_finite_lever,
 )
 from stackelberg_games.exact.response import Arrays
-from stackelberg_games.exact.soft_response import soft_backup, soft_response
+from stackelberg_games.exact.soft_response import soft_backup, soft_response, soft_sweeps
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.learning.information import Evidence, Information
 from stackelberg_games.learning.leader import Leader
@@ -67,19 +67,11 @@ class MSoBiRL(Leader):
     normalise: bool = False
 
     keeps: ClassVar[tuple[str, ...]] = ("values", "response", "multiplier")
-
     needs_temperature: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not (self.step > 0 and self.adjoint_step > 0 and self.sweeps >= 1 and self.tolerance >= 0):
             raise InvalidArgumentError(f"{self}: expected step, adjoint_step > 0, sweeps >= 1, tolerance >= 0")
-        for name, allowed in (
-            ("adjoint", ("step", "solve")),
-            ("adjoint_start", ("random", "zero")),
-            ("start", ("uniform", "solved")),
-        ):
-            if getattr(self, name) not in allowed:
-                raise InvalidArgumentError(f"{name}={getattr(self, name)!r}: expected one of {', '.join(allowed)}")
 
     @property
     def information(self) -> Information:
@@ -95,20 +87,15 @@ class MSoBiRL(Leader):
         require_finite_lever(view, self)
         super().begin(view, seed=seed, commitment=commitment)
         self.seed = seed
-        self.values: FloatArray = np.empty(0)
-        self.response: FloatArray = np.empty(0)
-        self.multiplier: FloatArray = np.empty(0)
+        nothing: FloatArray = np.empty(0)
+        self.values = self.response = self.multiplier = nothing
 
     def update(self, evidence: Evidence) -> dict[str, float]:
         """One iteration; logs the gradient's norm before it and the objective after it."""
         game = configurable(evidence.require_game(), self)
-        configuration = self.commitment.configuration()
-        if configuration is None:
-            raise UnsupportedGameError("m_sobirl needs a commitment that configures the game")
-        norm = self._descend(self._gradient(game, configuration))
+        norm = self._descend(self._gradient(game, configuration_of(self.commitment, self)))
         with torch.no_grad():
-            after = self.commitment.configuration()
-            assert after is not None
+            after = configuration_of(self.commitment, self)
             self._sweep(Arrays.of(game, game.single(game.follower_tables(after))))
             objective = float(game.objective(after, torch.from_numpy(self.response)))
         return {"gradient_norm": norm, "objective": objective}
@@ -116,18 +103,12 @@ class MSoBiRL(Leader):
     def _first(self, arrays: Arrays) -> None:
         """V, g and w before the first iteration."""
         states, _, replies = arrays.follower_reward.shape
-        source = torch.Generator().manual_seed(self.seed)
-        drawn = torch.randn(states, dtype=torch.float64, generator=source).numpy()
+        drawn = torch.randn(states, dtype=torch.float64, generator=torch.Generator().manual_seed(self.seed)).numpy()
         self.multiplier = drawn if self.adjoint_start == "random" else np.zeros(states)
         self.values, self.response = np.zeros(states), np.full((states, 1, replies), 1 / replies)
         if self.start == "solved":
-            solved = soft_response(arrays, self._temperature)
+            solved = soft_response(arrays, self.temperature)
             self.values, self.response = solved.values, np.ascontiguousarray(solved.policy)
-
-    @property
-    def _temperature(self) -> float:
-        assert self.view.temperature is not None
-        return self.view.temperature
 
     def _gradient(self, game: ConfigurableGame, configuration: Tensor) -> Tensor:
         """Steps 1 to 3; a scalar whose gradient is d."""
@@ -144,31 +125,25 @@ class MSoBiRL(Leader):
         else:
             residual = matrix @ self.multiplier - right
             self.multiplier = self.multiplier - self.adjoint_step * (matrix.T @ residual)
-        _, omega = soft_backup(arrays, arrays.follower_q(self.values), self._temperature)
-        weights = (u - omega[:, 0] * self.multiplier[:, None]) / self._temperature
+        _, omega = soft_backup(arrays, arrays.follower_q(self.values), self.temperature)
+        weights = (u - omega[:, 0] * self.multiplier[:, None]) / self.temperature
         return loss + centred(weights, action_values(game, tables, self.values))
 
     def _descend(self, surrogate: Tensor) -> float:
         parameters = list(self.commitment.parameters())
         gradients = torch.autograd.grad(surrogate, parameters)
-        square = 0.0
+        norm = float(torch.cat([gradient.ravel() for gradient in gradients]).norm())
+        if not np.isfinite(norm):
+            raise SolverError(f"m_sobirl diverged: gradient norm {norm}; raise sweeps or set normalise")
         with torch.no_grad():
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 parameter.sub_(self.step * gradient)
-                square += float(gradient.square().sum())
-        if not np.isfinite(square):
-            raise SolverError(f"m_sobirl diverged: gradient norm {square**0.5}; raise sweeps or set normalise")
-        return float(square**0.5)
+        return norm
 
     def _sweep(self, arrays: Arrays) -> None:
         """Step 5."""
-        for _ in range(self.sweeps):
-            updated, _ = soft_backup(arrays, arrays.follower_q(self.values), self._temperature)
-            change = np.abs(updated - self.values).max()
-            self.values = updated
-            if change < self.tolerance:
-                break
-        q = arrays.follower_q(self.values)
-        self.response = np.exp((q - self.values[:, None, None]) / self._temperature)
+        swept = soft_sweeps(arrays, self.temperature, self.values, self.sweeps, self.tolerance)
+        self.values = swept.values
+        self.response = np.exp((swept.q - self.values[:, None, None]) / self.temperature)
         if self.normalise:
             self.response /= self.response.sum(axis=2, keepdims=True)

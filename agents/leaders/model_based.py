@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor
 
 from stackelberg_games.commitments.first import first_commitment
-from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning.ascent import GradientLeader
 from stackelberg_games.learning.information import Evidence, Information
 from stackelberg_games.representations.choose import choose
@@ -46,12 +45,6 @@ class ModelBased(GradientLeader):
     estimates_temperature: ClassVar[bool] = True
     keeps: ClassVar[tuple[str, ...]] = ("learned", "planner")
 
-    def __post_init__(self) -> None:
-        if self.follower_rewards not in ("observed", "unobserved"):
-            raise InvalidArgumentError(
-                f"follower_rewards={self.follower_rewards!r}: expected 'observed' or 'unobserved'"
-            )
-
     @property
     def information(self) -> Information:
         """TRAJECTORIES with the follower's rewards."""
@@ -76,9 +69,8 @@ class ModelBased(GradientLeader):
         super().begin(view, seed=seed, commitment=commitment)
         needs = Needs(follower=True, infers=self.follower_rewards == "unobserved", values=False)
         self.learned = choose(view, self.commitment, needs, seed, self.representation)
-        assert view.temperature is not None
         self.thermometer = thermometer(view, needs)
-        self.planner = planner_of(self.planning, self.learned, self.commitment, view.temperature, seed)
+        self.planner = planner_of(self.planning, self.learned, self.commitment, self.temperature, seed)
 
     def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
         """The leader's value in the game fitted to all that was observed."""

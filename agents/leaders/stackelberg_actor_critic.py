@@ -47,8 +47,8 @@ class StackelbergActorCritic(Algorithm):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.regularisation >= 0 or self.reads not in ("none", "policy"):
-            raise InvalidArgumentError(f"{self}: expected regularisation >= 0 and reads='policy' or 'none'")
+        if not self.regularisation >= 0:
+            raise InvalidArgumentError(f"regularisation={self.regularisation!r}: expected a number >= 0")
 
     @property
     def information(self) -> Information:

@@ -21,6 +21,7 @@ from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.exact.response import Arrays
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Tables
+from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import require_lever
 from stackelberg_games.rules.rules import Rules
 from stackelberg_games.rules.view import LeaderView
@@ -49,6 +50,14 @@ def configurable(game: Rules, who: object) -> ConfigurableGame:
             "exact_gradient climbs where it acts too"
         )
     return game
+
+
+def configuration_of(commitment: Commitment, who: object) -> Tensor:
+    """The configuration of a commitment; raise ``UnsupportedGameError`` naming the leader if it has none."""
+    configuration = commitment.configuration()
+    if configuration is None:
+        raise UnsupportedGameError(f"{type(who).__name__} needs a commitment that configures the game")
+    return configuration
 
 
 def partial(objective: Tensor, response: Tensor) -> FloatArray:

@@ -131,11 +131,13 @@ def visited(arrays: Arrays, response: FloatArray) -> BoolArray:
     return np.asarray(found)
 
 
-def soft_sweeps(arrays: Arrays, temperature: float, start: FloatArray, sweeps: int) -> Response:
-    """The response after a number of soft value iteration sweeps from ``start``, ``[S]``."""
+def soft_sweeps(arrays: Arrays, temperature: float, start: FloatArray, sweeps: int, tolerance: float = 0.0) -> Response:
+    """The response after soft value iteration sweeps from ``start``, ``[S]``: fewer once none changes by ``tolerance``."""
     values: FloatArray = np.array(start, dtype=np.float64)
     for _ in range(sweeps):
-        values, _ = soft_backup(arrays, arrays.follower_q(values), temperature)
+        last, (values, _) = values, soft_backup(arrays, arrays.follower_q(values), temperature)
+        if np.abs(values - last).max() < tolerance:
+            break
     q = arrays.follower_q(values)
     return Response(soft_backup(arrays, q, temperature)[1], q, values, temperature, 0)
 

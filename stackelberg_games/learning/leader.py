@@ -90,6 +90,12 @@ class Leader(Checked, Stateful, ABC):
         self.view = view
         self.commitment = self.first_commitment(view, seed) if commitment is None else commitment
 
+    @property
+    def temperature(self) -> float:
+        """The follower's as it was told, for a leader that needs it."""
+        assert self.view.temperature is not None
+        return self.view.temperature
+
     def first_commitment(self, view: LeaderView, seed: int) -> Commitment:
         """The commitment of the first episode; see ``commitments.first.usual_commitment``."""
         return usual_commitment(view, seed)
