@@ -23,6 +23,7 @@ from stackelberg_games.learning.registry import (
 
 if TYPE_CHECKING:
     from stackelberg_games import exact, hypergradient
+    from stackelberg_games.adapters.adapt import adapt
     from stackelberg_games.adapters.aec import AECGame
     from stackelberg_games.commitments.configuration import Configuration
     from stackelberg_games.commitments.mlp import MLPPolicy
@@ -80,6 +81,7 @@ _LAZY = {
     "Trajectories": "rules.trajectories",
     "Values": "representations.protocol",
     "VectorGame": "kinds.vector",
+    "adapt": "adapters.adapt",
     "best_response_env": "kinds.game",
     "check_game": "conformance",
     "exact": "",
@@ -122,6 +124,7 @@ __all__ = [
     "Values",
     "VectorGame",
     "__version__",
+    "adapt",
     "best_response_env",
     "check_game",
     "exact",

@@ -10,6 +10,7 @@ import pytest
 
 import stackelberg_games as sg
 from stackelberg_games.adapters.aec import AECGame
+from stackelberg_games.adapters.renamed import Renamed
 from stackelberg_games.conformance import CHECKS, FIRST, Report, check_game
 from stackelberg_games.envs import discrete_toy_v0, random_game_v0
 from stackelberg_games.errors import ConformanceError, InvalidArgumentError
@@ -189,7 +190,29 @@ def test_a_report_names_what_is_wrong_and_how_to_mend_it() -> None:
 def test_a_wrapped_environment_is_checked_as_the_environment_it_is() -> None:
     report = check_game(AECGame(lambda **settings: wrapped(Ferry(**settings))))
     assert str(report) == str(report_on(Ferry))
-    assert set(failures(check_game(AECGame(lambda: wrapped(BlindFollower()))))) == {"follower_sees_the_move"}
+    with pytest.warns(UserWarning, match="does not see the leader's move"):
+        blind = AECGame(lambda: wrapped(BlindFollower()))
+    assert not blind.follower_sees_action
+    assert check_game(blind).ok
+
+
+def test_what_is_behind_an_adapter_is_checked_and_not_the_adapter() -> None:
+    class Reused(Ferry):
+        def observe(self, agent: str) -> Any:
+            seen = super().observe(agent)
+            self.buffer = getattr(self, "buffer", {})
+            kept = self.buffer.setdefault(agent, seen)
+            kept[:] = seen
+            return kept
+
+    renamed = sg.adapt(
+        lambda: wrapped(Renamed(Ferry(), {"leader_0": "pilot", "follower_0": "ferry"})), "pilot", "ferry"
+    )
+    assert check_game(renamed).ok
+    faulty = sg.adapt(
+        lambda: wrapped(Renamed(Reused(), {"leader_0": "pilot", "follower_0": "ferry"})), "pilot", "ferry"
+    )
+    assert "observations_are_fresh" in failures(check_game(faulty))
 
 
 def test_a_game_may_be_given_itself() -> None:

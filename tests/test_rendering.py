@@ -175,9 +175,10 @@ def test_a_game_may_draw_itself() -> None:
 def test_human_mode_shows_each_step_and_returns_nothing(window: Any) -> None:
     import pygame
 
-    before = pygame.surfarray.array3d(pygame.display.get_surface())
+    surface: Any = pygame.display.get_surface()
+    before = pygame.surfarray.array3d(surface)
     window.step(1)
-    after = pygame.surfarray.array3d(pygame.display.get_surface())
+    after = pygame.surfarray.array3d(pygame.display.get_surface() or surface)
     assert before.shape == (WIDTH, HEIGHT, 3)
     assert not np.array_equal(before, after)
     assert window.render() is None

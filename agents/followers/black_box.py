@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from stackelberg_games.adapters.black_box import RandomStranger, StrangerPolicy
+from stackelberg_games.adapters.black_box import RandomStranger, StrangerPolicy, asked_space
 from stackelberg_games.adapters.stranger_process import StrangerProcess
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.kinds.game import Game
@@ -57,7 +57,7 @@ class BlackBox(Follower):
             if self.command:
                 asked = StrangerProcess(self.command, self.timeout)
             else:
-                asked = RandomStranger(game.follower_action_space, seed)
+                asked = RandomStranger(asked_space(game), seed)
         self.policy = StrangerPolicy(asked)
 
     def respond(self, game: Game, commitment: Commitment) -> Answer:

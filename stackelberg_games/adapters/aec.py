@@ -1,17 +1,13 @@
-"""Playing PettingZoo AEC environments: third-party games, and followers that only know ``env.last()``.
-
-Any AEC environment with the agents ``leader_0`` and ``follower_0`` that take turns in this order, the
-leader first, is a game: what the leader observes is the state. It is played one episode at a time,
-in worker processes if wanted; nothing else about it is assumed.
-"""
+"""PettingZoo environments as games: any two sides of an AEC or Parallel environment that nobody wrote for this package."""
 
 from __future__ import annotations
 
-import copy
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+import inspect
+import json
+import warnings
+from dataclasses import replace
+from typing import Any
 
 import gymnasium
 import joblib
@@ -20,164 +16,160 @@ import pettingzoo
 from numpy.typing import NDArray
 
 from stackelberg_games import checks
+from stackelberg_games.adapters.episodes import Replying, Responder, play_episodes
+from stackelberg_games.adapters.probe import examine
+from stackelberg_games.adapters.renamed import Renamed
+from stackelberg_games.adapters.response import ForeignResponseEnv
+from stackelberg_games.adapters.seated import Seated
+from stackelberg_games.adapters.sides import Sides
+from stackelberg_games.adapters.sources import Source, pettingzoo_source, plain, version_of
+from stackelberg_games.adapters.table import Table
+from stackelberg_games.adapters.turns import ParallelTurns, Turns, turns_of
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnsupportedGameError
-from stackelberg_games.faces.episode import Actions
 from stackelberg_games.kinds.game import Game
-from stackelberg_games.numerics.randomness import Streams, check_seed, fresh_seed, generator
+from stackelberg_games.numerics.randomness import Streams
 from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.rules import Step, check_discount, check_horizon, require_game
-from stackelberg_games.rules.scene import FOLLOWER, LEADER, PLAYERS
+from stackelberg_games.rules.scene import LEADER
 from stackelberg_games.rules.trajectories import Trajectories, concatenate
+from stackelberg_games.rules.view import LeaderView
 
-Turn = tuple[Any, float, bool, bool, dict[str, Any]]
-"""What ``env.last()`` returns: observation, reward, termination, truncation, info."""
-
-Lead = Callable[[Any, int], Any]
-"""The leader: from a state and the stage to an action."""
-
-Reply = Callable[[Turn, int], Any]
-"""The follower: from ``env.last()`` and the stage to an action; None once the episode has ended."""
-
-
-class Replies(Protocol):
-    """A response policy that answers what the follower observes."""
-
-    def reply(self, observations: Any, streams: Streams, stage: int) -> Any:
-        """Actions for a batch of observations ``[N, ...]``."""
-
-
-def episode_seed(seed: int, number: int) -> int:
-    """The seed that an environment is reset with for an episode; fits 31 bits, as some expect."""
-    return int(generator(seed, 5, number).integers(2**31))
-
-
-def play_episode(
-    env: Any,
-    leader: Lead,
-    follower: Reply,
-    stages: int,
-    state: Callable[[], Any] | None = None,
-    idle: Any = None,
-) -> Trajectories:
-    """Play the episode that an environment was reset to, in its AEC form.
-
-    Args:
-        env: a PettingZoo AEC environment that has been reset.
-        leader, follower: the players. At the end of the episode the follower is called once more,
-            with ``env.last()`` saying so, and must return None.
-        stages: the episode is truncated here if it has not ended.
-        state: what to record as the state; the leader's observation if not given.
-        idle: what to record as the leader's actions where it has configured the game and moves no more.
-
-    Returns:
-        A batch of one episode, padded to ``stages``.
-
-    Raises:
-        InvalidGameError: the agents do not take turns.
-    """
-    watched = state if state is not None else lambda: np.array(env.observe(LEADER))
-    states, rewards = [watched()], []
-    actions: list[list[Any]] = []
-    ended = False
-    while not ended and len(actions) < stages:
-        paid = np.zeros(2)
-        moves = []
-        for agent in PLAYERS:
-            if agent == LEADER and idle is not None:
-                moves.append(idle)
-                continue
-            if env.agent_selection != agent:
-                raise InvalidGameError(f"{env} selects {env.agent_selection!r} where it was {agent!r}'s turn")
-            stage = len(actions)
-            moves.append(leader(states[-1], stage) if agent == LEADER else follower(env.last(), stage))
-            env.step(moves[-1])
-            paid += [float(env.rewards.get(player, 0.0)) for player in PLAYERS]
-            if agent == LEADER and _over(env):
-                raise InvalidGameError(f"{env} ended after the leader's move; an episode ends with a round")
-        actions.append(moves)
-        rewards.append(paid)
-        states.append(watched())
-        ended = _over(env)
-    terminated = ended and any(env.terminations.values())
-    follower((env.observe(FOLLOWER), rewards[-1][1], terminated, not terminated, {}), len(actions))
-    return _padded(states, actions, rewards, terminated, stages)
-
-
-def _over(env: Any) -> bool:
-    return not env.agents or any(env.terminations.values()) or any(env.truncations.values())
-
-
-def _padded(states: list[Any], actions: list[Any], rewards: list[Any], terminated: bool, stages: int) -> Trajectories:
-    missing = stages - len(actions)
-    sides = [np.stack([np.asarray(move[side]) for move in actions])[None] for side in (0, 1)]
-
-    def filled(array: Any, repeat_last: bool = False) -> Any:
-        pads = [(0, 0), (0, missing), *([(0, 0)] * (array.ndim - 2))]
-        return np.pad(array, pads, mode="edge" if repeat_last else "constant")
-
-    paid = filled(np.array(rewards)[None])
-    return Trajectories(
-        filled(np.stack(states)[None], repeat_last=True),
-        filled(sides[0]),
-        filled(sides[1]),
-        np.ascontiguousarray(paid[..., 0]),
-        np.ascontiguousarray(paid[..., 1]),
-        np.array([len(actions)]),
-        np.array([terminated]),
-    )
+ADAPT = "stackelberg_games:adapt"
+"""The factory that a game is made again with, as ``module:attribute``."""
 
 
 class AECGame(Game):
-    """A plain PettingZoo AEC environment as a game.
+    """A PettingZoo environment as a game; ``sg.adapt`` makes it.
 
-    The leader's observation is taken for the state, so leaders of finite games need it to be
-    ``Discrete``. Only followers that learn by interaction can face it.
+    The leader's observation is taken for the state, with that of the agents that ``sides.shared`` names; leaders
+    of finite games need it to be ``Discrete``. A stage lasts from one move of the leader to its next (see
+    ``stages``). Only followers that learn by interaction can face it. The environment is played a little when the
+    game is made, and what cannot be played is refused then.
 
     Args:
-        factory: makes the environment; it must pickle where ``workers`` > 1.
-        leader_discount, follower_discount: in [0, 1).
+        factory: makes the environment; or anything else that ``sources.pettingzoo_source`` takes.
+        sides: who is who, and who sees what.
+        leader_discount, follower_discount: in [0, 1), for every stage.
         horizon: stages after which episodes are truncated; None leaves it to the environment and
             to ``stages`` of ``rollout`` and ``train``.
+        temperature: of whoever plays the follower, as leaders are told where it declares none itself.
         workers: processes that share the episodes of a batch.
 
+    Attributes:
+        facts: who is who and who sees what, in words.
+
     Raises:
-        InvalidArgumentError: ``factory`` makes nothing.
-        InvalidGameError: the environment has other agents, or a discount is out of range.
-        UnsupportedGameError: an action space is of a kind that cannot be recorded.
+        InvalidArgumentError: the source makes no environment.
+        InvalidGameError: an agent has no place, the environment cannot be played, or a number is out of range.
+        UnsupportedGameError: a space is of a kind that cannot be played.
     """
 
     def __init__(
         self,
-        factory: Callable[[], Any],
+        factory: Any,
+        sides: Sides | None = None,
         *,
         leader_discount: float = 0.99,
         follower_discount: float = 0.99,
         horizon: int | None = None,
+        temperature: float | None = None,
         workers: int = 1,
     ) -> None:
-        if not callable(factory):
+        self.source, self.sides, self.workers = pettingzoo_source(factory), sides or Sides(), checks.integer("workers", workers, 1)
+        env = self.source.make()
+        if not isinstance(env, pettingzoo.AECEnv | pettingzoo.ParallelEnv):
             raise InvalidArgumentError(
-                f"factory={checks.shown(factory)}: expected a function without arguments that makes the env"
+                f"{checks.shown(factory)} makes {type(env).__name__}: expected an AEC or Parallel environment of PettingZoo; sg.incentives "
+                "and sg.design make games of Gymnasium environments"
             )
-        self.factory, self.workers = factory, checks.integer("workers", workers, 1)
-        self._env = factory()
-        if not isinstance(self._env, pettingzoo.AECEnv):
-            raise InvalidArgumentError(
-                f"the factory makes {checks.shown(self._env)}: expected a PettingZoo AEC environment"
-            )
-        agents = sorted(map(str, self._env.possible_agents))
-        if agents != sorted(PLAYERS):
-            raise InvalidGameError(f"{self._env} has the agents {agents}: expected {sorted(PLAYERS)}")
-        self.name = str(self._env.metadata.get("name", self._env))
-        self.state_space = self._env.observation_space(LEADER)
-        self.leader_action_space = self._env.action_space(LEADER)
-        self.follower_action_space = self._env.action_space(FOLLOWER)
-        Actions(LEADER, self.leader_action_space)
-        Actions(FOLLOWER, self.follower_action_space)
+        self.name = str(env.metadata.get("name", env))
+        self.sides.check(env.possible_agents, self.name)
+        self._turns = turns_of(env, (self.sides.leader, *self.sides.followers))
+        self.found = examine(env, self._turns, self.sides, self.name)
+        self.follower_sees_action, tells = self._sight()
+        self.table = Table(env, self.sides, tells, self.found.masked, self.found.width)
+        self.state_space = self.table.state_space
+        self.leader_action_space = self.table.leader.moves.space
+        self.follower_action_space = self.table.move_space
+        self.follower_masked = self.table.masked
         self.leader_discount = check_discount("leader_discount", leader_discount, one_allowed=horizon is not None)
         self.follower_discount = check_discount("follower_discount", follower_discount)
         self.horizon = check_horizon(horizon)
-        self.follower_sees_action = True
+        self.follower_temperature = check_temperature(temperature)
+        self.version = version_of(env)
+        self.spec = self._spec()
+        self.lasting = self.spec is not None
+
+    def _sight(self) -> tuple[bool, bool]:
+        """Whether the follower sees the leader's move, and whether the adapter has to tell it."""
+        shown, wanted = self.found.sees, self.sides.follower_sees_action
+        if wanted is None and not self.found.repeatable and not isinstance(self._turns, ParallelTurns):
+            raise InvalidGameError(
+                f"{self.name}: reset(seed) does not repeat an episode, so that it cannot be found out whether the follower sees "
+                "the leader's move; say follower_sees_action=True or False, or make the environment follow its seed"
+            )
+        if wanted is None and shown is False:
+            warnings.warn(
+                f"{self.name}: the follower does not see the leader's move of a stage before its own; it is adapted as it is. "
+                "follower_sees_action=False says that this is meant, True lets the adapter show it the move, which "
+                "makes another game",
+                stacklevel=4,
+            )
+        if wanted is False and shown:
+            raise InvalidGameError(
+                f"follower_sees_action=False: in {self.name} the follower's observation shows the leader's move; wrap the "
+                "environment to hide it"
+            )
+        sees = shown is not False if wanted is None else wanted
+        return sees, wanted is True and shown is False
+
+    def _spec(self) -> tuple[str, dict[str, Any]] | None:
+        """How another process makes the game; None where it cannot."""
+        sides, description = self.sides, self.source.description
+        if description is None or not plain(sides.others):
+            return None
+        settings: dict[str, Any] = {
+            "source": description,
+            "leader": sides.leader,
+            "follower": sides.followers[0] if len(sides.followers) == 1 else list(sides.followers),
+            "others": dict(sides.others) or None,
+            "shared": list(sides.shared) or None,
+            "follower_sees_action": sides.follower_sees_action,
+            "leader_discount": self.leader_discount,
+            "follower_discount": self.follower_discount,
+            "horizon": self.horizon,
+            "temperature": self.follower_temperature,
+        }
+        return ADAPT, {name: value for name, value in settings.items() if value is not None}
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Who is who and who sees what, in words; a part of the fingerprint."""
+        sides, found = self.sides, self.found
+        parallel = isinstance(self._turns, ParallelTurns)
+        sees = "sees the leader's move of the stage" if self.follower_sees_action else "does not see the leader's move"
+        if self.table.tells:
+            sees += ", because the adapter shows it; in the environment itself it does not"
+        elif found.sees is None and not parallel:
+            sees += " (nothing to compare)"
+        masks = [seat.agent for seat in (self.table.leader, *self.table.followers.values()) if seat.masked]
+        leader_sees = ["its own observation", *(f"that of {agent}" for agent in sides.shared)]
+        moves = "move" if found.width == 1 else f"{found.width} moves"
+        return {
+            "environment": f"{self.name}, {'Parallel' if parallel else 'AEC'}",
+            "leader": sides.leader,
+            "follower": ", ".join(sides.followers),
+            "others": ", ".join(f"{agent}: {policy}" for agent, policy in sides.others.items()) or "none",
+            "follower sees": sees,
+            "leader sees": f"{', '.join(leader_sees)}; the last {moves} of each follower in a stage; rewards as its class grants",
+            "masks": ", ".join(masks) or "none",
+            "stage": "from one move of the leader to its next; rewards within are added up, discounts count stages",
+        }
+
+    def __str__(self) -> str:
+        """The facts, a line each."""
+        return "\n".join(f"{name:<15}{text}" for name, text in self.facts.items())
 
     def initial(self, streams: Streams) -> Any:
         """Not to be had: the environment is played as a whole."""
@@ -198,145 +190,111 @@ class AECGame(Game):
         """The state, flattened."""
         return np.asarray(gymnasium.spaces.flatten(self.state_space, state), dtype=np.float32)
 
+    def view(self, temperature: float | None = None, ledger: Ledger | None = None) -> LeaderView:
+        """What a leader is told; of the follower's actions, what it observes of them in a stage."""
+        return replace(super().view(temperature, ledger), follower_action_space=self.table.recorded_space)
+
     def fingerprint(self) -> str:
-        """Hash of the factory's name and the spaces; the rules themselves cannot be seen."""
-        name = getattr(self.factory, "__qualname__", type(self.factory).__qualname__)
-        return hashlib.sha256(f"{getattr(self.factory, '__module__', '')}.{name} {self.view()}".encode()).hexdigest()
+        """Hash of what the game is made from, the version of the environment's package, and what is seen of it."""
+        known = [self.spec, self.version, self.facts, repr(self.view())]
+        return hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()
 
     def best_response_env(self, commitment: Commitment, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
-        """What the follower faces in the environment; it is not drawn."""
-        return AECResponseEnv(self, commitment)
+        """What the follower's side faces in the environment; it is not drawn."""
+        return ForeignResponseEnv(self.table, self.new_turns(), commitment, self.horizon, self.name)
+
+    def new_turns(self) -> Turns:
+        """The turns of a new environment."""
+        return turns_of(self.source.make(), (self.sides.leader, *self.sides.followers))
 
     def simulate(self, commitment: Commitment, follower_policy: Any, streams: Streams, stages: int) -> Trajectories:
         """Play episodes in the environment, shared among the workers.
 
         Raises:
-            UnsupportedGameError: the response does not answer observations.
+            UnsupportedGameError: the response does not answer observations, or knows no masks where there are some.
         """
-        if not hasattr(follower_policy, "reply"):
-            raise UnsupportedGameError(f"{type(follower_policy).__name__} does not answer a follower's observations")
+        self.check_response_policy(follower_policy)
         numbers = [int(number) for number in streams.episodes]
         parts = min(self.workers, len(numbers))
         if parts <= 1:
-            return concatenate(_play(self._env, commitment, follower_policy, streams.seed, numbers, stages))
+            responder = Replying(self.table, follower_policy)
+            return self.play(commitment, responder, streams, stages)
         shares = [list(share) for share in np.array_split(numbers, parts)]
         play = joblib.delayed(_play_share)
+        order = (self.sides.leader, *self.sides.followers)
         found = joblib.Parallel(n_jobs=parts)(
-            play(self.factory, commitment, follower_policy, streams.seed, share, stages) for share in shares
+            play(self.source, self.table, order, (commitment, follower_policy), streams.seed, share, stages)
+            for share in shares
         )
         return concatenate([episode for share in found for episode in share])
 
+    def check_response_policy(self, policy: Any) -> None:
+        """Raise ``UnsupportedGameError`` unless a response answers what its side observes."""
+        if not hasattr(policy, "reply"):
+            raise UnsupportedGameError(f"{type(policy).__name__} does not answer a follower's observations")
+        if self.follower_masked and "masks" not in inspect.signature(policy.reply).parameters:
+            raise UnsupportedGameError(
+                f"{type(policy).__name__} takes no masks, and {self.name} forbids actions; its method reply needs a "
+                "parameter masks"
+            )
+
+    def play(self, commitment: Commitment, responder: Responder, streams: Streams, stages: int) -> Trajectories:
+        """Play episodes one after the other with whoever plays the follower's side."""
+        numbers = [int(number) for number in streams.episodes]
+        return concatenate(play_episodes(self.table, self._turns, commitment, responder, streams.seed, numbers, stages))
+
     def env(self, render_mode: str | None = None) -> Any:
-        """A fresh environment from the factory, whose own render mode stands."""
-        return self.factory()
+        """The environment with the agents leader_0 and follower_0 (and more), the further ones played.
+
+        It is an AEC environment, and its own render mode stands.
+        """
+        return self.behind()
 
     raw_env = env
 
+    def behind(self, **settings: Any) -> Any:
+        """The environment itself, under the names leader_0 and follower_0.
 
-def _play(
-    env: Any, commitment: Commitment, response: Any, seed: int, numbers: list[int], stages: int
-) -> list[Trajectories]:
-    found = []
-    for number in numbers:
-        streams = Streams.of(seed, 1, int(number))
-        env.reset(seed=episode_seed(seed, int(number)))
-        found.append(play_episode(env, leading(commitment, streams), _replying(response, streams), stages))
-    return found
+        Args:
+            settings: of its factory, beside those that the game was adapted with.
+        """
+        env, sides = self.source.make(**settings), self.sides
+        names = {sides.leader: LEADER, **{agent: f"follower_{k}" for k, agent in enumerate(sides.followers)}}
+        if isinstance(env, pettingzoo.ParallelEnv) or set(names) != set(env.possible_agents):
+            return Seated(self.table, turns_of(env, tuple(names)), self.name)
+        return env if all(old == new for old, new in names.items()) else Renamed(env, names)
+
+
+def check_temperature(temperature: float | None) -> float | None:
+    """Return a temperature > 0 or None; raise ``InvalidArgumentError`` otherwise."""
+    number = isinstance(temperature, int | float | np.number) and not isinstance(temperature, bool)
+    if temperature is None or (number and 0 < temperature < float("inf")):
+        return None if temperature is None else float(temperature)
+    raise InvalidArgumentError(f"temperature={temperature!r}: expected None or a number > 0")
 
 
 def _play_share(
-    factory: Callable[[], Any], commitment: Commitment, response: Any, seed: int, numbers: list[int], stages: int
+    source: Source,
+    table: Table,
+    order: tuple[str, ...],
+    players: tuple[Commitment, Any],
+    seed: int,
+    numbers: list[int],
+    stages: int,
 ) -> list[Trajectories]:
     """One worker's share; a function of its own so that it can be sent there."""
-    env = factory()
+    turns = turns_of(source.make(), order)
     try:
-        return _play(env, commitment, response, seed, numbers, stages)
+        return play_episodes(table, turns, players[0], Replying(table, players[1]), seed, numbers, stages)
     finally:
-        env.close()
-
-
-def leading(commitment: Commitment, streams: Streams) -> Lead:
-    """The leader as a player of an episode."""
-
-    def act(state: Any, stage: int) -> Any:
-        return commitment.sample(np.asarray(state)[None], streams, stage)[0]
-
-    return act
-
-
-def _replying(response: Replies, streams: Streams) -> Reply:
-    def act(turn: Turn, stage: int) -> Any:
-        if turn[2] or turn[3]:
-            return None
-        return response.reply(np.asarray(turn[0])[None], streams, stage)[0]
-
-    return act
-
-
-@dataclass(frozen=True)
-class _Copies:
-    """A factory that copies one environment."""
-
-    env: Any
-
-    def __call__(self) -> Any:
-        return copy.deepcopy(self.env)
+        turns.close()
 
 
 def as_game(game: Any) -> Game:
-    """A game as it is, or a plain AEC environment as a game with default settings.
+    """A game as it is, or a plain environment with the agents leader_0 and follower_0 as a game with default settings.
 
     Raises:
         InvalidArgumentError: it is neither.
     """
-    return AECGame(_Copies(game)) if isinstance(game, pettingzoo.AECEnv) else require_game(game)
-
-
-class AECResponseEnv(gymnasium.Env[Any, Any]):
-    """What the follower faces in an AEC environment under a commitment, as a Gymnasium environment.
-
-    ``reset(seed=s)`` plays episode 0 of seed s, each later ``reset()`` the next one.
-
-    Args:
-        game: the environment as a game.
-        commitment: the leader's decision, read at every stage.
-    """
-
-    def __init__(self, game: AECGame, commitment: Commitment) -> None:
-        self.game, self.commitment = game, commitment
-        self.env: Any = game.factory()
-        self.observation_space = self.env.observation_space(FOLLOWER)
-        self.action_space = self.env.action_space(FOLLOWER)
-        self._seed, self._number, self._stage = -1, -1, 0
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Begin episode 0 of ``seed``, or the next episode of the seed in use."""
-        super().reset(seed=seed)
-        if seed is not None or self._seed < 0:
-            self._seed, self._number = fresh_seed() if seed is None else check_seed(seed), -1
-        self._number, self._stage = self._number + 1, 0
-        self._streams = Streams.of(self._seed, 1, self._number)
-        self.env.reset(seed=episode_seed(self._seed, self._number))
-        self._commit()
-        return np.array(self.env.observe(FOLLOWER)), {}
-
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Play the follower's action, then the leader's next one."""
-        self.env.step(action.item() if isinstance(action, np.ndarray) and action.ndim == 0 else action)
-        reward = float(self.env.rewards.get(FOLLOWER, 0.0))
-        self._stage += 1
-        over = _over(self.env)
-        terminated = over and any(self.env.terminations.values())
-        truncated = (over and not terminated) or (not over and self._stage == self.game.horizon)
-        if not (terminated or truncated):
-            reward += self._commit()
-        return np.array(self.env.observe(FOLLOWER)), reward, terminated, truncated, {}
-
-    def close(self) -> None:
-        """Close the environment."""
-        self.env.close()
-
-    def _commit(self) -> float:
-        """Let the leader move; what its move pays the follower."""
-        self.env.step(leading(self.commitment, self._streams)(self.env.observe(LEADER), self._stage))
-        return float(self.env.rewards.get(FOLLOWER, 0.0))
+    foreign = isinstance(game, pettingzoo.AECEnv | pettingzoo.ParallelEnv)
+    return AECGame(game) if foreign else require_game(game)

@@ -26,6 +26,7 @@ from stackelberg_games.numerics.threads import own_modes
 from stackelberg_games.rules import features
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.features import Features
+from stackelberg_games.rules.masks import FORBIDDEN, allowed
 from stackelberg_games.rules.rules import Rules
 from stackelberg_games.rules.view import LeaderView
 
@@ -70,7 +71,7 @@ class StateNetwork(nn.Module):
 
 
 class MLPCategoricalPolicy(Commitment):
-    """A softmax over finitely many leader actions, given a state vector.
+    """A softmax over finitely many leader actions, given a state vector; over the allowed ones where states say which.
 
     Args:
         game: a game, the view of one, or its spaces of states and leader actions.
@@ -100,7 +101,10 @@ class MLPCategoricalPolicy(Commitment):
 
     def log_probabilities(self, states: Any) -> Tensor:
         """Log-probabilities of all actions at states ``[..., n]``, float64 ``[..., A]``."""
-        return torch.log_softmax(self.network(states), dim=-1)
+        logits, open_to = self.network(states), allowed(self.state_space, states)
+        if open_to is not None:
+            logits = torch.where(torch.from_numpy(open_to), logits, FORBIDDEN)
+        return torch.log_softmax(logits, dim=-1)
 
     def log_prob(self, states: Any, actions: Any) -> Tensor:
         """Log-probabilities of actions ``[...]`` at states ``[..., n]``.

@@ -38,12 +38,14 @@ class Subject:
         game: the game, or None where the factory makes environments.
         sees: whether the follower is meant to observe the leader's action.
         once: whether the leader moves once an episode, to configure the game.
+        wanted: the factory whose arguments count, where it is behind an adapter.
     """
 
     factory: Callable[..., Any]
     game: Game | None
     sees: bool
     once: bool = False
+    wanted: Callable[..., Any] | None = None
 
     @classmethod
     def of(cls, source: Any, follower_sees_action: bool | None = None) -> Subject:
@@ -63,7 +65,9 @@ class Subject:
                 "a stackelberg_games.Game or a PettingZoo AECEnv"
             )
         if isinstance(made, AECGame):
-            return cls.of(made.factory, made.follower_sees_action)
+            return cls(
+                made.behind, None, made.follower_sees_action and not made.table.tells, wanted=made.source.factory
+            )
         if isinstance(made, Game):
             once = made.configuration_space is not None and made.idle_action is not None
             return cls(factory, made, made.follower_sees_action, once)
@@ -88,7 +92,7 @@ class Subject:
 
     def takes(self, name: str) -> bool:
         """Whether the factory of environments has an argument of this name."""
-        maker = self.factory if self.game is None else self.game.env
+        maker = self.wanted or (self.factory if self.game is None else self.game.env)
         try:
             parameters = inspect.signature(maker).parameters.values()
         except (TypeError, ValueError):

@@ -26,7 +26,7 @@ def told(game: Rules, leader: Leader, temperature: Told, ledger: Ledger | None =
     Args:
         game: the rules.
         leader: who is told.
-        temperature: what it is to believe of the follower.
+        temperature: what it is to believe of the follower; what the game knows of it if None.
         ledger: see ``Rules.view``.
 
     Raises:
@@ -43,7 +43,8 @@ def told(game: Rules, leader: Leader, temperature: Told, ledger: Ledger | None =
                 f"temperature='estimated': {type(leader).__name__} does not estimate it; bchg and model_based do"
             )
         return replace(game.view(1.0, ledger), estimates=True)
-    return game.view(temperature if leader.needs_temperature else None, ledger)
+    believed = game.follower_temperature if temperature is None else temperature
+    return game.view(believed if leader.needs_temperature else None, ledger)
 
 
 class Leader(Checked, Stateful, ABC):
@@ -84,8 +85,8 @@ class Leader(Checked, Stateful, ABC):
         """
         if self.needs_temperature and view.temperature is None:
             raise InformationError(
-                f"{type(self).__name__} needs the follower's temperature and was told none; give sg.train a "
-                "temperature, or take a follower that declares its own"
+                f"{type(self).__name__} needs the follower's temperature and was told none; give sg.train or "
+                "sg.adapt a temperature, or take a follower that declares its own"
             )
         self.view = view
         self.commitment = self.first_commitment(view, seed) if commitment is None else commitment

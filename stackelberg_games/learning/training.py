@@ -52,6 +52,7 @@ from stackelberg_games.play.rollout import PointResponse, TabularResponse, rollo
 from stackelberg_games.progress import progress_of
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Ledger
+from stackelberg_games.rules.rules import require_lasting
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.settings import checked
 
@@ -140,6 +141,8 @@ def train(
     with match.follower:
         match.begin(commitment, temperature)
         settings = match.settings(temperature)
+        if folder is not None:
+            require_lasting(match.game)
         with _kept(folder) as kept, progress_of("iterations", iterations, progress) as advance:
             if folder is not None:
                 match.resume(folder, settings)

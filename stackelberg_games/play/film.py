@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stackelberg_games import checks, files
-from stackelberg_games.adapters.aec import AECGame, leading
+from stackelberg_games.adapters.aec import AECGame
 from stackelberg_games.adapters.black_box import StrangerPolicy
+from stackelberg_games.adapters.episodes import leading
 from stackelberg_games.errors import CheckpointError, InvalidArgumentError, MissingExtraError, UnsupportedGameError
 from stackelberg_games.faces.aec import StackelbergEnv
 from stackelberg_games.kinds.game import Game

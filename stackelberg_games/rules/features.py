@@ -10,6 +10,7 @@ import numpy as np
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
+from stackelberg_games.rules.masks import MaskedBox
 
 
 class Features:
@@ -67,7 +68,8 @@ def describe(space: gymnasium.Space[Any]) -> list[Any]:
     if isinstance(space, gymnasium.spaces.Discrete):
         return ["Discrete", int(space.n), int(space.start)]
     assert isinstance(space, gymnasium.spaces.Box)
-    return ["Box", space.low.tolist(), space.high.tolist(), str(space.dtype)]
+    choices = [space.choices] if isinstance(space, MaskedBox) else []
+    return ["Box", space.low.tolist(), space.high.tolist(), str(space.dtype), *choices]
 
 
 def rebuild(description: Sequence[Any]) -> gymnasium.Space[Any]:
@@ -75,4 +77,8 @@ def rebuild(description: Sequence[Any]) -> gymnasium.Space[Any]:
     if description[0] == "Discrete":
         return gymnasium.spaces.Discrete(int(description[1]), start=int(description[2]))
     dtype: Any = np.dtype(description[3])
-    return gymnasium.spaces.Box(np.array(description[1], dtype), np.array(description[2], dtype), dtype=dtype)
+    box = gymnasium.spaces.Box(np.array(description[1], dtype), np.array(description[2], dtype), dtype=dtype)
+    if len(description) == 4:
+        return box
+    choices = int(description[4])
+    return MaskedBox(gymnasium.spaces.Box(box.low[:-choices], box.high[:-choices], dtype=dtype), choices)

@@ -66,6 +66,9 @@ class Rules(ABC):
         configuration_space: of what the leader chooses once, before the first stage, where it configures
             the game; else None. ``step`` plays the game before any configuration, ``configured`` the others.
         idle_action: what a leader that only configures plays at every stage; None where it acts.
+        follower_masked: whether actions of the follower may be forbidden at times; learners then have to know masks.
+        follower_temperature: of whoever plays the follower, where the game knows it and the follower declares none.
+        lasting: whether another process could make the game again; if not it only trains.
     """
 
     name: str
@@ -79,6 +82,9 @@ class Rules(ABC):
     spec: tuple[str, dict[str, Any]] | None = None
     configuration_space: gymnasium.spaces.Box | None = None
     idle_action: Any = None
+    follower_masked: bool = False
+    follower_temperature: float | None = None
+    lasting: bool = True
 
     def __repr__(self) -> str:
         """Class, name and what the players may do."""
@@ -216,8 +222,18 @@ def require_game(game: Given) -> Given:
     if isinstance(game, str):
         raise InvalidArgumentError(f"the id {game!r} was given for a game; make the game first: sg.make({game!r})")
     raise InvalidArgumentError(
-        f"{checks.shown(game)}: expected a game; sg.make(id) makes one, sg.AECGame(factory) another of an AEC environment"
+        f"{checks.shown(game)}: expected a game; sg.make(id) makes one, sg.adapt(env, leader=..., follower=...) another of "
+        "a PettingZoo environment"
     )
+
+
+def require_lasting(game: Rules) -> None:
+    """Raise ``InvalidArgumentError`` unless another process could make the game again."""
+    if not game.lasting:
+        raise InvalidArgumentError(
+            f"{game.name} was made of an object, or of a function that is in no module, and only trains; for tournaments "
+            "and stored runs give its factory a name in a module, or the id of an environment"
+        )
 
 
 def check_discount(name: str, value: float, *, one_allowed: bool = False) -> float:

@@ -16,6 +16,7 @@ from stackelberg_games import checks
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning import importing, registry
 from stackelberg_games.learning.registry import Kind
+from stackelberg_games.rules.rules import require_lasting
 
 Spec = Any
 """An id, an (id, settings) pair, a game or agent object, or a ``Contestant``."""
@@ -188,8 +189,9 @@ def _local_factory(kind: Kind, wanted: str) -> Callable[..., Any] | None:
 
 def _of_object(kind: Kind, thing: Any) -> tuple[str, dict[str, Any], Callable[..., Any] | None]:
     if kind == "game":
+        require_lasting(thing)
         if thing.spec is not None:
-            return thing.spec[0], dict(thing.spec[1]), registry.added("game", thing.spec[0])
+            return thing.spec[0], dict(thing.spec[1]), _local_factory("game", thing.spec[0])
         return f"{type(thing).__name__}:{thing.name}", {}, partial(_same, thing)
     name = f"{type(thing).__module__}:{type(thing).__qualname__}"
     for known in registry.ids(kind):
