@@ -17,6 +17,7 @@ from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, InvalidGameError
 from stackelberg_games.kinds.conditioning import Condition, condition, reachable
 from stackelberg_games.kinds.game import Game
+from stackelberg_games.kinds.gymnasium_tables import read_tables
 from stackelberg_games.kinds.kernel import DenseKernel, Kernel, kernel
 from stackelberg_games.numerics.randomness import Lane, Streams
 from stackelberg_games.numerics.sampling import Sampler, check_probabilities, cumulative
@@ -110,6 +111,41 @@ class TabularGame(Game):
         self._hold(Tables(*map(torch.tensor, (self.transition, self.leader_reward, self.follower_reward))))
         self.alive_tensor = torch.tensor(~self.terminal, dtype=torch.float64)
         self.initial_tensor = torch.tensor(self.initial_distribution)
+
+    @staticmethod
+    def from_gymnasium(
+        env: gymnasium.Env[Any, Any] | str,
+        leader_reward: ArrayLike | None = None,
+        *,
+        horizon: int | None = None,
+        **settings: Any,
+    ) -> TabularGame:
+        """The game of a Gymnasium environment that lists its transitions in a dictionary ``P``.
+
+        Its agent is the follower. The leader has a single action: it watches, and may be paid; ``sg.incentives`` lets
+        it pay the follower.
+
+        Args:
+            env: an environment such as FrozenLake, CliffWalking or Taxi, or its id.
+            leader_reward: ``[S, B]``; that of the agent if not given.
+            horizon: of play; the environment's own time limit if not given.
+            settings: what else ``TabularGame`` takes.
+
+        Raises:
+            InvalidArgumentError, UnsupportedGameError: see ``gymnasium_tables.read_tables``.
+            InvalidGameError: see ``TabularGame``.
+        """
+        read = read_tables(env)
+        leader = frozen("leader_reward", read.reward if leader_reward is None else leader_reward, read.reward.shape)
+        return TabularGame(
+            read.transition[:, None],
+            leader[:, None],
+            read.reward[:, None],
+            read.initial,
+            horizon=read.horizon if horizon is None else horizon,
+            terminal=read.terminal,
+            **{"name": read.name, **settings},
+        )
 
     def _read_arrays(
         self,
