@@ -447,7 +447,7 @@ def test_a_trained_model_is_asked_what_the_environment_shows(name: str) -> None:
     asked: list[Any] = []
 
     class Asked(SB3Response):
-        def reply(self, observations: Any, streams: Any, stage: int) -> Any:
+        def reply(self, observations: Any, streams: Any, stage: int, masks: Any = None) -> Any:
             asked.append(observations)
 
     Asked(None, table.game, before.configuration).sample(before.states, np.array([before.pending]), None, 0)  # type: ignore[arg-type]

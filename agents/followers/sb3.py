@@ -1,4 +1,4 @@
-"""Stable-Baselines3 as the follower: PPO, A2C, DQN or SAC on the decision process it faces.
+"""Stable-Baselines3 as the follower: PPO, A2C, DQN, SAC or MaskablePPO on the decision process it faces.
 
 Raffin, Hill, Gleave, Kanervisto, Ernestus and Dormann, JMLR 22 (2021). The learner sees a plain
 Gymnasium environment (``best_response_env``) and nothing of the leader but its actions.
@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -21,16 +20,15 @@ from gymnasium.vector import AutoresetMode
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, MissingExtraError, UnsupportedGameError
-from stackelberg_games.faces.episode import Actions
+from stackelberg_games.faces.shown import shown
 from stackelberg_games.faces.vector import ResponseVectorEnv
 from stackelberg_games.kinds.game import Game, best_response_env
 from stackelberg_games.learning.follower import Answer, Follower
+from stackelberg_games.numerics.containing import contained
 from stackelberg_games.numerics.randomness import Lane, Streams, generator
-from stackelberg_games.numerics.threads import single_threaded
 from stackelberg_games.rules.commitment import Commitment
-from stackelberg_games.rules.scene import LEADER
 
-ALGORITHMS = ("PPO", "A2C", "DQN", "SAC")
+ALGORITHMS = ("PPO", "A2C", "DQN", "SAC", "MaskablePPO")
 
 
 @dataclass(frozen=True)
@@ -54,21 +52,11 @@ class SB3Response:
 
     def sample(self, states: Any, leader_actions: Any, streams: Streams, stage: int) -> Any:
         """Actions for states ``[N, ...]`` and the leader actions it observes."""
-        width = self.game.observation_space.shape[0]
-        chosen = np.zeros(0) if self.configuration is None else self.configuration.ravel()
-        leader = Actions(LEADER, self.game.leader_action_space)
-        idle = self.configuration is not None and self.game.idle_action is not None
-        codes = len(leader.low) if self.game.follower_sees_action and not idle else 0
-        observations = np.zeros((len(states), width + len(chosen) + codes), dtype=np.float32)
-        observations[:, width : width + len(chosen)] = chosen
-        for row, state, action in zip(observations, states, leader_actions, strict=True):
-            row[:width] = self.game.observe(state)
-            if codes:
-                leader.encode(action, row[width + len(chosen) :])
+        observations = shown(self.game, states, leader_actions, self.configuration)
         return self.reply(observations, streams, stage)
 
-    def reply(self, observations: Any, streams: Streams, stage: int) -> Any:
-        """Actions for observations as ``best_response_env`` shows them."""
+    def reply(self, observations: Any, streams: Streams, stage: int, masks: Any = None) -> Any:
+        """Actions for observations as ``best_response_env`` shows them, and masks ``[N, n]`` where there are some."""
         policy = self.model.policy
         with torch.no_grad():
             inputs, _ = policy.obs_to_tensor(np.asarray(observations))
@@ -83,7 +71,8 @@ class SB3Response:
                 mean, log_std, _ = policy.actor.get_action_dist_params(inputs)
                 drawn = torch.tanh(mean + log_std.exp() * self._normal(mean, streams, stage))
                 return policy.unscale_action(drawn.numpy())
-            law = policy.get_distribution(inputs).distribution
+            told = {} if masks is None else {"action_masks": masks}
+            law = policy.get_distribution(inputs, **told).distribution
             if isinstance(law, torch.distributions.Categorical):
                 rows = np.cumsum(law.probs.numpy().astype(np.float64), axis=1)[:, :-1]
                 return (streams.uniform(Lane.FOLLOWER, stage) >= rows).sum(axis=1).astype(np.int64)
@@ -106,7 +95,8 @@ class StableBaselines3(Follower):
     buffers of DQN and SAC hold are stored with it.
 
     Args:
-        algorithm: ``"PPO"``, ``"A2C"``, ``"DQN"`` (finite actions) or ``"SAC"`` (bounded Box actions).
+        algorithm: ``"PPO"``, ``"A2C"``, ``"DQN"`` (finite actions), ``"SAC"`` (bounded Box actions), or ``"MaskablePPO"``
+            of sb3-contrib, where actions are forbidden at times.
         budget: transitions of training for each response, >= 1; the library rounds up to whole rollouts.
         start: ``"warm"`` goes on from the last networks, ``"fresh"`` starts anew for every commitment.
         temperature: what leaders are told; None tells them nothing. It is the entropy coefficient
@@ -119,7 +109,7 @@ class StableBaselines3(Follower):
             the place of the best reply.
     """
 
-    algorithm: Literal["PPO", "A2C", "DQN", "SAC"] = "PPO"
+    algorithm: Literal["PPO", "A2C", "DQN", "SAC", "MaskablePPO"] = "PPO"
     budget: int = 1024
     start: Literal["warm", "fresh"] = "warm"
     temperature: float | None = None
@@ -157,7 +147,7 @@ class StableBaselines3(Follower):
             UnsupportedGameError: the algorithm cannot play the follower's actions, or several copies
                 are asked for of a game without a horizon.
         """
-        _library()
+        _library(self.algorithm)
         if self.copies > 1 and game.horizon is None:
             raise UnsupportedGameError(f"copies={self.copies!r}: {game.name} has no horizon; play one copy of it")
         _check_actions(self.algorithm, game)
@@ -170,12 +160,12 @@ class StableBaselines3(Follower):
         drawn = generator(self.seed, 6, self.count)
         seed, first = (int(number) for number in drawn.integers(2**31, size=2))
         env = self._environment(game, commitment, first)
-        with _contained(seed):
+        with contained(seed):
             self._prepare(env, game)
         self.model.action_space = copy.deepcopy(self.model.action_space)  # exploration draws from it
         self.model.action_space.seed(seed)
         before = int(self.model.num_timesteps)
-        with _contained(seed + 1):  # apart from the weights' numbers, which a resumed run does not draw
+        with contained(seed + 1):  # apart from the weights' numbers, which a resumed run does not draw
             self.model.learn(self.budget, reset_num_timesteps=False)
         self.count += 1
         configuration = commitment.configuration()
@@ -207,10 +197,10 @@ class StableBaselines3(Follower):
         settings: dict[str, Any] = {"gamma": game.follower_discount, "device": "cpu", "verbose": 0}
         if self.temperature is not None and self.algorithm != "DQN":
             settings["ent_coef"] = self.temperature
-        if self.algorithm == "PPO":  # a rollout may not exceed the budget
+        if self.algorithm in ("PPO", "MaskablePPO"):  # a rollout may not exceed the budget
             settings["n_steps"] = min(2048, max(2, self.budget // self.copies))
             settings["batch_size"] = _divisor(settings["n_steps"] * self.copies, 64)
-        return getattr(_library(), self.algorithm)("MlpPolicy", env, **{**settings, **self.options})
+        return getattr(_library(self.algorithm), self.algorithm)("MlpPolicy", env, **{**settings, **self.options})
 
     def state_dict(self) -> dict[str, Any]:
         """Networks, optimisers, counters, replay buffer and the number of responses."""
@@ -222,7 +212,13 @@ class StableBaselines3(Follower):
         self._stored, self.count = state["model"], int(state["count"])
 
 
-def _library() -> Any:
+def _library(algorithm: str) -> Any:
+    if algorithm == "MaskablePPO":
+        try:
+            import sb3_contrib
+        except ImportError as error:
+            raise MissingExtraError("sb3_contrib", "sb3") from error
+        return sb3_contrib
     try:
         import stable_baselines3
     except ImportError as error:
@@ -282,6 +278,12 @@ def _check_actions(algorithm: str, game: Game) -> None:
     space = game.follower_action_space
     finite = isinstance(space, gymnasium.spaces.Discrete)
     bounded = isinstance(space, gymnasium.spaces.Box) and space.is_bounded("both")
+    if game.follower_masked != (algorithm == "MaskablePPO"):
+        reason = "forbids actions at times, and" if game.follower_masked else "forbids no actions, and"
+        remedy = (
+            "needs masks; take PPO" if algorithm == "MaskablePPO" else "knows no masks; take algorithm='MaskablePPO'"
+        )
+        raise UnsupportedGameError(f"{game.name} {reason} {algorithm} {remedy}")
     fits = {"DQN": finite, "SAC": bounded}.get(algorithm, finite or bounded)
     if not fits:
         raise UnsupportedGameError(
@@ -332,16 +334,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-@contextmanager
-def _contained(seed: int) -> Iterator[None]:
-    """One thread, and global generators that are seeded inside and restored after."""
-    state = np.random.get_state()  # noqa: NPY002  # the library uses the global one
-    try:
-        with single_threaded(), torch.random.fork_rng():
-            torch.manual_seed(seed)
-            np.random.seed(seed)  # noqa: NPY002
-            yield
-    finally:
-        np.random.set_state(state)  # noqa: NPY002

@@ -68,6 +68,11 @@ def _call(policy: Any, moves: Moves, deterministic: bool) -> Callable[[Any, Any]
     )
 
 
+def takes_masks(policy: Any) -> bool:
+    """Whether a policy's ``predict`` takes masks."""
+    return "action_masks" in _takes(policy.predict)
+
+
 def _takes(function: Any) -> list[str]:
     """Names of the parameters that are not optional, and of those that we know."""
     try:

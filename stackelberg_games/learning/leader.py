@@ -85,8 +85,8 @@ class Leader(Checked, Stateful, ABC):
         """
         if self.needs_temperature and view.temperature is None:
             raise InformationError(
-                f"{type(self).__name__} needs the follower's temperature and was told none; give sg.train or "
-                "sg.adapt a temperature, or take a follower that declares its own"
+                f"{type(self).__name__} needs the follower's temperature and was told none; give sg.train a "
+                "temperature, or sg.adapt one, or take a follower that declares its own"
             )
         self.view = view
         self.commitment = self.first_commitment(view, seed) if commitment is None else commitment

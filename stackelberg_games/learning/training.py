@@ -69,7 +69,7 @@ Callback = Callable[[Mapping[str, float], Leader], None]
 def train(
     game: Game | AECEnv[Any, Any, Any],
     leader: Leader | str,
-    follower: Follower | str,
+    follower: Follower | str | Any,
     *,
     iterations: int = 500,
     episodes: int = 3,
@@ -92,10 +92,11 @@ def train(
     with one thread; for several seeds take several processes.
 
     Args:
-        game: the rules, or a plain AEC environment with the agents leader_0 and follower_0; make an
-            ``AECGame`` of it to say its discounts, horizon and workers.
+        game: the rules, or a plain AEC environment with the agents leader_0 and follower_0; ``sg.adapt`` says who is
+            who in any other, and its discounts and horizon.
         leader: an id, or a leader object.
-        follower: an id, or a follower object.
+        follower: an id, a follower object, or a policy that another library has trained, which stays as it is (see
+            ``black_box``).
         iterations: number of updates, >= 1.
         episodes: played in each iteration, >= 1.
         stages: cut episodes here, at the horizon or before; see ``rollout``.
@@ -127,7 +128,7 @@ def train(
     match = _Loop(
         as_game(game),
         make_leader(leader) if isinstance(leader, str) else leader,
-        make_follower(follower) if isinstance(follower, str) else follower,
+        _follower(follower),
         check_seed(seed),
         checks.integer("episodes", episodes, 1),
         None if stages is None else checks.integer("stages", stages, 1),
@@ -187,6 +188,15 @@ def _value_of(record: Record) -> str:
     """The leader's value in a record, where it was evaluated, for the progress."""
     known = [record[name] for name in ("recommended_value", "leader_value") if name in record]
     return f"leader value {known[0]:.4g}" if known else ""
+
+
+def _follower(follower: Any) -> Follower:
+    """A follower by id, as it is, or a policy object as one that plays it."""
+    if isinstance(follower, str):
+        return make_follower(follower)
+    if follower is None:
+        raise InvalidArgumentError("follower=None: expected an id, a follower or a policy")
+    return follower if isinstance(follower, Follower) else make_follower("black_box", policy=follower)
 
 
 @dataclass
