@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from stackelberg_games import exact, hypergradient
     from stackelberg_games.adapters.adapt import adapt
     from stackelberg_games.adapters.aec import AECGame
+    from stackelberg_games.adapters.incentives import incentives
     from stackelberg_games.commitments.configuration import Configuration
     from stackelberg_games.commitments.mlp import MLPPolicy
     from stackelberg_games.commitments.parametrisation import Bounded, Budgeted, Plain
@@ -88,6 +89,7 @@ _LAZY = {
     "gradient_check": "learning.diagnostics",
     "homogenize": "faces.padding",
     "hypergradient": "",
+    "incentives": "adapters.incentives",
     "rollout": "play.rollout",
     "train": "learning.training",
     "vector_env": "faces.vector",
@@ -133,6 +135,7 @@ __all__ = [
     "gradient_check",
     "homogenize",
     "hypergradient",
+    "incentives",
     "leaders",
     "make",
     "make_follower",

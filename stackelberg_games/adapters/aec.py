@@ -201,6 +201,7 @@ class AECGame(Game):
 
     def best_response_env(self, commitment: Commitment, render_mode: str | None = None) -> gymnasium.Env[Any, Any]:
         """What the follower's side faces in the environment; it is not drawn."""
+        self.check_commitment(commitment)
         return ForeignResponseEnv(self.table, self.new_turns(), commitment, self.horizon, self.name)
 
     def new_turns(self) -> Turns:
@@ -214,6 +215,7 @@ class AECGame(Game):
             UnsupportedGameError: the response does not answer observations, or knows no masks where there are some.
         """
         self.check_response_policy(follower_policy)
+        self.check_commitment(commitment)
         numbers = [int(number) for number in streams.episodes]
         parts = min(self.workers, len(numbers))
         if parts <= 1:
@@ -238,8 +240,19 @@ class AECGame(Game):
                 "parameter masks"
             )
 
+    def check_commitment(self, commitment: Commitment) -> None:
+        """Raise ``UnsupportedGameError`` where a commitment configures what is not configurable, or the other way round."""
+        configuration = commitment.configuration()
+        if configuration is not None and self.configuration_space is None:
+            self.configured(configuration)
+        if configuration is None and self.configuration_space is not None:
+            raise UnsupportedGameError(
+                f"{type(commitment).__name__} configures nothing; {self.name} needs a configuration, as game.commitment() is"
+            )
+
     def play(self, commitment: Commitment, responder: Responder, streams: Streams, stages: int) -> Trajectories:
         """Play episodes one after the other with whoever plays the follower's side."""
+        self.check_commitment(commitment)
         numbers = [int(number) for number in streams.episodes]
         return concatenate(play_episodes(self.table, self._turns, commitment, responder, streams.seed, numbers, stages))
 

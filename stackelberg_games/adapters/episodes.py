@@ -38,6 +38,14 @@ def episode_seed(seed: int, number: int, attempt: int = 0) -> int:
     return int(generator(seed, 5, *address).integers(2**31))
 
 
+def begin(turns: Turns, commitment: Commitment, seed: int) -> None:
+    """Begin an episode, in an environment that the leader configures by its configuration as it stands now."""
+    configuration = commitment.configuration()
+    if configuration is not None:
+        turns.env.configure(configuration.detach().numpy().copy())
+    turns.reset(seed)
+
+
 def leading(commitment: Commitment, streams: Streams) -> Lead:
     """The leader as a player of an episode."""
 
@@ -67,7 +75,7 @@ def play_episodes(
     for number in numbers:
         for attempt in range(TRIES):
             streams = Streams.of(seed, 1, number)
-            turns.reset(episode_seed(seed, number, attempt))
+            begin(turns, commitment, episode_seed(seed, number, attempt))
             responder.begin(streams)
             record = Record(table)
             random = generator(seed, 9, number, attempt) if table.others else None

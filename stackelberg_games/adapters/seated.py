@@ -40,7 +40,7 @@ class Seated(AECEnv[str, Any, Any]):
 
     def observation_space(self, agent: str) -> Any:
         """That of the environment."""
-        return self.turns.env.observation_space(self.names[agent])  # type: ignore[attr-defined]
+        return self.turns.env.observation_space(self.names[agent])
 
     def action_space(self, agent: str) -> Any:
         """That of the environment."""

@@ -82,6 +82,8 @@ def gymnasium_source(source: Any) -> Source:
 
 
 def _source(source: Any, registered: Callable[[str], Factory | None], kinds: tuple[type, ...], library: str) -> Source:
+    if isinstance(source, Source):
+        return source
     if isinstance(source, kinds):
         return Source(Copies(source))
     if isinstance(source, ModuleType):
@@ -96,7 +98,7 @@ def _source(source: Any, registered: Callable[[str], Factory | None], kinds: tup
             raise InvalidArgumentError(
                 f"{source!r}: expected the id of an environment, alone or as 'id' beside settings"
             )
-        found = registered(wanted) or _imported(wanted, library)
+        found = registered(wanted) or imported(wanted, library)
         description = {"id": wanted, **settings} if settings else wanted
         return Source(functools.partial(found, **settings) if settings else found, description)
     if callable(source):
@@ -116,7 +118,12 @@ def _registered_in_gymnasium(wanted: str) -> Factory | None:
     return functools.partial(gymnasium.make, wanted) if wanted in gymnasium.registry else None
 
 
-def _imported(wanted: str, library: str) -> Factory:
+def imported(wanted: str, library: str) -> Factory:
+    """What ``"module:attribute"`` names, something to call.
+
+    Raises:
+        InvalidArgumentError: there is no such thing.
+    """
     module, colon, attribute = wanted.partition(":")
     if not colon:
         raise InvalidArgumentError(

@@ -32,9 +32,11 @@ class Turns(Protocol):
     """An episode as a sequence of moves.
 
     Attributes:
+        env: the environment.
         ends: the agents that have left the running episode.
     """
 
+    env: Any
     ends: dict[str, End]
 
     def reset(self, seed: int | None) -> None:
