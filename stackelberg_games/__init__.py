@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from stackelberg_games import exact, hypergradient
     from stackelberg_games.adapters.adapt import adapt
     from stackelberg_games.adapters.aec import AECGame
+    from stackelberg_games.adapters.design import design
     from stackelberg_games.adapters.incentives import incentives
     from stackelberg_games.commitments.configuration import Configuration
     from stackelberg_games.commitments.mlp import MLPPolicy
@@ -85,6 +86,7 @@ _LAZY = {
     "adapt": "adapters.adapt",
     "best_response_env": "kinds.game",
     "check_game": "conformance",
+    "design": "adapters.design",
     "exact": "",
     "gradient_check": "learning.diagnostics",
     "homogenize": "faces.padding",
@@ -129,6 +131,7 @@ __all__ = [
     "adapt",
     "best_response_env",
     "check_game",
+    "design",
     "exact",
     "followers",
     "games",

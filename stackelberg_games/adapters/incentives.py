@@ -71,7 +71,7 @@ def incentives(
         UnsupportedGameError: a space is of a kind that cannot be played, or ``exact`` and there is no dictionary ``P``.
     """
     known = locals()
-    made, form, worth = gymnasium_source(source), payments_of(payments), _objective(objective)
+    made, form, worth = gymnasium_source(source), payments_of(payments), objective_of(objective)
     if isinstance(cost, bool) or not isinstance(cost, int | float) or not 0 <= cost < float("inf"):
         raise InvalidArgumentError(f"cost={cost!r}: expected a number >= 0")
     env = made.make()
@@ -91,7 +91,12 @@ def incentives(
 _NUMBERS = ("cost", "exact", "leader_discount", "follower_discount", "horizon", "temperature")
 
 
-def _objective(given: Objective | str) -> Objective:
+def objective_of(given: Objective | str) -> Objective:
+    """An objective as users write it: a function, its ``"module:attribute"``, or ``"reward"``.
+
+    Raises:
+        InvalidArgumentError: it is nothing of the kind.
+    """
     if given == "reward":
         return own_reward
     found = imported(given, "objective") if isinstance(given, str) else given

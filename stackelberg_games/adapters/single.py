@@ -68,12 +68,16 @@ class BesideAgent(AECEnv[str, Any, Any]):
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
         """Begin an episode."""
-        seen, info = self.env.reset(seed=seed, options=options)
-        self.seen = _kept(seen)
         self.agents = [LEADER, FOLLOWER]
-        self._place(LEADER, info, 0.0, 0.0)
+        self._place(LEADER, self.begin(seed, options), 0.0, 0.0)
         self._cumulative_rewards = {LEADER: 0.0, FOLLOWER: 0.0}
         self.terminations, self.truncations = {LEADER: False, FOLLOWER: False}, {LEADER: False, FOLLOWER: False}
+
+    def begin(self, seed: int | None, options: dict[str, Any] | None) -> Any:
+        """The environment begins an episode; what it says to its agent."""
+        seen, info = self.env.reset(seed=seed, options=options)
+        self.seen = _kept(seen)
+        return info
 
     def _place(self, selection: str, info: Any, leader: float, follower: float) -> None:
         self.agent_selection = selection
