@@ -49,6 +49,31 @@ id = "best_response"
 """
 
 
+ADAPTED = """
+[tournament]
+seeds = 2
+budget = 60
+episodes = 2
+
+[[game]]
+id = "stackelberg_games:adapt"
+label = "market"
+source = "tests.test_adapt:Market"
+leader = "platform"
+follower = ["driver a", "driver b"]
+others = "uniform"
+horizon = 3
+
+[[leader]]
+id = "random_search"
+[[leader]]
+id = "policy_gradient"
+
+[[follower]]
+id = "black_box"
+"""
+
+
 def invoke(*arguments: str) -> Result:
     return CliRunner().invoke(main, list(arguments))
 
@@ -143,9 +168,10 @@ def stored(run: Path) -> int:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is a POSIX notion")
-def test_a_killed_tournament_continues_to_the_same_numbers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("spec", [SPEC, ADAPTED], ids=["own", "adapted"])
+def test_a_killed_tournament_continues_to_the_same_numbers(spec: str, tmp_path: Path) -> None:
     file, run = tmp_path / "cup.toml", tmp_path / "run"
-    file.write_text(SPEC.replace("seeds = 2", "seeds = 12"))
+    file.write_text(spec.replace("seeds = 2", "seeds = 12"))
     command = [
         sys.executable,
         "-m",

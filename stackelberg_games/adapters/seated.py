@@ -31,7 +31,6 @@ class Seated(AECEnv[str, Any, Any]):
         followers = {f"follower_{k}": agent for k, agent in enumerate(table.followers)}
         self.names = {LEADER: table.sides.leader, **followers}
         self._seat_of = {agent: seat for seat, agent in self.names.items()}
-        self._seats = {LEADER: table.leader, **{seat: table.followers[agent] for seat, agent in followers.items()}}
         self.possible_agents = list(self.names)
         self.agents = []
         self.metadata = {"name": name, "render_modes": [], "is_parallelizable": False}
@@ -44,7 +43,7 @@ class Seated(AECEnv[str, Any, Any]):
 
     def action_space(self, agent: str) -> Any:
         """That of the environment."""
-        return self._seats[agent].moves.raw
+        return self.turns.env.action_space(self.names[agent])
 
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
         """Begin an episode of the environment; a seed is handed on to it and to the further agents."""
