@@ -17,7 +17,7 @@ import gymnasium
 from stackelberg_games.adapters.aec import AECGame
 from stackelberg_games.adapters.episodes import leading
 from stackelberg_games.adapters.native import Turn, play_episode
-from stackelberg_games.adapters.stages import Decision, Move, last_of
+from stackelberg_games.adapters.stages import CodedMove, Decision, last_of
 from stackelberg_games.adapters.table import Table
 from stackelberg_games.adapters.turns import Turns
 from stackelberg_games.errors import FollowerError, InvalidActionError, UnsupportedGameError
@@ -148,7 +148,7 @@ class _Asking:
         told = dict(info or {})
         return told if len(self.table.followers) == 1 else {**told, "agent": agent}
 
-    def __call__(self, decision: Decision) -> Move:
+    def __call__(self, decision: Decision) -> CodedMove:
         """Ask it."""
         agent, observation, info, mask, owed, _, number = decision
         answer = _answer(self.stranger, copy.copy(observation), owed, False, False, self._info(agent, info))

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from stackelberg_games.adapters.stages import Decision, Lead, Move, Record, decisions, leader_terminated
+from stackelberg_games.adapters.stages import CodedMove, Decision, EpisodeRecord, Lead, decisions, leader_terminated
 from stackelberg_games.adapters.table import Table
 from stackelberg_games.adapters.turns import Turns
 from stackelberg_games.numerics.randomness import Streams, generator
@@ -21,7 +21,7 @@ class Responder(Protocol):
     def begin(self, streams: Streams) -> None:
         """An episode begins."""
 
-    def __call__(self, decision: Decision) -> Move:
+    def __call__(self, decision: Decision) -> CodedMove:
         """The action, as it is recorded and in the environment's own form."""
 
     def end(self, turns: Turns, owed: float) -> None:
@@ -77,7 +77,7 @@ def play_episodes(
             streams = Streams.of(seed, 1, number)
             begin(turns, commitment, episode_seed(seed, number, attempt))
             responder.begin(streams)
-            record = Record(table)
+            record = EpisodeRecord(table)
             random = generator(seed, 9, number, attempt) if table.others else None
             running = decisions(table, turns, leading(commitment, streams), random, stages, record)
             decision = next(running, None)
@@ -90,7 +90,7 @@ def play_episodes(
     return found
 
 
-def resume(running: Any, move: Move) -> Decision | None:
+def resume(running: Any, move: CodedMove) -> Decision | None:
     """Hand a move over; the next decision, or None at the end of the episode."""
     try:
         decision: Decision = running.send(move)
@@ -115,7 +115,7 @@ class Replying:
         """See ``Responder.begin``."""
         self._streams = streams
 
-    def __call__(self, decision: Decision) -> Move:
+    def __call__(self, decision: Decision) -> CodedMove:
         """See ``Responder``."""
         table, mask = self.table, decision.mask
         shown = table.shown(decision.agent, decision.observation, decision.pending)[None]

@@ -22,7 +22,7 @@ from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Tables
 from stackelberg_games.kinds.game import Game
-from stackelberg_games.kinds.gymnasium_tables import GymnasiumTables, Outcome, has_tables, read_tables
+from stackelberg_games.kinds.gymnasium_tables import GymnasiumTables, TableEntry, has_tables, read_tables
 from stackelberg_games.kinds.levers import FiniteLedger, ObservedLedger, ObservedLever
 from stackelberg_games.numerics.randomness import generator
 from stackelberg_games.rules.lever import Ledger, Stages, Terms
@@ -148,7 +148,7 @@ class PaidTables(ConfigurableGame):
         self._cells = tuple(part.ravel() for part in np.indices((states, actions)))
         self._cost = float(cost)
 
-        def value(outcome: Outcome) -> float:
+        def value(outcome: TableEntry) -> float:
             s, b, p, following, reward, over = outcome
             return objective(Transition(s, b, reward, following, over, False, {"prob": p}))
 

@@ -7,15 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from stackelberg_games.adapters.stages import Lead
 from stackelberg_games.faces.aec import StackelbergEnv
 from stackelberg_games.rules.scene import FOLLOWER, LEADER, PLAYERS
 from stackelberg_games.rules.trajectories import Trajectories
 
 Turn = tuple[Any, float, bool, bool, dict[str, Any]]
 """What ``env.last()`` returns: observation, reward, termination, truncation, info."""
-
-Lead = Callable[[Any, int], Any]
-"""The leader: from a state and the stage to an action."""
 
 Reply = Callable[[Turn, int], Any]
 """The follower: from ``env.last()`` and the stage to an action; None once the episode has ended."""

@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 
 from stackelberg_games.adapters.episodes import begin, episode_seed, leading, resume
-from stackelberg_games.adapters.stages import Decision, Record, decisions, last_of
+from stackelberg_games.adapters.stages import Decision, EpisodeRecord, decisions, last_of
 from stackelberg_games.adapters.table import Table
 from stackelberg_games.adapters.turns import Turns
 from stackelberg_games.arrays import BoolArray
@@ -68,7 +68,7 @@ class ForeignResponseEnv(gymnasium.Env[Any, Any]):
     def _begin(self) -> None:
         table, streams = self.table, Streams.of(self._seed, 1, self._number)
         begin(self.turns, self.commitment, episode_seed(self._seed, self._number))
-        self._record = Record(table)
+        self._record = EpisodeRecord(table)
         random = generator(self._seed, 9, self._number, 0) if table.others else None
         lead = leading(self.commitment, streams)
         self._running = decisions(table, self.turns, lead, random, self.horizon, self._record)

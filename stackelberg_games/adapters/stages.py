@@ -43,13 +43,13 @@ class Decision(NamedTuple):
     number: int
 
 
-Move = tuple[Any, Any]
+CodedMove = tuple[Any, Any]
 """An action as it is recorded, and in the environment's own form."""
 
-Running = Generator[Decision, Move, None]
+Running = Generator[Decision, CodedMove, None]
 
 
-class Record:
+class EpisodeRecord:
     """What was seen, played and paid in an episode.
 
     Args:
@@ -129,7 +129,9 @@ class Record:
         )
 
 
-def decisions(table: Table, turns: Turns, lead: Lead, random: Any, stages: int | None, record: Record) -> Running:
+def decisions(
+    table: Table, turns: Turns, lead: Lead, random: Any, stages: int | None, record: EpisodeRecord
+) -> Running:
     """Play the episode that was begun, stopping at every decision of the follower's side.
 
     Args:

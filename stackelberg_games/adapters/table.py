@@ -95,6 +95,7 @@ class Table:
             if agent not in placed
         }
         self._first = next(iter(self.followers.values()))
+        self._number = {agent: number for number, agent in enumerate(self.followers)}
         self._check_followers()
         self._check_leader()
         self.masked = any(seat.masked for seat in self.followers.values())
@@ -200,7 +201,7 @@ class Table:
         out[: len(vector)] = vector
         at = self._longest
         if len(self.followers) > 1:
-            out[at + list(self.followers).index(agent)] = 1.0
+            out[at + self._number[agent]] = 1.0
             at += len(self.followers)
         if self.tells and pending is not None:
             if self.leader.moves.finite:

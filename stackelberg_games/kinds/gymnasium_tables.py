@@ -17,7 +17,7 @@ from stackelberg_games.arrays import BoolArray, FloatArray
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 
 
-class Outcome(NamedTuple):
+class TableEntry(NamedTuple):
     """One entry of ``P``."""
 
     state: int
@@ -46,10 +46,10 @@ class GymnasiumTables(NamedTuple):
     reward: FloatArray
     initial: FloatArray
     terminal: BoolArray
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[TableEntry, ...]
     horizon: int | None
 
-    def expected(self, value: Callable[[Outcome], float]) -> FloatArray:
+    def expected(self, value: Callable[[TableEntry], float]) -> FloatArray:
         """The mean of a function of the outcome, ``[S, B]``; zero in terminal states."""
         mean = np.zeros(self.reward.shape)
         for outcome in self.outcomes:
@@ -85,7 +85,7 @@ def read_tables(env: gymnasium.Env[Any, Any] | str) -> GymnasiumTables:
         )
     bare: Any = env.unwrapped
     outcomes = [
-        Outcome(int(s), int(b), float(p), int(following), float(reward), bool(over))
+        TableEntry(int(s), int(b), float(p), int(following), float(reward), bool(over))
         for s, moves in bare.P.items()
         for b, entries in moves.items()
         for p, following, reward, over in entries
@@ -95,7 +95,7 @@ def read_tables(env: gymnasium.Env[Any, Any] | str) -> GymnasiumTables:
     return _tables(name, outcomes, np.asarray(bare.initial_state_distrib, dtype=np.float64), limit)
 
 
-def _tables(name: str, outcomes: list[Outcome], initial: FloatArray, horizon: int | None) -> GymnasiumTables:
+def _tables(name: str, outcomes: list[TableEntry], initial: FloatArray, horizon: int | None) -> GymnasiumTables:
     states, actions = len(initial), 1 + max(outcome.action for outcome in outcomes)
     ending = {outcome.next_state for outcome in outcomes if outcome.terminated}
     entered_alive = {
