@@ -76,7 +76,11 @@ class AECGame(Game):
         temperature: float | None = None,
         workers: int = 1,
     ) -> None:
-        self.source, self.sides, self.workers = pettingzoo_source(factory), sides or Sides(), checks.integer("workers", workers, 1)
+        self.source, self.sides, self.workers = (
+            pettingzoo_source(factory),
+            sides or Sides(),
+            checks.integer("workers", workers, 1),
+        )
         env = self.source.make()
         if not isinstance(env, pettingzoo.AECEnv | pettingzoo.ParallelEnv):
             raise InvalidArgumentError(
