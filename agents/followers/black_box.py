@@ -19,7 +19,7 @@ import gymnasium
 
 from stackelberg_games.adapters.asked import PolicyResponse
 from stackelberg_games.adapters.black_box import RandomStranger, StrangerPolicy, asked_space
-from stackelberg_games.adapters.policies import ask, takes_masks
+from stackelberg_games.adapters.policies import ask, check_policy, takes_masks
 from stackelberg_games.adapters.spaces import Moves
 from stackelberg_games.adapters.stranger_process import StrangerProcess
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
@@ -62,6 +62,8 @@ class BlackBox(Follower):
             raise InvalidArgumentError(
                 "a black box takes one of `stranger`, a callable, `command`, a program, and `policy`, an object"
             )
+        if self.policy is not None:
+            check_policy(self.policy)
         if isinstance(self.budget, bool) or not isinstance(self.budget, int) or self.budget < 0:
             raise InvalidArgumentError(f"budget={self.budget!r}: expected an integer >= 0")
         if self.budget and not (hasattr(self.policy, "learn") and hasattr(self.policy, "set_env")):

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from stackelberg_games import checks
 from stackelberg_games.adapters.spaces import Moves
 from stackelberg_games.arrays import BoolArray
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError
@@ -24,6 +25,7 @@ Chooser = Callable[[Any, "BoolArray | None", np.random.Generator], Any]
 """The same, with the random numbers of an episode."""
 
 UNIFORM = "uniform"
+METHODS = ("predict", "compute_single_action", "forward_inference")
 
 
 def ask(policy: Any, moves: Moves, deterministic: bool = True) -> Ask:
@@ -39,12 +41,23 @@ def ask(policy: Any, moves: Moves, deterministic: bool = True) -> Ask:
     Raises:
         InvalidArgumentError: it is nothing of the kind.
     """
+    check_policy(policy)
     call = _call(policy, moves, deterministic)
 
     def answer(observation: Any, mask: BoolArray | None) -> Any:
         return _plain(call(observation, mask), moves, mask)
 
     return answer
+
+
+def check_policy(policy: Any) -> None:
+    """Raise ``InvalidArgumentError`` unless ``ask`` knows how to ask a policy."""
+    if callable(policy) or any(hasattr(policy, name) for name in METHODS):
+        return
+    raise InvalidArgumentError(
+        f"{checks.shown(policy)} is no policy: expected an object with predict(observation), "
+        "compute_single_action(observation) or forward_inference(batch), or a function of the observation"
+    )
 
 
 def _call(policy: Any, moves: Moves, deterministic: bool) -> Callable[[Any, Any], Any]:
@@ -58,14 +71,9 @@ def _call(policy: Any, moves: Moves, deterministic: bool) -> Callable[[Any, Any]
         return lambda seen, mask: _first(policy.compute_single_action(seen))
     if hasattr(policy, "forward_inference"):
         return lambda seen, mask: _inferred(policy, seen, mask, moves)
-    if callable(policy):
-        if len(_takes(policy)) > 1:
-            return lambda seen, mask: policy(seen, mask)
-        return lambda seen, mask: policy(seen)
-    raise InvalidArgumentError(
-        f"{policy!r} is no policy: expected an object with predict(observation), compute_single_action(observation) or "
-        "forward_inference(batch), or a function of the observation"
-    )
+    if len(_takes(policy)) > 1:
+        return lambda seen, mask: policy(seen, mask)
+    return lambda seen, mask: policy(seen)
 
 
 def takes_masks(policy: Any) -> bool:
