@@ -22,6 +22,7 @@ BENCHMARKS = {
     "iteration": ["benchmarks/iteration.py"],
     "configured": ["benchmarks/configured.py"],
     "faces": ["benchmarks/faces.py"],
+    "adapter": ["benchmarks/adapter.py"],
     "solver": ["benchmarks/solver.py", "--plot", "docs/images/solver_cost.png"],
     "estimator": ["benchmarks/estimator.py", "--plot", "docs/images/estimator_cost.png"],
 }

@@ -1,7 +1,7 @@
 """Twenty-six environments that were not written for this package, each made a game and trained for a few updates.
 
 Every entry names the release it was tried with. ``python examples/foreign_environments.py`` plays those whose package is
-installed and prints how long an update takes; ``--record FILE`` stores it, as the table of the documentation has it.
+installed and prints the CPU time of an update; ``--record FILE`` stores it, as the table of the documentation has it.
 Choose some by their names: ``python examples/foreign_environments.py tictactoe simple_tag``.
 """
 
@@ -338,17 +338,17 @@ CHOSEN: tuple[Foreign, ...] = (
 
 
 def learn(foreign: Foreign, leader: str, seed: int = 0) -> float:
-    """Train for a few updates, and return the seconds that one takes."""
+    """Train for a few updates, and return the CPU seconds that one takes."""
     game = foreign.make()
     kind, settings = foreign.follower
     follower = sg.make_follower(kind, **settings)
     made = sg.make_leader(leader, **({"pairs": 1} if leader == "evolution_strategies" else {}))
     stages = min(STAGES, game.horizon or STAGES)
-    started = time.perf_counter()
+    started = time.process_time()
     run = sg.train(
         game, made, follower, iterations=UPDATES, episodes=EPISODES, stages=stages, seed=seed, progress=False
     )
-    spent = (time.perf_counter() - started) / UPDATES
+    spent = (time.process_time() - started) / UPDATES
     assert all(np.isfinite(row["leader_return"]) for row in run.history)
     return spent
 

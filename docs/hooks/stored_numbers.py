@@ -3,7 +3,8 @@
 A line ``<!-- stored: NAME -->`` is replaced: ``performance/rollout`` by what that benchmark printed,
 ``results/discrete_toy`` by the table of that study, ``coverage/tournament_statistics`` by what
 simulated tournaments say of the intervals, ``headlines/tournament_statistics`` of the headlines,
-``invariance/invariance`` and ``never_below/never_below`` by what campaigns found of the exact functions.
+``invariance/invariance`` and ``never_below/never_below`` by what campaigns found of the exact functions,
+``environments/foreign_environments`` by the table of adapted environments, ``learning/foreign_learning`` by what was learned.
 """
 
 from __future__ import annotations
@@ -112,6 +113,40 @@ def never_below(name: str) -> str:
     )
 
 
+def environments(name: str) -> str:
+    """How every foreign environment was adapted, and the seconds of an update."""
+    data = stored(name)
+    lines = ["| environment | tried with | adapted | CPU seconds of an update | notes |", "|---|---|---|---|---|"]
+    for row in data["rows"]:
+        seconds = ", ".join(f"`{leader}` {spent:.2f}" for leader, spent in row["seconds"].items())
+        lines.append(
+            f"| {row['name']} | {row['package']} | {row['how']}; follower `{row['follower']}` | {seconds} | {row['notes']} |"
+        )
+    known = ", ".join(f"{name} {value}" for name, value in data["settings"].items())
+    return "\n".join([*lines, "", f"<small>CPU time of one process with one thread; {known}.</small>"])
+
+
+def learning(name: str) -> str:
+    """Start, end and gain of every leader in every environment, means with 95 % intervals."""
+    parts = []
+    for task in stored(name).values():
+        loop = ", ".join(f"{value} {name}" for name, value in task["loop"].items())
+        lines = [
+            f"**{task['title']}**, {task['seeds']} seeds, {loop}, follower `{task['follower'][0]}`",
+            "",
+            "| leader | at the start | at the end | gain, 95 % interval | least, largest at the end | transitions |",
+            "|---|---|---|---|---|---|",
+        ]
+        for row in task["rows"]:
+            gain = "{:.3f} ({:.3f} to {:.3f})".format(*row["gain"])
+            ends = f"{min(row['runs']):.3f}, {max(row['runs']):.3f}"
+            lines.append(
+                f"| `{row['leader']}` | {row['start'][0]:.3f} | {row['end'][0]:.3f} | {gain} | {ends} | {row['transitions']:,.0f} |"
+            )
+        parts.append("\n".join([*lines, "", f"<small>Stored by `{task['command']}`, {task['date']}.</small>"]))
+    return "\n\n".join(parts)
+
+
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace the marks of a page."""
     makers = {
@@ -121,5 +156,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         "headlines": headlines,
         "invariance": invariance,
         "never_below": never_below,
+        "environments": environments,
+        "learning": learning,
     }
     return _MARK.sub(lambda match: makers[match[1]](match[2]), markdown)
