@@ -141,7 +141,7 @@ TASKS = {
         share_at_the_flag,
         ("bchg", {"learning_rate": 0.2}),
         ("sb3", {"budget": 512, "options": QUICK}),
-        {"iterations": 15, "episodes": 2},
+        {"iterations": 12, "episodes": 2},
     ),
     "tictactoe": Task(
         "Tic-tac-toe against uniform play: mean return",

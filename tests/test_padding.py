@@ -66,7 +66,7 @@ def test_masks_of_the_environment_are_kept() -> None:
     observations, infos = turns.reset(seed=0)
     assert observations[FOLLOWER]["action_mask"].tolist() == [1, 0, 0]
     assert "action_mask" not in infos[FOLLOWER]
-    assert infos[FOLLOWER]["active_agent"] == LEADER
+    assert not infos[FOLLOWER]["moving"]
     observations, *_ = turns.step({LEADER: 1, FOLLOWER: 2})
     assert observations[LEADER]["action_mask"].tolist() == [1, 0, 0]
 

@@ -55,7 +55,7 @@ def sampled(env: Any, steps: int) -> list[Any]:
         actions = {agent: env.action_space(agent).sample() for agent in env.agents}
         observations, rewards, terminated, truncated, infos = env.step(actions)
         shown = {agent: observation.tolist() for agent, observation in observations.items()}
-        active = {agent: info.get("active_agent") for agent, info in infos.items()}
+        active = {agent: info.get("moving") for agent, info in infos.items()}
         seen.append((shown, rewards, terminated, truncated, active))
     return seen
 
@@ -129,13 +129,13 @@ def plan_round(env: Any, hands: Hands) -> Row:
 def test_turns_say_whose_turn_it_is_from_reset_on() -> None:
     env: Any = discrete_toy_v0.parallel_env(max_cycles=1)
     observations, infos = env.reset(seed=0)
-    assert {agent: info["active_agent"] for agent, info in infos.items()} == {LEADER: LEADER, FOLLOWER: LEADER}
+    assert {agent: info["moving"] for agent, info in infos.items()} == {LEADER: True, FOLLOWER: False}
     assert [o[-1] for o in observations.values()] == [1, 0]
     assert infos[LEADER]["action_mask"].tolist() == [1, 1]
     assert infos[FOLLOWER]["action_mask"].tolist() == [1, 0, 0]
     assert infos[LEADER]["action_mask"].dtype == np.int8
     observations, _, terminated, truncated, infos = env.step({LEADER: 1, FOLLOWER: 0})
-    assert infos[LEADER]["active_agent"] == infos[FOLLOWER]["active_agent"] == FOLLOWER
+    assert (infos[LEADER]["moving"], infos[FOLLOWER]["moving"]) == (False, True)
     assert observations[LEADER].tolist() == [1, 0, 0, 0]
     assert observations[FOLLOWER].tolist() == [1, 0, 0, 0, 1, 1]
     assert infos[LEADER]["action_mask"].tolist() == [1, 0]
@@ -144,7 +144,7 @@ def test_turns_say_whose_turn_it_is_from_reset_on() -> None:
     *_, terminated, truncated, infos = env.step({FOLLOWER: 1})
     assert truncated == {LEADER: True, FOLLOWER: True}
     assert terminated == {LEADER: False, FOLLOWER: False}
-    assert infos[LEADER]["active_agent"] is None
+    assert not infos[LEADER]["moving"]
     assert env.agents == []
     assert env.step({}) == ({}, {}, {}, {}, {})
     with pytest.raises(InvalidActionError, match="reset"):

@@ -43,7 +43,7 @@ def test_both_backends_agree(name: str, roles: bool) -> None:
     for _ in range(130):
         np.testing.assert_array_equal(seen, other)
         np.testing.assert_array_equal(infos["action_mask"], [info["action_mask"] for info in lists])
-        assert infos["moving"].tolist() == [i["active_agent"] == a for i, a in zip(lists, env_agents(), strict=True)]
+        assert infos["moving"].tolist() == [info["moving"] for info in lists]
         assert all(mine.single_observation_space.contains(row) for row in seen)
         actions = legal(mine, infos["action_mask"], rng)
         seen, *mine_said, infos = mine.step(actions)
@@ -54,10 +54,6 @@ def test_both_backends_agree(name: str, roles: bool) -> None:
             ends += 1
             np.testing.assert_array_equal(infos["final_obs"], [info["terminal_observation"] for info in lists])
     assert ends > 0 or game.horizon is None
-
-
-def env_agents() -> tuple[str, str]:
-    return "leader_0", "follower_0"
 
 
 @pytest.mark.parametrize("name", FINITE + CONTINUOUS + CONFIGURED)

@@ -216,7 +216,7 @@ class HomogenizedParallel(BaseParallelWrapper[str, Any, Any]):
         return observations, rewards, terminations, truncations, infos
 
     def _padded(self, seen: dict[str, Any], infos: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        self._waiting = {a for a, info in infos.items() if info.get("active_agent", a) not in (a, None)}
+        self._waiting = {a for a, info in infos.items() if _waits(a, info)}
         return (
             {a: self.padding.observation(a, view, infos.get(a, {})) for a, view in seen.items()},
             {a: self.padding.info(a, seen.get(a), info) for a, info in infos.items()},
@@ -261,3 +261,8 @@ def homogenize(env: Any, *, masks: Masks = "info", roles: bool = False) -> Any:
     raise InvalidArgumentError(
         f"{checks.shown(env)} is neither an AEC nor a Parallel environment of PettingZoo; see game.env()"
     )
+
+
+def _waits(agent: str, info: dict[str, Any]) -> bool:
+    """Whether an info says that it is another agent's turn: as our Parallel face does, or as PettingZoo's conversion."""
+    return not info.get("moving", True) or info.get("active_agent", agent) not in (agent, None)

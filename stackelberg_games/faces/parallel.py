@@ -112,7 +112,7 @@ class TurnsEnv(_ParallelFace):
     because code that steps all agents at once samples for all of them. Whose turn it is stands
 
     * in the last entry of each observation (1 for the player who is to move, else 0), and
-    * in ``infos[agent]["active_agent"]`` from ``reset`` on; None after the end.
+    * in ``infos[agent]["moving"]``, True for the player who is to move, from ``reset`` on; False for both after the end.
 
     ``infos[agent]["action_mask"]`` (int8, discrete actions only) allows the waiting player just its
     first action. The mask is in the infos and observations are plain boxes, so that SuperSuit's
@@ -148,7 +148,7 @@ class TurnsEnv(_ParallelFace):
 
     def _infos(self) -> dict[str, dict[str, Any]]:
         mover = self._episode.mover
-        infos: dict[str, dict[str, Any]] = {player: {"active_agent": mover} for player in PLAYERS}
+        infos: dict[str, dict[str, Any]] = {player: {"moving": player == mover} for player in PLAYERS}
         for player, (free, waiting) in self._masks.items():
             infos[player]["action_mask"] = (free if player == mover else waiting).copy()
         return infos

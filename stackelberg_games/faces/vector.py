@@ -58,7 +58,8 @@ class TurnsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
                 f"{game.name} is configured once an episode, so its copies would leave step with each other; give "
                 "vector_env a commitment, which copies what the follower faces"
             )
-        self.metadata = {"name": game.name, "autoreset_mode": AutoresetMode.SAME_STEP}
+        self.autoreset_mode = AutoresetMode.SAME_STEP  # where Gymnasium's own vector environments have it, too
+        self.metadata = {"name": game.name, "autoreset_mode": self.autoreset_mode}
         self.rounds, self.num_envs = Rounds(game, copies), 2 * copies
         turns: Any = parallel_env(game, "turns")
         inner: list[dict[str, Any]] = [
@@ -169,6 +170,7 @@ class ResponseVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         commitment: Commitment,
         autoreset_mode: AutoresetMode = AutoresetMode.NEXT_STEP,
     ) -> None:
+        self.autoreset_mode = autoreset_mode  # where Gymnasium's own vector environments have it, too
         self.metadata = {"name": game.name, "autoreset_mode": autoreset_mode}
         self.rounds = Rounds(game, copies)
         self.game, self.commitment, self.num_envs = game, commitment, self.rounds.count
