@@ -54,6 +54,7 @@ ADAPTED = """
 seeds = 2
 budget = 60
 episodes = 2
+evaluation_episodes = 20
 
 [[game]]
 id = "stackelberg_games:adapt"
@@ -183,12 +184,13 @@ def test_a_killed_tournament_continues_to_the_same_numbers(spec: str, tmp_path: 
         "--quiet",
         "--workers",
         "1",
+        "--allow-import",
     ]
     player = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     until(lambda: player.poll() is not None or stored(run) >= 8)
     player.send_signal(signal.SIGKILL)
     player.wait()
-    cup = tournament_file.load(file)
+    cup = tournament_file.load(file, allow_import=True)
     with Store(run) as store:
         saved = store.outcomes(match.key for match in cup.matches)
     assert len(saved) >= 8
