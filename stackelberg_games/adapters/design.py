@@ -10,7 +10,7 @@ from stackelberg_games.adapters.aec import AECGame
 from stackelberg_games.adapters.designed import Design, Designing, Into
 from stackelberg_games.adapters.incentives import objective_of
 from stackelberg_games.adapters.sides import Sides
-from stackelberg_games.adapters.single import Objective
+from stackelberg_games.adapters.single import Worth
 from stackelberg_games.adapters.sources import Source, describe, gymnasium_source, imported, version_of
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.rules.rules import check_horizon
@@ -22,7 +22,7 @@ DESIGN = "stackelberg_games:design"
 def design(
     source: Any,
     space: Mapping[str, Any],
-    objective: Objective | str,
+    objective: Worth | str,
     *,
     into: Into = "constructor",
     follower_sees_design: bool = True,
@@ -81,7 +81,7 @@ class _Maker:
     """Makes the environment with somebody who designs it beside its agent."""
 
     source: Source
-    objective: Objective
+    objective: Worth
     design: Design
     into: Into
     limit: int | None

@@ -10,7 +10,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from stackelberg_games.adapters.single import BesideAgent, Objective
+from stackelberg_games.adapters.single import BesideAgent, Worth
 from stackelberg_games.adapters.sources import Source
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError
 from stackelberg_games.rules.scene import FOLLOWER, LEADER
@@ -130,7 +130,7 @@ class Designing(BesideAgent):
     """
 
     def __init__(
-        self, source: Source, objective: Objective, design: Design, into: Into = "constructor", limit: int | None = None
+        self, source: Source, objective: Worth, design: Design, into: Into = "constructor", limit: int | None = None
     ) -> None:
         self.source, self.design, self.into, self.limit = source, design, into, limit
         super().__init__(self._first(), objective)

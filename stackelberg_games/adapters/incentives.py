@@ -14,7 +14,7 @@ from torch import Tensor
 from stackelberg_games.adapters.aec import AECGame, check_temperature
 from stackelberg_games.adapters.payments import Payments, Schedule, described, payments_of
 from stackelberg_games.adapters.sides import Sides
-from stackelberg_games.adapters.single import Objective, Paying, Transition
+from stackelberg_games.adapters.single import Paying, Transition, Worth
 from stackelberg_games.adapters.sources import Source, describe, gymnasium_source, imported, version_of
 from stackelberg_games.adapters.spaces import Moves, Sight
 from stackelberg_games.commitments.configuration import Configuration
@@ -37,7 +37,7 @@ _LARGEST = 4_000_000  # entries of a ledger's table
 def incentives(
     source: Any,
     payments: Payments | Mapping[str, Any] | str,
-    objective: Objective | str,
+    objective: Worth | str,
     *,
     cost: float = 1.0,
     exact: bool | None = None,
@@ -91,7 +91,7 @@ def incentives(
 _NUMBERS = ("cost", "exact", "leader_discount", "follower_discount", "horizon", "temperature")
 
 
-def objective_of(given: Objective | str) -> Objective:
+def objective_of(given: Worth | str) -> Worth:
     """An objective as users write it: a function, its ``"module:attribute"``, or ``"reward"``.
 
     Raises:
@@ -140,9 +140,7 @@ class PaidTables(ConfigurableGame):
         settings: what else ``ConfigurableGame`` takes.
     """
 
-    def __init__(
-        self, read: GymnasiumTables, form: Payments, objective: Objective, cost: float, **settings: Any
-    ) -> None:
+    def __init__(self, read: GymnasiumTables, form: Payments, objective: Worth, cost: float, **settings: Any) -> None:
         states, actions = read.reward.shape
         self.schedule = form.schedule(spaces.Discrete(states), spaces.Discrete(actions))
         self._cells = tuple(part.ravel() for part in np.indices((states, actions)))
@@ -193,7 +191,7 @@ class PaidGame(AECGame):
         settings: what else ``AECGame`` takes.
     """
 
-    def __init__(self, source: Source, form: Payments, objective: Objective, cost: float, **settings: Any) -> None:
+    def __init__(self, source: Source, form: Payments, objective: Worth, cost: float, **settings: Any) -> None:
         env = source.make()
         sight, moves = Sight("agent", env.observation_space), Moves("agent", env.action_space)
         finite = isinstance(sight.own, spaces.Discrete)
@@ -279,7 +277,7 @@ class _Maker:
     """Makes the environment with somebody who pays beside its agent."""
 
     source: Source
-    objective: Objective
+    objective: Worth
     payment: _Payment
     cost: float
     opening: Any = None

@@ -35,7 +35,7 @@ class Transition(NamedTuple):
     info: Any
 
 
-Objective = Callable[[Transition], float]
+Worth = Callable[[Transition], float]
 """What a step is worth to the leader, payments apart."""
 
 
@@ -49,7 +49,7 @@ class BesideAgent(AECEnv[str, Any, Any]):
         objective: of the leader.
     """
 
-    def __init__(self, env: gymnasium.Env[Any, Any], objective: Objective) -> None:
+    def __init__(self, env: gymnasium.Env[Any, Any], objective: Worth) -> None:
         self.env, self.objective = env, objective
         name = env.spec.id if env.spec is not None else type(env.unwrapped).__name__
         self.metadata = {"name": name, "render_modes": [], "is_parallelizable": False}
@@ -165,7 +165,7 @@ class Paying(BesideAgent):
     def __init__(
         self,
         env: gymnasium.Env[Any, Any],
-        objective: Objective,
+        objective: Worth,
         payment: Callable[[Any, Any, Any], float],
         cost: float,
         opening: spaces.Box | None = None,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stackelberg_games.adapters.table import Seat, Table
-from stackelberg_games.adapters.turns import End, Turns
+from stackelberg_games.adapters.turns import Departure, Turns
 from stackelberg_games.arrays import BoolArray
 from stackelberg_games.errors import InvalidActionError, InvalidGameError
 from stackelberg_games.rules.trajectories import Trajectories
@@ -205,7 +205,7 @@ class Last(NamedTuple):
 
 def last_of(turns: Turns, agent: str) -> Last:
     """What an agent sees when its episode is over, or is cut."""
-    end: End | None = turns.ends.get(agent)
+    end: Departure | None = turns.ends.get(agent)
     if end is None:
         return Last(turns.observe(agent), False, turns.info(agent))
     return Last(end.observation, end.terminated, end.info)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stackelberg_games.adapters.policies import Chooser, chooser
 from stackelberg_games.adapters.sides import Sides
 from stackelberg_games.adapters.spaces import Moves, Sight
-from stackelberg_games.adapters.turns import End, Turns
+from stackelberg_games.adapters.turns import Departure, Turns
 from stackelberg_games.arrays import BoolArray
 from stackelberg_games.errors import InvalidGameError, UnsupportedGameError
 from stackelberg_games.rules.masks import KEY, MaskedBox, mask_of
@@ -245,7 +245,7 @@ class Table:
                 row[int(move)] = 1.0
         return codes.ravel()
 
-    def over(self, ends: Mapping[str, End]) -> bool:
+    def over(self, ends: Mapping[str, Departure]) -> bool:
         """Whether nobody of the two sides plays any more."""
         return self.sides.leader in ends and all(agent in ends for agent in self.followers)
 

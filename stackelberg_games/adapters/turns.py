@@ -15,7 +15,7 @@ NOTHING: Mapping[str, float] = {}
 """What a move pays that is not carried out yet."""
 
 
-class End(NamedTuple):
+class Departure(NamedTuple):
     """How an agent left an episode, and what it saw last.
 
     Attributes:
@@ -37,7 +37,7 @@ class Turns(Protocol):
     """
 
     env: Any
-    ends: dict[str, End]
+    ends: dict[str, Departure]
 
     def reset(self, seed: int | None) -> None:
         """Begin an episode."""
@@ -67,7 +67,7 @@ class AECTurns:
 
     def __init__(self, env: AECEnv[Any, Any, Any]) -> None:
         self.env: Any = env
-        self.ends: dict[str, End] = {}
+        self.ends: dict[str, Departure] = {}
 
     def reset(self, seed: int | None) -> None:
         """See ``Turns.reset``."""
@@ -82,7 +82,7 @@ class AECTurns:
             terminated = env.terminations[agent]
             if not (terminated or env.truncations[agent]):
                 return agent
-            self.ends[agent] = End(bool(terminated), env.observe(agent), env.infos.get(agent))
+            self.ends[agent] = Departure(bool(terminated), env.observe(agent), env.infos.get(agent))
             env.step(None)
         return None
 
@@ -116,7 +116,7 @@ class ParallelTurns:
     def __init__(self, env: ParallelEnv[Any, Any, Any], order: Sequence[str]) -> None:
         self.env: Any = env
         self.order = tuple(order)
-        self.ends: dict[str, End] = {}
+        self.ends: dict[str, Departure] = {}
         self._queue: list[str] = []
         self._seen: Mapping[str, Any] = {}
         self._told: Mapping[str, Any] = {}
@@ -156,7 +156,7 @@ class ParallelTurns:
         for agent in asked:
             if agent not in self.env.agents:
                 seen, told = self._seen.get(agent), self._told.get(agent)
-                self.ends[agent] = End(bool(terminations.get(agent, False)), seen, told)
+                self.ends[agent] = Departure(bool(terminations.get(agent, False)), seen, told)
         self._line_up()
         rewards: Mapping[str, float] = paid
         return rewards
