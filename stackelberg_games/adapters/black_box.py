@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import gymnasium
+import numpy as np
 
 from stackelberg_games.adapters.aec import AECGame
 from stackelberg_games.adapters.episodes import leading
