@@ -14,21 +14,18 @@
 | Horizon         | 200                                                                         |
 | Optimum         | multi-start ascent on the exact hypergradient (discrete form)               |
 
-Hours h go up to 8.01 and consumption c_i to 5 in equal steps. The kinds differ in their tastes a:
-(0.6, 0.3, 0.1) and (0.1, 0.7, 0.2); one configuration has to serve them all (contextual bilevel
-learning). Taxes start near 0.3.
+Hours h go up to 8.01 and consumption c_i to 5 in equal steps. The kinds differ in their tastes a: (0.6, 0.3, 0.1) and
+(0.1, 0.7, 0.2); one configuration has to serve them all (contextual bilevel learning). Taxes start near 0.3.
 
-``form="discrete"`` divides assets into cells, with the exact probability of each next cell given
-the centre of the last one, so that response, objective and hypergradient are exact.
-Cells are an approximation that fades: at taxes of 0.3 and temperature 0.1 the leader's value is 25.40
-with 41 cells, 24.66 with 81 and 24.41 with 161.
+``form="discrete"`` divides assets into cells, with the exact probability of each next cell given the centre of the last one, so
+that response, objective and hypergradient are exact. Cells are an approximation that fades: at taxes of 0.3 and
+temperature 0.1 the leader's value is 25.40 with 41 cells, 24.66 with 81 and 24.41 with 161.
 
-``form="continuous"`` is the published form: sampled dynamics, and a response that has to be
-learned. There the leader's lever has the density of the next state. Leaders that need critics of
-a finite game refuse it; those of class RETURNS play it.
+``form="continuous"`` is the published form: sampled dynamics, a response that has to be learned, and a lever that has the
+density of the next state. Leaders learn it by networks; those that ask for a finite game refuse it.
 
-Source: the tax design of HPGD (Thoma et al., "Contextual bilevel reinforcement learning for
-incentive alignment", NeurIPS 2024, arXiv 2406.01575).
+Source: the tax design of HPGD (Thoma et al., "Contextual bilevel reinforcement learning for incentive alignment",
+NeurIPS 2024, arXiv 2406.01575).
 
 Version history: v0, first version.
 """
@@ -36,9 +33,8 @@ Version history: v0, first version.
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import gymnasium
@@ -317,7 +313,7 @@ class ContinuousTaxDesign(Game):
         view = super().view(temperature, ledger)
         if self.configuration_space is None:
             return view
-        return dataclasses.replace(view, lever=ObservedLever(self._terms, self.commitment, ledger))
+        return replace(view, lever=ObservedLever(self._terms, self.commitment, ledger))
 
     def _terms(self, rates: Tensor, stages: Stages) -> Terms:
         """How taxes enter at stages: rewards beyond those without taxes, and the density of the next assets."""
