@@ -43,17 +43,14 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 
     A ``game`` is left to ``require_game``, which says how to make one.
     """
-    signature = inspect.signature(function)
+    names = list(inspect.signature(function).parameters)
 
     @wraps(function)
     def call(*positional: P.args, **named: P.kwargs) -> R:
-        try:
-            given = signature.bind(*positional, **named).arguments
-        except TypeError:
-            return function(*positional, **named)  # Python says what is missing or unknown
+        given = {**dict(zip(names, positional, strict=False)), **named}
         given.pop("game", None)
         check(function, given)
-        return function(*positional, **named)
+        return function(*positional, **named)  # Python says what is missing, unknown or given twice
 
     return call
 

@@ -81,10 +81,10 @@ def test_what_reaches_beyond_the_end_is_learned_and_logged() -> None:
     kind, leader = replace(short_toy(10), episodes=40_000), BCHG()
     rows, game, commitment = estimates(kind, leader, 10, informed=False)
     assert mean_p_value(rows, kind.gradient(game, commitment)) > FALSE_ALARM
-    assert 0.5 < leader.figures["carried"] < 1.0
+    assert 0.5 < leader.values.figures()["carried"] < 1.0
     faded = replace(kind, game=lambda: sg.make("discrete_toy-v0", R=1.0, horizon=10, follower_discount=0.3))
     estimates(faded, leader, 1, informed=False)
-    assert leader.figures["carried"] < 0.3  # what the last reply owes, one stage on
+    assert leader.values.figures()["carried"] < 0.3  # what the last reply owes, one stage on
 
 
 FITTED: list[tuple[str, dict[str, Any]]] = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,17 +41,17 @@ class CriticTables:
     alive: BoolArray
     sees: bool
 
-    @property
+    @cached_property
     def leader_action_values(self) -> FloatArray:
         """VL(s, a) = E_b QL(s, a, b), ``[(H,) S, A]``."""
         return np.asarray((self.response * self.leader_q).sum(axis=-1))
 
-    @property
+    @cached_property
     def leader_values(self) -> FloatArray:
         """VL(s), zero at terminal states, ``[(H,) S]``."""
         return np.asarray((self.policy * self.leader_action_values).sum(axis=-1) * self.alive)
 
-    @property
+    @cached_property
     def benefit(self) -> FloatArray:
         """B = QL - E_b QL, ``[(H,) S, A, B]``; for an unseen a, of the average of QL over a."""
         if self.sees:
@@ -59,12 +60,12 @@ class CriticTables:
         centred = blind - (self.response[:, 0] * blind).sum(axis=-1, keepdims=True)
         return np.broadcast_to(centred[..., None, :], self.leader_q.shape)
 
-    @property
+    @cached_property
     def leader_advantage(self) -> FloatArray:
         """AL(s, a) = VL(s, a) - VL(s), ``[(H,) S, A]``."""
         return np.asarray(self.leader_action_values - self.leader_values[..., None])
 
-    @property
+    @cached_property
     def follower_advantage(self) -> FloatArray:
         """AF, ``[S, A, B]``: VF(s, a) - VF(s), or QF - E_a QF for an unseen a."""
         if self.sees:

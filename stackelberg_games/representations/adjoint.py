@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from stackelberg_games.errors import InvalidArgumentError
@@ -34,15 +33,9 @@ class Unroll:
             raise InvalidArgumentError(f"decay={self.decay!r}: expected a number in [0, 1]")
 
     def __call__(self, values: Values, credit: Credit) -> Tensor:
-        """The response row; logs as ``carried`` how much of the traces is left where trajectories were cut.
-
-        It is the mean size of a trace at the cut, as a share of the largest mean size at a stage.
-        """
-        trace, cut = self.trace(values, credit, values.batch), ~values.batch.terminated
-        largest = np.abs(trace.after).mean(axis=0).max()
-        left = np.abs(trace.carry[cut]).mean() if cut.any() else 0.0
-        values.figures["carried"] = float(left / largest) if largest > 0 else 0.0
-        return values.unrolled(trace, credit, values.batch)
+        """The response row."""
+        values.trace = self.trace(values, credit, values.batch)
+        return values.unrolled(values.trace, credit, values.batch)
 
     def trace(self, values: Values, credit: Credit, batch: Trajectories) -> Influence:
         """How much the credits owe to each stage of a batch."""

@@ -62,20 +62,19 @@ class Algorithm(GradientAscent):
     def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
         """See ``GradientLeader.objective``."""
         self.learned.observe(evidence, self.commitment)
-        told = {}
+        self.told: dict[str, float] = {}
         if self.thermometer is not None:
-            told = self.thermometer.tell(self.learned, self.commitment, evidence.require_trajectories())
+            self.told = self.thermometer.tell(self.learned, self.commitment, evidence.require_trajectories())
 
         def surrogate() -> Tensor:
-            values = self.learned.at(self.commitment)
-            self.figures = {**values.figures, **told}
-            return self.surrogate(values)
+            self.values = self.learned.at(self.commitment)
+            return self.surrogate(self.values)
 
         return surrogate
 
     def update(self, evidence: Evidence) -> dict[str, float]:
         """Learn from the batch, then climb; logs what was noted on the way too."""
-        return {**super().update(evidence), **self.figures}
+        return {**super().update(evidence), **self.values.figures(), **self.told}
 
     def state_dict(self) -> dict[str, Any]:
         """Commitment, optimiser and what was learned."""

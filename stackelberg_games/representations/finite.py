@@ -9,8 +9,7 @@ Where the play goes on for ever, the exact adjoint of the estimated game takes o
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -146,6 +145,7 @@ class Finite(Representation):
             self.terms = self.lever.observe_under(batch, configuration)
         self.starts += np.bincount(batch.states[:, 0], minlength=len(self.starts))
         self.batch = batch
+        self.once: dict[str, Any] = {}  # what does not depend on the commitment, for several ascent steps
         self.updates += 1
         if not self.needs.values:
             return
@@ -256,14 +256,20 @@ class FiniteValues(Values):
 
     def benefit(self) -> Credit:
         """See ``Values.benefit``."""
-        return Credit(self.tables.benefit_at(self.batch), self.tables.benefit)
+        once = self._learned.once
+        if "benefit" not in once:
+            once["benefit"] = Credit(self.tables.benefit_at(self.batch), self.tables.benefit)
+        credit: Credit = once["benefit"]
+        return credit
 
     def direct(self) -> Tensor:
         """See ``Values.direct``."""
-        played = self.tables.direct_weights(self.batch, self.view.leader_discount)
-        if self._log_policy is not None and self._occupied is not None:
-            played = played + self._occupied[:, None] * self.tables.policy * self.tables.leader_advantage
-        total = self._scored(played)
+        once = self._learned.once
+        if "direct" not in once:
+            once["direct"] = self.tables.direct_weights(self.batch, self.view.leader_discount)
+            if self._log_policy is not None and self._occupied is not None:
+                once["direct"] += self._occupied[:, None] * self.tables.policy * self.tables.leader_advantage
+        total = self._scored(once["direct"])
         if self._lever is None:
             return total
         moved = None
@@ -366,11 +372,15 @@ class FiniteValues(Values):
                 total = total + torch.from_numpy(weights) @ term
         return total
 
-    @cached_property
+    @property
     def _beyond(self) -> Beyond:
-        return Beyond(self._learned.arrays, self.tables.response, self.view.horizon is None)
+        once = self._learned.once
+        if "beyond" not in once:
+            once["beyond"] = Beyond(self._learned.arrays, self.tables.response, self.view.horizon is None)
+        beyond: Beyond = once["beyond"]
+        return beyond
 
-    @cached_property
+    @property
     def _occupied(self) -> FloatArray | None:
         """The leader's discounted visits after the end, ``[S]``; None where its play ends with the trajectory."""
         return self._beyond.occupied(self.batch)

@@ -44,6 +44,12 @@ class Beyond:
     def _leaving(self) -> Factorised:
         return Factorised(self.arrays.kernel.chain(self.joint), self.arrays.leader_discount)
 
+    @cached_property
+    def _following(self) -> Factorised:
+        if self.endless and self.arrays.follower_discount == self.arrays.leader_discount:
+            return self._leaving
+        return Factorised(self.arrays.kernel.chain(self.joint), self.arrays.follower_discount)
+
     def occupied(self, batch: Trajectories) -> FloatArray | None:
         """dL, ``[S]``; None where the leader's play ends with the trajectories."""
         if not self.endless or batch.terminated.all():
@@ -64,9 +70,5 @@ class Beyond:
         if occupied is not None:
             own = occupied[:, None, None] * self.joint * credit
             entering = entering + arrays.follower_discount * arrays.kernel.inflow(own)
-        if occupied is not None and arrays.follower_discount == arrays.leader_discount:
-            system = self._leaving
-        else:
-            system = Factorised(arrays.kernel.chain(self.joint), arrays.follower_discount)
-        before = np.asarray(system.solve_transposed(entering)[:, None, None] * self.joint)
+        before = np.asarray(self._following.solve_transposed(entering)[:, None, None] * self.joint)
         return before, own + before

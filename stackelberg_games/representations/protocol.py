@@ -124,10 +124,12 @@ class Values(ABC):
     Attributes:
         batch: the episodes.
         view: what the leader was told of the game.
+        trace: of credits that were unrolled along the batch, the last if several.
     """
 
     batch: Trajectories
     view: LeaderView
+    trace: Influence | None = None
 
     @property
     def temperature(self) -> float:
@@ -135,10 +137,17 @@ class Values(ABC):
         assert self.view.temperature is not None
         return self.view.temperature
 
-    @cached_property
     def figures(self) -> dict[str, float]:
-        """What those who make an estimate of them want to have logged."""
-        return {}
+        """What an update logs: where traces were unrolled, how much of them is left where trajectories were cut.
+
+        ``carried`` is the mean size of a trace at the cut, as a share of the largest mean size at a stage.
+        """
+        if self.trace is None:
+            return {}
+        cut = ~self.batch.terminated
+        largest = np.abs(self.trace.after).mean(axis=0).max()
+        left = np.abs(self.trace.carry[cut]).mean() if cut.any() else 0.0
+        return {"carried": float(left / largest) if largest > 0 else 0.0}
 
     @cached_property
     def discounts(self) -> FloatArray:
