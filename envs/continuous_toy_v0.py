@@ -56,7 +56,8 @@ class ContinuousToy(Game):
     Args:
         variant: a key of ``VARIANTS``.
         R: the follower's reward for (A, 0, b) in the variants 4.
-        leader_discount, follower_discount: in [0, 1).
+        leader_discount: in [0, 1).
+        follower_discount: in [0, 1).
         horizon: stages; None for the infinite game, ``"own"`` for the variant's own.
 
     Raises:

@@ -82,7 +82,8 @@ def game(
     Args:
         variant: a key of ``VARIANTS``.
         R: the follower's reward for (A, 0, b) in variant 4.
-        leader_discount, follower_discount: in [0, 1).
+        leader_discount: in [0, 1).
+        follower_discount: in [0, 1).
         horizon: stages; None for the infinite game, ``"own"`` for the variant's own.
         follower_sees_action: whether the follower observes the leader's action.
 

@@ -183,7 +183,10 @@ def game(
         goals: 1 or 2, which of the published maps; ignored with ``plan``.
         slip: see ``FourRooms``.
         mismatch: play with the published simulator's slip, 0.33, while the follower plans with ``slip``.
-        budget, cost, discount, horizon: see ``FourRooms``.
+        budget: see ``FourRooms``.
+        cost: see ``FourRooms``.
+        discount: see ``FourRooms``.
+        horizon: see ``FourRooms``.
 
     Raises:
         InvalidGameError, InvalidArgumentError: see ``FourRooms``; or ``goals`` is neither 1 nor 2.

@@ -53,7 +53,9 @@ class GuidedCartPole(VectorGame):
     Args:
         target: ``"centre"``, ``"right"``, or an interval (low, high).
         max_wind: factor on the wind, > 0.
-        leader_discount, follower_discount, horizon: see ``Game``.
+        leader_discount: see ``Game``.
+        follower_discount: see ``Game``.
+        horizon: see ``Game``.
 
     Raises:
         UnknownIdError: no such target.

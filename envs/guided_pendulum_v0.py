@@ -46,7 +46,9 @@ class GuidedPendulum(VectorGame):
 
     Args:
         max_push: factor on the leader's push, > 0.
-        leader_discount, follower_discount, horizon: see ``Game``.
+        leader_discount: see ``Game``.
+        follower_discount: see ``Game``.
+        horizon: see ``Game``.
 
     Raises:
         InvalidGameError: an argument is out of range.

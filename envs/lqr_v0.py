@@ -99,7 +99,8 @@ def game(
         reward: ``scale`` of the leader's reward, and ``radius`` of v3 (and half width of the band of v2), ``target``
             of v3 and v4, ``[n]``, and ``widths`` of the bump of v4, ``[n]``.
         noise: deviation of the process noise, a number or a factor ``[n, n]``.
-        leader_discount, follower_discount: in [0, 1); 1 is allowed for the leader with a horizon.
+        leader_discount: in [0, 1); 1 is allowed for the leader with a horizon.
+        follower_discount: in [0, 1); 1 is allowed for the leader with a horizon.
         horizon: stages; None for the infinite game.
 
     Raises:

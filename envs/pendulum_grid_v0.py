@@ -43,9 +43,12 @@ class PendulumGrid(EmbeddedGame):
 
     Args:
         max_push: factor on the leader's push, > 0.
-        angles, speeds: points of the grid, at least 3 each.
+        angles: points of the grid, at least 3 each.
+        speeds: points of the grid, at least 3 each.
         torques: of the follower, at least 2.
-        leader_discount, follower_discount, horizon: see ``Game``.
+        leader_discount: see ``Game``.
+        follower_discount: see ``Game``.
+        horizon: see ``Game``.
 
     Raises:
         InvalidGameError: an argument is out of range.

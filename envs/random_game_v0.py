@@ -57,7 +57,8 @@ def game(
         seed: of the game's own tables.
         transitions: ``branching`` (3), successors of each (s, a, b), between 1 and S; ``terminal_states`` (0), how
             many of the states end the episode, fewer than S.
-        leader_discount, follower_discount: in [0, 1).
+        leader_discount: in [0, 1).
+        follower_discount: in [0, 1).
         horizon: stages, or None.
         follower_sees_action: whether the follower observes the leader's action.
         configuration_size: numbers x with which the leader also configures the game; they add

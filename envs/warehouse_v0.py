@@ -214,7 +214,9 @@ def game(
         budget: largest sum of what the leader sets; 0.5 for costs and 6 for barriers if not given.
         slip: see ``Warehouse``.
         orders: ``"drawn"`` (each order waits at a pick point of its own) or ``"any"``.
-        congestion, discount, horizon: see ``Warehouse``.
+        congestion: see ``Warehouse``.
+        discount: see ``Warehouse``.
+        horizon: see ``Warehouse``.
 
     Raises:
         InvalidGameError, InvalidArgumentError: see ``Warehouse``.

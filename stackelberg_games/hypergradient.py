@@ -206,7 +206,11 @@ def coefficients(
     Args:
         batch: N episodes of at most T stages.
         critics: at the visited stages.
-        leader_discount, follower_discount, temperature, trace_decay, centre: see ``influence``.
+        leader_discount: see ``influence``.
+        follower_discount: see ``influence``.
+        temperature: see ``influence``.
+        trace_decay: see ``influence``.
+        centre: see ``influence``.
         follower_sees_action: see the module's text.
 
     Raises:
@@ -259,8 +263,11 @@ def covariance(
         batch: N episodes.
         terms: the differentiable terms at the visited stages.
         critics: see ``StageCritics``.
-        leader_discount, follower_discount, temperature, follower_sees_action, centre: see
-            ``coefficients``.
+        leader_discount: see ``coefficients``.
+        follower_discount: see ``coefficients``.
+        temperature: see ``coefficients``.
+        follower_sees_action: see ``coefficients``.
+        centre: see ``coefficients``.
         tails: values beyond the end of the trajectories. Without them influences that reach
             beyond it are lost, which biases the estimate by O(gF^(T - t)).
 

@@ -159,7 +159,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     for module in ("mkdocs", "material", "mkdocstrings_handlers.python", "latex2mathml"):
         if importlib.util.find_spec(module.partition(".")[0]) is None:
             pytest.skip("the site needs the extra: pip install -e '.[docs]'")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
     remote = re.compile(r'<(?:script|link|img|iframe)[^>]*(?:src|href)="https?://', re.IGNORECASE)

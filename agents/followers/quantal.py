@@ -14,7 +14,8 @@ class Quantal(SoftValueIteration):
 
     Args:
         temperature: declared tau > 0.
-        sweeps, start: see ``SoftValueIteration``.
+        sweeps: see ``SoftValueIteration``.
+        start: see ``SoftValueIteration``.
         factor: true over declared temperature, > 0.
     """
 

@@ -35,7 +35,9 @@ class BCHG(Algorithm):
     """Covariance hypergradient ascent.
 
     Args:
-        learning_rate, actor_steps, start: see ``GradientAscent``.
+        learning_rate: see ``GradientAscent``.
+        actor_steps: see ``GradientAscent``.
+        start: see ``GradientAscent``.
         representation: see ``Algorithm``.
         adjoint: how dQF is had: ``kind`` (``"unroll"``, or ``"bootstrap"`` where the representation has it) and the
             settings of that kind, see ``representations.adjoint``.

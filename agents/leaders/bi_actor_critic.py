@@ -25,7 +25,9 @@ class BiActorCritic(Algorithm):
     """Direct row on a Stackelberg critic; class TRAJECTORIES, the follower's rewards are not used.
 
     Args:
-        learning_rate, actor_steps, start: see ``GradientAscent``.
+        learning_rate: see ``GradientAscent``.
+        actor_steps: see ``GradientAscent``.
+        start: see ``GradientAscent``.
         representation: see ``Algorithm``.
     """
 

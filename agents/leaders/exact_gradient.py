@@ -18,7 +18,9 @@ class ExactGradient(GradientAscent):
     """Climbs the exact leader objective against a soft-optimal follower; class MODEL.
 
     Args:
-        learning_rate, actor_steps, start: see ``GradientAscent``.
+        learning_rate: see ``GradientAscent``.
+        actor_steps: see ``GradientAscent``.
+        start: see ``GradientAscent``.
     """
 
     needs_temperature: ClassVar[bool] = True

@@ -36,7 +36,9 @@ class HPGD(Algorithm):
     """HPGD; class TRAJECTORIES with the follower's rewards, with ``"oracle"`` MODEL.
 
     Args:
-        learning_rate, actor_steps, start: see ``GradientAscent``.
+        learning_rate: see ``GradientAscent``.
+        actor_steps: see ``GradientAscent``.
+        start: see ``GradientAscent``.
         representation: see ``Algorithm``.
         estimation: of the leader's advantages: ``"monte_carlo"`` (averages of the batch's returns),
             ``"sarsa"`` (carried from update to update in finite games), ``"td"`` (the values of the

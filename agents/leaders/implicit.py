@@ -37,7 +37,9 @@ class Implicit(ExactGradient):
     """Ascent on the hypergradient by exact adjoint; class MODEL, configurable finite MDPs.
 
     Args:
-        learning_rate, actor_steps, start: see ``GradientAscent``.
+        learning_rate: see ``GradientAscent``.
+        actor_steps: see ``GradientAscent``.
+        start: see ``GradientAscent``.
     """
 
     def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:

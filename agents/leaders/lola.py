@@ -37,7 +37,9 @@ class LOLA(Algorithm):
     """Ascent on the return after the follower's next steps; class FOLLOWER_POLICY, or TRAJECTORIES with ``reads="none"``.
 
     Args:
-        learning_rate, actor_steps, start: see ``GradientAscent``.
+        learning_rate: see ``GradientAscent``.
+        actor_steps: see ``GradientAscent``.
+        start: see ``GradientAscent``.
         representation: see ``Algorithm``.
         lookahead: K >= 1, steps of the follower that are looked through.
         step_size: eta > 0, of each; 1 over the largest curvature of JF, the longest that does not overshoot, if not given;

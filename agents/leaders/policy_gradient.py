@@ -21,7 +21,9 @@ class PolicyGradient(Algorithm):
     """Ascent on the leader's own return; class TRAJECTORIES, the follower's rewards are not used.
 
     Args:
-        learning_rate, actor_steps, start: see ``GradientAscent``.
+        learning_rate: see ``GradientAscent``.
+        actor_steps: see ``GradientAscent``.
+        start: see ``GradientAscent``.
         representation: see ``Algorithm``.
     """
 

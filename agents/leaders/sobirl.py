@@ -25,7 +25,9 @@ class SoBiRL(Algorithm):
     """SoBiRL; class TRAJECTORIES with the follower's rewards.
 
     Args:
-        learning_rate, actor_steps, start: see ``GradientAscent``.
+        learning_rate: see ``GradientAscent``.
+        actor_steps: see ``GradientAscent``.
+        start: see ``GradientAscent``.
         representation: see ``Algorithm``.
         truncated: the one-step scores of the public code.
         baseline: subtract from each return the mean of the other episodes', which leaves the mean

@@ -32,7 +32,9 @@ class StackelbergActorCritic(Algorithm):
     """Ascent on the total derivative; class FOLLOWER_POLICY, or TRAJECTORIES with ``reads="none"``.
 
     Args:
-        learning_rate, actor_steps, start: see ``GradientAscent``.
+        learning_rate: see ``GradientAscent``.
+        actor_steps: see ``GradientAscent``.
+        start: see ``GradientAscent``.
         representation: see ``Algorithm``.
         regularisation: d >= 0 added to the follower's negative Hessian; the larger, the nearer it comes to
             the naive policy gradient.

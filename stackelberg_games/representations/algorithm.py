@@ -23,7 +23,9 @@ class Algorithm(GradientAscent):
     """A leader that estimates the hypergradient from trajectories; a subclass says how, in ``surrogate``.
 
     Args:
-        learning_rate, actor_steps, start: see ``GradientAscent``.
+        learning_rate: see ``GradientAscent``.
+        actor_steps: see ``GradientAscent``.
+        start: see ``GradientAscent``.
         representation: settings of what it learns: ``kind``, and those of that kind. The kind that fits the
             game if not given: ``finite``, ``linear``, ``configured_linear`` or ``networks``.
     """
