@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -30,10 +31,18 @@ def test_the_contribution_guide_explains_every_check() -> None:
 def test_the_oldest_versions_that_are_tested_are_the_lower_bounds() -> None:
     bounds = dict(re.findall(r"^([\w-]+)>=([\d.]+)", "\n".join(PROJECT["dependencies"]), flags=re.MULTILINE))
     oldest = dict(line.split("==") for line in read(".github", "oldest.txt").splitlines() if "==" in line)
-    assert bounds.pop("torch")  # its oldest builds are fetched by hand: the index would pull CUDA ones
-    assert oldest.keys() == bounds.keys()
-    for name, version in oldest.items():
-        assert f"{version}.".startswith(f"{bounds[name]}."), name
+    assert oldest == bounds
+    assert {re.split("[>=]", line)[0] for line in PROJECT["dependencies"]} == set(bounds)
+
+
+def test_the_source_distribution_holds_what_its_tests_need() -> None:
+    grafted = set(re.findall(r"^graft (\S+)$", read("MANIFEST.in"), flags=re.MULTILINE))
+    named = set(re.findall(r"\S+", read("MANIFEST.in")))
+    kept = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, check=False, capture_output=True, text=True
+    ).stdout.splitlines()
+    lost = {path.partition("/")[0] for path in kept} - grafted - named - {"LICENSE", "README.md", "pyproject.toml"}
+    assert lost <= {"MANIFEST.in", "stackelberg_games", "agents", "envs", "_stackelberg_games_pytest.py", ".gitignore"}
 
 
 def test_every_integration_is_run_and_documented() -> None:
