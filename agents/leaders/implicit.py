@@ -15,15 +15,7 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.agents.leaders.exact_gradient import ExactGradient
-from stackelberg_games.exact.implicit import (
-    action_values,
-    adjoint_system,
-    centred,
-    configurable,
-    configuration_of,
-    partial,
-    require_finite_lever,
-)
+from stackelberg_games.exact import implicit
 from stackelberg_games.exact.response import Arrays
 from stackelberg_games.exact.soft_response import soft_response
 from stackelberg_games.kinds.configurable import ConfigurableGame
@@ -48,7 +40,7 @@ class Implicit(ExactGradient):
         Raises:
             UnsupportedGameError: the game is not a configurable finite MDP.
         """
-        require_finite_lever(view, self)
+        implicit.require_finite_lever(view, self)
         super().begin(view, seed=seed, commitment=commitment)
 
     def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
@@ -58,17 +50,17 @@ class Implicit(ExactGradient):
             InformationError: the evidence does not hold the game.
             UnsupportedGameError: the game is not a configurable finite MDP.
         """
-        game = configurable(evidence.require_game(), self)
+        game = implicit.configurable(evidence.require_game(), self)
         return lambda: self._surrogate(game)
 
     def _surrogate(self, game: ConfigurableGame) -> Tensor:
-        configuration = configuration_of(self.commitment, self)
+        configuration = implicit.configuration_of(self.commitment, self)
         tables = game.tables(configuration)
         arrays = Arrays.of(game, game.single(tables))
         solved = soft_response(arrays, self.temperature)
         response = torch.tensor(solved.policy, requires_grad=True)
         objective = game.objective(configuration, response)
-        u = solved.policy[:, 0] * partial(objective, response)
-        adjoint = np.linalg.solve(*adjoint_system(arrays, solved.policy, u))
+        u = solved.policy[:, 0] * implicit.partial(objective, response)
+        adjoint = np.linalg.solve(*implicit.adjoint_system(arrays, solved.policy, u))
         weights = (u - solved.policy[:, 0] * adjoint[:, None]) / self.temperature
-        return objective + centred(weights, action_values(game, tables, solved.values))
+        return objective + implicit.centred(weights, implicit.action_values(game, tables, solved.values))
