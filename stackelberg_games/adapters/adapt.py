@@ -39,7 +39,8 @@ def adapt(
         follower_sees_action: whether the follower knows the leader's move of a stage when it moves. None keeps it as
             it is in the environment: in a Parallel one it does not, in an AEC one this is tried out. True shows it
             the move where the environment does not, which makes another game.
-        leader_discount, follower_discount: of a stage, in [0, 1). A stage lasts from one move of the leader to its next.
+        leader_discount: of a stage, in [0, 1). A stage lasts from one move of the leader to its next.
+        follower_discount: likewise.
         horizon: stages after which episodes are truncated; None leaves it to the environment.
         temperature: of whoever plays the follower, which leaders are told where it declares none itself.
 

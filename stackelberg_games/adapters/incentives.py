@@ -61,7 +61,8 @@ def incentives(
         cost: what a paid unit costs the leader, >= 0.
         exact: whether the game is made of the environment's dictionary ``P`` (FrozenLake, CliffWalking, Taxi), and so has
             an exact optimum; None for where that can be. The objective is then asked with the info ``{"prob": p}``.
-        leader_discount, follower_discount: in [0, 1).
+        leader_discount: in [0, 1).
+        follower_discount: likewise.
         horizon: stages after which episodes are truncated; the environment's own limit if not given.
         temperature: of whoever plays the agent, which leaders are told where it declares none itself.
 

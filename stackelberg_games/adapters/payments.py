@@ -110,7 +110,8 @@ class FunctionPayments(Payments):
     Args:
         function: differentiable, from x ``[C]``, states ``[K, ...]`` and actions ``[K, ...]`` (arrays) to payments ``[K]``.
         size: C >= 1.
-        low, high: bounds on the entries of x; None for none.
+        low: bound on the entries of x; None for none.
+        high: likewise, from above.
         spread: deviation of the first parameters around zero.
     """
 
@@ -140,7 +141,8 @@ class NetworkPayments(Payments):
 
     Args:
         hidden: widths of its hidden layers.
-        low, high: bounds on a payment, low < high.
+        low: bound on a payment.
+        high: likewise, from above; > low.
         spread: deviation of the first weights of the last layer; the others are scaled by their inputs.
     """
 

@@ -61,7 +61,8 @@ def certificate(
         game: a finite game.
         commitment: what the follower responds to.
         temperature: tau >= 0; 0 for a hard response, ties for the leader.
-        discount, horizon: override those of the leader's objective.
+        discount: in the place of the leader's.
+        horizon: in the place of that of the leader's objective.
 
     Raises:
         UnsupportedGameError: the game is not finite.
