@@ -128,7 +128,7 @@ def test_leaders_that_need_nothing_but_returns_play_them(game_id: str) -> None:
         run = sg.train(game, leader, "black_box", iterations=3, episodes=2, progress=False)
         assert run.history[-1]["transitions"] == 3 * 2 * 5
     with pytest.raises(UnsupportedGameError):
-        sg.train(game, "model_based", "black_box", iterations=1, episodes=2, temperature=0.1, progress=False)
+        sg.train(game, "implicit", "black_box", iterations=1, episodes=2, temperature=0.1, progress=False)
 
 
 def test_bad_settings_are_refused() -> None:
