@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,16 @@ Record = dict[str, float]
 
 SETTINGS, HISTORY, STATE, RESULT = "settings.json", "history.jsonl", "checkpoint.bin", "commitment.bin"
 LOCK = "run.lock"
+
+
+@contextmanager
+def writable(folder: Path | None) -> Iterator[Path | None]:
+    """The right to write into the folder of a run; None where there is none, or nobody may write to it."""
+    if folder is None or files.is_read_only(folder):
+        yield None
+    else:
+        with files.FolderLock(folder, LOCK, CheckpointError):
+            yield folder
 
 
 @dataclass(repr=False)

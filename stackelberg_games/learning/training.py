@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from stackelberg_games import checks, files
+from stackelberg_games import checks
 from stackelberg_games._version import __version__
 from stackelberg_games.adapters.aec import as_game
 from stackelberg_games.errors import (
@@ -33,7 +33,6 @@ from stackelberg_games.learning.information import Information, grant
 from stackelberg_games.learning.leader import Leader, Told, told
 from stackelberg_games.learning.registry import make_follower, make_leader, refusals_named
 from stackelberg_games.learning.run import (
-    LOCK,
     SETTINGS,
     STATE,
     Record,
@@ -41,10 +40,11 @@ from stackelberg_games.learning.run import (
     read_history,
     read_settings,
     seal,
+    writable,
     write_history,
     write_settings,
 )
-from stackelberg_games.learning.score import score
+from stackelberg_games.learning.score import Score, score
 from stackelberg_games.numerics import checkpoint
 from stackelberg_games.numerics.randomness import check_seed, generator
 from stackelberg_games.numerics.threads import single_threaded
@@ -144,18 +144,13 @@ def train(
         settings = match.settings(temperature)
         if folder is not None:
             require_lasting(match.game)
-        with _kept(folder) as kept, progress_of("iterations", iterations, progress) as advance:
+        with writable(folder) as kept, progress_of("iterations", iterations, progress) as advance:
             if folder is not None:
                 match.resume(folder, settings)
             while match.iteration < iterations and match.affords(budget):
                 if kept != folder:
                     raise CheckpointError(f"{folder} cannot be written to; its run has {match.iteration} iterations")
-                try:
-                    record = match.play()
-                except FollowerError:
-                    if kept is not None:
-                        match.store(kept)  # what is finished is kept, and the run goes on from here
-                    raise
+                record = match.play_or_keep(kept)
                 for callback in callbacks:
                     callback(record, match.leader)
                 advance(match.iteration, _value_of(record))
@@ -165,23 +160,10 @@ def train(
             if kept is not None:
                 match.store(kept)
             if score_episodes:
-                found = score(
-                    match.game, run.commitment, match.follower, episodes=score_episodes, seed=match.score_seed
-                )
-                run.score = found
+                run.score = match.scored(run.commitment, score_episodes)
             if kept is not None:
                 run.save(kept)
     return run
-
-
-@contextmanager
-def _kept(folder: Path | None) -> Iterator[Path | None]:
-    """The right to write into the folder of a run; None where there is none, or nobody may write to it."""
-    if folder is None or files.is_read_only(folder):
-        yield None
-    else:
-        with files.FolderLock(folder, LOCK, CheckpointError):
-            yield folder
 
 
 def _value_of(record: Record) -> str:
@@ -236,6 +218,19 @@ class _Loop:
             self.follower.begin(self.game, seed=self.seed)
         # Play has a seed of its own, so that evaluating with the match's seed meets new episodes.
         self.play_seed, self.score_seed = (int(number) for number in generator(self.seed, 1).integers(2**62, size=2))
+
+    def play_or_keep(self, kept: Path | None) -> Record:
+        """Play an iteration; where the follower fails, what is finished is stored, and the run goes on from there."""
+        try:
+            return self.play()
+        except FollowerError:
+            if kept is not None:
+                self.store(kept)
+            raise
+
+    def scored(self, commitment: Commitment, episodes: int) -> Score:
+        """Returns of episodes with a commitment, after the follower has settled on it."""
+        return score(self.game, commitment, self.follower, episodes=episodes, seed=self.score_seed)
 
     def play(self) -> Record:
         """One iteration; the record is complete before the leader learns."""
