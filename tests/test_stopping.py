@@ -30,6 +30,14 @@ temperature = 0.1
 """
 ENDINGS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGKILL") if hasattr(signal, name)]
 
+UNIGNORED = """
+import os, signal, sys
+for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(ending, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+"""Begins a Python that signals end, though whoever runs the tests has them ignored, as nohup does."""
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals are a POSIX notion")
 
 
@@ -44,13 +52,14 @@ def stored(run: Path) -> int:
 def test_a_tournament_that_is_stopped_takes_its_workers_along(tmp_path: Path, ending: signal.Signals) -> None:
     file, run = tmp_path / "cup.toml", tmp_path / "run"
     file.write_text(SPEC)
-    command = [sys.executable, "-m", "stackelberg_games", "tournament", str(file), "--out", str(run), "--workers", "2"]
-    player = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    command = ["-m", "stackelberg_games", "tournament", str(file), "--out", str(run), "--workers", "2"]
+    begun = [sys.executable, "-c", UNIGNORED, *command]
+    player = subprocess.Popen(begun, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     until(lambda: player.poll() is not None or stored(run) >= 3)
     children = descendants(player.pid)
     assert len(children) >= 2
     player.send_signal(ending)
-    said = player.communicate()[1]
+    said = player.communicate(timeout=120)[1]
     gone(lambda: alive(children), 5.0)
     assert 3 <= stored(run) < 5000
     if ending != signal.SIGKILL:
