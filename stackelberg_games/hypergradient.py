@@ -149,7 +149,8 @@ def influence(
         centre: subtract from the traces of each episode their mean over the other episodes. The
             traces have mean zero, so this is a control variate: it replaces each follower term X
             by X - mean(X) with the mean of independent episodes, which keeps the estimate unbiased
-            and removes the variance that the common part of X would add. Needs two episodes.
+            and removes the variance that the common part of X would add; likewise from what is
+            carried over their ends. Needs two episodes.
 
     Raises:
         InvalidArgumentError: an argument is out of range.
