@@ -12,11 +12,14 @@ from stackelberg_games.exact.objective import (
     leader_value,
 )
 from stackelberg_games.exact.optimum import Solution, solve
+from stackelberg_games.exact.preference import PreferenceRows, PreferenceValues, preference, preference_rows
 from stackelberg_games.exact.response import Response
 
 __all__ = [
     "Certificate",
     "CriticTables",
+    "PreferenceRows",
+    "PreferenceValues",
     "Response",
     "Solution",
     "StateValues",
@@ -27,5 +30,7 @@ __all__ = [
     "follower_value",
     "leader_objective",
     "leader_value",
+    "preference",
+    "preference_rows",
     "solve",
 ]

@@ -27,6 +27,7 @@ from stackelberg_games.exact.soft_response import certify, soft_response, visite
 from stackelberg_games.kinds.chain import accumulated, check_objective
 from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.preference import require_paid_by_stage
 from stackelberg_games.rules.commitment import Commitment
 
 
@@ -70,6 +71,7 @@ def certificate(
     """
     if not isinstance(game, EmbeddedGame):
         game = require_finite(game)
+    require_paid_by_stage(game)
     discount, horizon = check_objective(game, discount, horizon)
     with torch.no_grad():
         posed = under(game, commitment)

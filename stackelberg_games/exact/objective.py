@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.errors import PrecisionError, UnsupportedGameError
+from stackelberg_games.errors import InvalidArgumentError, PrecisionError, UnsupportedGameError
 from stackelberg_games.exact.adjoint import adjoint_objective
 from stackelberg_games.exact.bounds import EPSILON
 from stackelberg_games.exact.critics import CriticTables, leader_q
@@ -21,9 +21,11 @@ from stackelberg_games.exact.posed import Posed, annuity, point_arrays, pose, un
 from stackelberg_games.exact.response import Arrays, Factorised, Response, lift, overflowed
 from stackelberg_games.exact.soft_response import certify, soft_response
 from stackelberg_games.kinds.chain import accumulate, check_objective, leader_chain, solve_system
+from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
+from stackelberg_games.kinds.preference import require_paid_by_stage
 from stackelberg_games.rules.commitment import Commitment, evaluating
 from stackelberg_games.rules.rules import require_game
 from stackelberg_games.settings import checked
@@ -122,12 +124,38 @@ def leader_objective(
     if not isinstance(game, TabularGame):
         with evaluating(commitment):
             return game.leader_objective(commitment, temperature, discount=discount, horizon=horizon)
+    if isinstance(game, ConfigurableGame) and game.objective_is_own:
+        _refuse_overrides(game, discount, horizon)
+        return _own_objective(game, commitment, temperature, start)
     posed = pose(game, game.model(commitment), entered=True)
     values = _differentiable_values(posed, temperature, game, discount, horizon, start)
     value = posed.initial @ values.leader
     if not math.isfinite(value.item()):
         raise overflowed("the leader's value", posed.arrays.leader_reward)
     return value + lift(posed.offsets[0], annuity(game, discount, horizon))
+
+
+def _own_objective(
+    game: ConfigurableGame, commitment: Commitment, temperature: float, start: FloatArray | None
+) -> Tensor:
+    """An objective that is no sum of rewards, as a function of the configuration and of the response to it."""
+    posed = pose(game, game.model(commitment), entered=False)
+    _, response = _differentiable_response(posed, soft_response(posed.arrays, temperature, start))
+    return game.objective(_configuration(game, commitment), response)
+
+
+def _refuse_overrides(game: ConfigurableGame, discount: float | None, horizon: int | None) -> None:
+    if discount is not None or horizon is not None:
+        raise InvalidArgumentError(
+            f"discount={discount!r}, horizon={horizon!r}: the objective of {game.name} is no sum over stages; give neither"
+        )
+
+
+def _configuration(game: ConfigurableGame, commitment: Commitment) -> Tensor:
+    configuration = commitment.configuration()
+    if configuration is None:
+        raise UnsupportedGameError(f"{game.name} is configured, and a {type(commitment).__name__} configures nothing")
+    return configuration
 
 
 @dataclass(frozen=True)
@@ -217,6 +245,10 @@ def leader_value(
     if not isinstance(game, EmbeddedGame):
         game = require_finite(game)
     game.check_response(response)
+    if isinstance(game, ConfigurableGame) and game.objective_is_own:
+        _refuse_overrides(game, discount, horizon)
+        with torch.no_grad():
+            return float(game.objective(_configuration(game, commitment), torch.tensor(response)))
     discount, horizon = check_objective(game, discount, horizon)
     with torch.no_grad():
         posed = under(game, commitment)
@@ -263,6 +295,7 @@ def critics(game: TabularGame, commitment: Commitment, temperature: float) -> Cr
         PrecisionError: values overflow, or a constant in all rewards leaves no digits for their differences.
     """
     game = require_finite(game)
+    require_paid_by_stage(game)
     with torch.no_grad():
         arrays = Arrays.of(game, game.model(commitment))
     solved = soft_response(arrays, temperature)

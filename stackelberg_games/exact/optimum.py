@@ -22,6 +22,7 @@ from stackelberg_games.exact.proofs import proof
 from stackelberg_games.exact.staged import staged_policy
 from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.preference import require_paid_by_stage
 from stackelberg_games.numerics.randomness import check_seed
 from stackelberg_games.numerics.threads import single_threaded
 from stackelberg_games.rules.commitment import Commitment, assign
@@ -116,6 +117,7 @@ def solve(
     """
     if not isinstance(game, EmbeddedGame):
         game = require_finite(game)
+    require_paid_by_stage(game)
     temperature, starts = checks.number("temperature", temperature, 0), checks.integer("starts", starts, 1)
     check_seed(seed)
     if temperature == 0:

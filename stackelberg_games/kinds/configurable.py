@@ -53,7 +53,12 @@ class ConfigurableGame(TabularGame):
 
     Raises:
         InvalidGameError: see ``TabularGame``; or ``size`` or ``spread`` is out of range.
+
+    Attributes:
+        objective_is_own: whether ``objective`` is all that the leader is paid for, in the place of rewards of stages.
     """
+
+    objective_is_own: bool = False
 
     @own_modes()
     def __init__(

@@ -18,7 +18,7 @@ from stackelberg_games.tournaments.ratings import alpha_rank, bradley_terry
 from stackelberg_games.tournaments.statistics import Comparison, Estimate, bounded_mean, probability_of_improvement
 
 UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"))
-Comparisons = Mapping[tuple[str, str], Comparison]
+PairedComparisons = Mapping[tuple[str, str], Comparison]
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def compare(
     return table
 
 
-def ratings(table: Comparisons, members: Sequence[str]) -> dict[str, float]:
+def ratings(table: PairedComparisons, members: Sequence[str]) -> dict[str, float]:
     """Bradley-Terry ratings from comparisons; players without any are left out.
 
     A comparison counts as many contests as it has runs.

@@ -1,0 +1,89 @@
+"""Judges that stand in for a person: they know what segments are truly worth, and answer by a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stackelberg_games import checks
+from stackelberg_games.arrays import FloatArray
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.rules.comparisons import Judge
+from stackelberg_games.rules.trajectories import Trajectories
+
+CLIP = 50.0
+"""Differences count up to here, as in published code."""
+
+
+@dataclass(frozen=True)
+class BradleyTerry(Judge):
+    """Prefers the first of two segments with probability sigmoid(sharpness * (R*(d1) - R*(d2))).
+
+    Args:
+        sharpness: k >= 0; 0 for a coin.
+        error: probability that the answer is the wrong way round, in [0, 0.5].
+
+    Raises:
+        InvalidArgumentError: a number is out of range.
+    """
+
+    sharpness: float = 1.0
+    error: float = 0.0
+
+    def __post_init__(self) -> None:
+        checks.number("sharpness", self.sharpness, 0)
+        checks.number("error", self.error, 0, 0.5)
+
+    def chance(self, difference: Any) -> FloatArray:
+        """See ``Judge.chance``."""
+        clipped = self.sharpness * np.clip(difference, -CLIP, CLIP)
+        sure = 0.5 * (1 + np.tanh(clipped / 2))
+        return np.asarray(self.error + (1 - 2 * self.error) * sure)
+
+    def compare(
+        self, first: Trajectories, second: Trajectories, difference: FloatArray, random: np.random.Generator
+    ) -> FloatArray:
+        """See ``Judge.compare``."""
+        return np.asarray(random.random(len(difference)) < self.chance(difference), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Indifferent(Judge):
+    """Prefers neither of two segments, whatever they are."""
+
+    def chance(self, difference: Any) -> FloatArray:
+        """One half."""
+        return np.full(np.shape(difference), 0.5)
+
+    def compare(
+        self, first: Trajectories, second: Trajectories, difference: FloatArray, random: np.random.Generator
+    ) -> FloatArray:
+        """One half."""
+        return self.chance(difference)
+
+
+KINDS: Mapping[str, type[Judge]] = {"bradley_terry": BradleyTerry, "indifferent": Indifferent}
+
+
+def judge_of(given: Any) -> Judge:
+    """A judge as users write it: an object, the name of a kind, or a dict with ``kind`` and its settings.
+
+    Raises:
+        InvalidArgumentError: it is nothing of the kind.
+    """
+    if isinstance(given, Judge):
+        return given
+    settings = {"kind": given} if isinstance(given, str) else dict(given) if isinstance(given, Mapping) else {}
+    kind = settings.pop("kind", None)
+    if kind not in KINDS:
+        raise InvalidArgumentError(
+            f"judge={checks.shown(given)}: expected one of {', '.join(KINDS)}, a dict with such a 'kind' and its "
+            "settings, or an object such as BradleyTerry(sharpness=2.0)"
+        )
+    try:
+        return KINDS[kind](**settings)
+    except TypeError as error:
+        raise InvalidArgumentError(f"judge={checks.shown(given)}: {error}") from error
