@@ -23,6 +23,7 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.commitments.gaussian import LinearGaussianPolicy, random_gain
 from stackelberg_games.envs.continuous_toy_v0 import VARIANTS, ContinuousToy
+from stackelberg_games.envs.matrix_v0 import PRESETS
 from stackelberg_games.errors import SolverError, UnknownIdError
 from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
@@ -55,11 +56,21 @@ CASES = (
     Case("discrete_toy-v0", {}, 0.05),
     Case("discrete_toy-v0", {"R": 2.0}, 0.05),
     *(Case("discrete_toy-v0", {"variant": variant}, 0.05) for variant in TOYS),
+    *(Case("matrix-v0", {"preset": preset}, temperature) for preset in PRESETS for temperature in (0.0, 0.05)),
     *(
-        Case("matrix-v0", {"preset": preset}, temperature)
-        for preset in ("letchford", "conitzer_sandholm", "escape", "maintain")
-        for temperature in (0.0, 0.05)
+        Case("security_game-v0", {"preset": preset}, temperature)
+        for preset in ("three_targets", "five_targets")
+        for temperature in (0.0, 0.1)
     ),
+    *(Case("repeated_pd-v0", {}, temperature) for temperature in (0.0, 0.01)),
+    Case("repeated_pd-v0", {"discount": 0.99}, 0.001),
+    *(Case("myopic-v0", {}, temperature) for temperature in (0.0, 0.05)),
+    *(
+        Case("contract-v0", {"preset": preset}, temperature)
+        for preset in ("two_efforts", "four_efforts")
+        for temperature in (0.0, 0.1)
+    ),
+    *(Case("principal_agent-v0", {}, temperature) for temperature in (0.0, 0.05)),
     Case("pendulum_grid-v0", {}, 2.0),
     Case("random_game-v0", {}, 0.05),
     Case("random_game-v0", {"seed": 1}, 0.05),

@@ -12,13 +12,14 @@ from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.commitments.tabular import TabularPolicy
-from stackelberg_games.errors import InvalidArgumentError, SolverError
+from stackelberg_games.errors import InvalidArgumentError, SolverError, UnsupportedGameError
 from stackelberg_games.exact.ascents import search
 from stackelberg_games.exact.certificate import certificate
 from stackelberg_games.exact.inducement import affine, induced, policies, program, with_margin
 from stackelberg_games.exact.objective import best_response, leader_value, overflow_is_checked, require_finite
 from stackelberg_games.exact.posed import annuity
 from stackelberg_games.exact.proofs import proof
+from stackelberg_games.exact.secured import CLOSE, Endless, plays, roof_of_play
 from stackelberg_games.exact.staged import staged_policy
 from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
@@ -98,6 +99,8 @@ def solve(
     For ``temperature = 0``: linear programs, where there are any. They are one for each state and follower action
     (Conitzer and Sandholm, EC 2006) in matrix games and, inside policy iteration, wherever the follower's actions do
     not change what comes; and one for each policy of the follower where the leader only configures rewards, affinely.
+    In small endless games in which both discount alike and the follower does not see the leader's action, programs that
+    are not linear are solved locally for each of its policies, and held against a bound: ``exact.secured``.
 
     For ``temperature > 0``: ascents on the exact hypergradient from many starts; see ``stackelberg_games.exact.ascents``.
 
@@ -141,11 +144,39 @@ def solve(
 
 
 def _strong(game: TabularGame) -> Solution:
-    """By programs for each stage."""
-    found = staged_policy(game, 0.0)
+    """By programs for each stage, or for each policy of the follower where its actions change what comes."""
+    try:
+        found = staged_policy(game, 0.0)
+    except UnsupportedGameError:
+        endless = Endless.of(game)
+        if endless is None:
+            raise
+        return _secured(game, endless)
     chosen = TabularPolicy.from_probabilities(game, found.policy)
     value, error = leader_value(game, chosen, found.response), certificate(game, chosen, 0.0).error
     return Solution(chosen, value, found.response, 0.0, (value,), error, "linear programs", max(value, found.bound))
+
+
+def _secured(game: TabularGame, endless: Endless) -> Solution:
+    """By programs for each policy of the follower, against the bound from what it can secure."""
+    bound, unit = roof_of_play(endless), float(np.ptp(endless.follower))
+    close = CLOSE * annuity(game, None, None) * float(np.ptp(endless.leader))
+    best: Solution | None = None
+    for margin in MARGINS:
+        promised = -np.inf
+        for play in plays(endless, bound, margin * unit):
+            promised = max(promised, play.value)
+            chosen = TabularPolicy.from_probabilities(game, play.policy)
+            certified, response = certificate(game, chosen, 0.0), best_response(game, chosen, 0.0).policy
+            if best is None or certified.value > best.value:
+                value = certified.value
+                method = "programs for policies of the follower and a bound from what it can secure"
+                best = Solution(chosen, value, response, 0.0, (value,), certified.error, method, max(value, bound))
+        if best is not None and best.value >= promised - close:
+            break
+    if best is None:
+        raise SolverError(f"{game.name}: no policy of the follower could be made a best response")
+    return best
 
 
 def _configured(game: TabularGame) -> Solution:

@@ -189,10 +189,11 @@ class TabularGame(Game):
         self._condition: Condition | None = None
 
     def drawing(self) -> Picture:
-        """A graph of the states."""
+        """A graph of the states; of a single one, the table of payoffs."""
         from stackelberg_games.kinds.graph_picture import GraphPicture  # Matplotlib is slow to import
+        from stackelberg_games.kinds.payoff_picture import PayoffPicture
 
-        return GraphPicture(self)
+        return PayoffPicture(self) if self.states == 1 else GraphPicture(self)
 
     def label(self, state: Any) -> str:
         """The state's name."""

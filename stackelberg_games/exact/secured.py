@@ -1,0 +1,264 @@
+"""Strong Stackelberg solutions where the follower's actions change what comes, with a bound from what it can secure.
+
+Whatever the leader commits to, and with any memory, the follower gets at least what it can secure against a leader
+that plays against it, v. So where both discount alike the leader's value is at most
+
+    max { J_L : J_F >= v } <= min over w >= 0 of  max over joint plans of (J_L + w J_F)  -  w v,
+
+and each plan is that of a Markov decision process whose actions are pairs of actions. Finding the best stationary
+commitment is NP-hard; for each policy of the follower it is a program with bilinear constraints, which is solved
+locally from several starts until the bound is met or all policies have been tried.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize
+
+from stackelberg_games.arrays import FloatArray, IntArray
+from stackelberg_games.errors import SolverError
+from stackelberg_games.exact.programs import best_mixture
+from stackelberg_games.kinds.finite import TabularGame
+
+MAX_POLICIES = 512
+STARTS = 3
+ROUNDS = 200
+CLOSE = 1e-9
+"""Of the span of rewards, at which a bound counts as met."""
+
+
+class Play(NamedTuple):
+    """A commitment ``[S, A]`` to which a policy of the follower is a best response, and the leader's value."""
+
+    policy: FloatArray
+    value: float
+
+
+class Endless(NamedTuple):
+    """Arrays of an endless game in which both discount alike; columns of terminal states are zero.
+
+    Attributes:
+        transition: ``[S, A, B, S]``.
+        leader, follower: rewards, ``[S, A, B]``, zero in terminal states.
+        initial: ``[S]``.
+        discount: of both.
+    """
+
+    transition: FloatArray
+    leader: FloatArray
+    follower: FloatArray
+    initial: FloatArray
+    discount: float
+
+    @classmethod
+    def of(cls, game: TabularGame) -> Endless | None:
+        """None of any other game, and where the follower sees the leader's action or has too many policies."""
+        if game.horizon is not None or game.leader_discount != game.follower_discount or game.follower_sees_action:
+            return None
+        if float(game.follower_actions) ** game.states > MAX_POLICIES:
+            return None
+        alive = ~game.terminal
+        return cls(
+            game.transition * alive,
+            game.leader_reward * alive[:, None, None],
+            game.follower_reward * alive[:, None, None],
+            game.initial_distribution,
+            game.leader_discount,
+        )
+
+    def values(self, joint: FloatArray, reward: FloatArray) -> FloatArray:
+        """Values of joint play ``[S, A, B]``, ``[S]`` or with the trailing axes of ``reward``."""
+        chain = np.einsum("sab,sabt->st", joint, self.transition)
+        paid = np.einsum("sab,sab...->s...", joint, reward)
+        return np.asarray(np.linalg.solve(np.eye(len(chain)) - self.discount * chain, paid))
+
+    def ahead(self, reward: FloatArray, values: FloatArray) -> FloatArray:
+        """Values of pairs of actions, ``[S, A, B]``."""
+        return np.asarray(reward + self.discount * self.transition @ values)
+
+
+def secured(game: Endless) -> float:
+    """What a policy of the follower secures it against every leader: the most, up to where the iteration settled.
+
+    Hoffman and Karp's iteration: the follower plays optimal mixtures of the matrix games of its values, and the leader
+    answers at its worst. Every round gives a policy whose value is exact, so it bounds from below wherever it is ended.
+    """
+    values, best = np.full(len(game.follower), game.follower.min() / (1 - game.discount)), -np.inf
+    for _ in range(ROUNDS):
+        table = game.ahead(game.follower, values)
+        mixtures = np.stack([_guard(matrix) for matrix in table])
+        worst = _worst_leader(game, mixtures)
+        joint = np.eye(table.shape[1])[worst][:, :, None] * mixtures[:, None]
+        values = np.maximum(values, game.values(joint, game.follower))
+        reached = float(game.initial @ game.values(joint, game.follower))
+        if reached <= best + 1e-13 * abs(best):
+            break
+        best = reached
+    return best
+
+
+def _guard(matrix: FloatArray) -> FloatArray:
+    """The mixture of columns with the greatest minimum over rows of a matrix ``[A, B]``."""
+    low = float(matrix.min())
+    rows = np.hstack([-(matrix - low), np.ones((len(matrix), 1))])
+    # max t with sum_b g(b) m(a, b) >= t, in units where (g, t) sum to one.
+    unit = max(float(np.ptp(matrix)), 1e-300)
+    rows[:, :-1] /= unit
+    found = best_mixture(np.append(np.zeros(matrix.shape[1]), 1.0), rows)
+    assert found is not None
+    weights = np.maximum(found.point[:-1], 0.0)
+    return np.asarray(weights / weights.sum())
+
+
+def _worst_leader(game: Endless, mixtures: FloatArray) -> IntArray:
+    """The leader's actions that are worst for a follower with fixed mixtures ``[S, B]``, by policy iteration."""
+    choice = np.zeros(len(mixtures), dtype=np.int64)
+    for _ in range(ROUNDS):
+        joint = np.eye(game.leader.shape[1])[choice][:, :, None] * mixtures[:, None]
+        table = (game.ahead(game.follower, game.values(joint, game.follower)) * mixtures[:, None]).sum(axis=2)
+        kept = np.take_along_axis(table, choice[:, None], axis=1)[:, 0]
+        worse = np.where(table.min(axis=1) < kept - 1e-12 * np.abs(table).max(), table.argmin(axis=1), choice)
+        if (worse == choice).all():
+            return choice
+        choice = worse
+    raise SolverError(f"policy iteration did not settle in {ROUNDS} rounds")
+
+
+def roof_of_play(game: Endless) -> float:
+    """What no commitment is worth more than; see the module's text. The weight is found by cutting planes."""
+    least = secured(game)
+    lines = [_joint_plan(game, weight) for weight in (0.0, 1.0)]
+    if lines[0][1] >= least:
+        return lines[0][0]
+    weight = 1.0
+    while _joint_plan(game, weight)[1] < least and weight < 1e12:
+        weight *= 4.0
+    left, right = lines[0], _joint_plan(game, weight)
+    best = min(line[0] + w * (line[1] - least) for line, w in ((left, 0.0), (right, weight)))
+    for _ in range(ROUNDS):
+        gained = right[1] - left[1]
+        if gained <= 0:
+            break
+        weight = (left[0] - right[0]) / gained
+        line = _joint_plan(game, weight)
+        now = line[0] + weight * (line[1] - least)
+        settled = now >= best - 1e-13 * abs(best)
+        best = min(best, now)
+        if settled:
+            break
+        left, right = (line, right) if line[1] < least else (left, line)
+    return best
+
+
+def _joint_plan(game: Endless, weight: float) -> tuple[float, float]:
+    """Both players' values under the plan that maximises J_L + ``weight`` J_F."""
+    reward = game.leader + weight * game.follower
+    shape = reward.shape
+    choice = np.zeros(shape[0], dtype=np.int64)
+    for _ in range(ROUNDS):
+        joint = np.eye(shape[1] * shape[2])[choice].reshape(shape)
+        table = game.ahead(reward, game.values(joint, reward)).reshape(shape[0], -1)
+        kept = np.take_along_axis(table, choice[:, None], axis=1)[:, 0]
+        better = np.where(table.max(axis=1) > kept + 1e-12 * np.abs(table).max(), table.argmax(axis=1), choice)
+        if (better == choice).all():
+            both = game.values(joint, np.stack([game.leader, game.follower], axis=3))
+            return float(game.initial @ both[:, 0]), float(game.initial @ both[:, 1])
+        choice = better
+    raise SolverError(f"policy iteration did not settle in {ROUNDS} rounds")
+
+
+def plays(game: Endless, limit: float, margin: float) -> Iterator[Play]:
+    """Commitments that make a policy of the follower a best response by a margin, each better than those before.
+
+    Args:
+        game: the game.
+        limit: what no commitment is worth more than; nothing is sought where it is reached.
+        margin: by how much in every state no other action may be better, or be worse.
+
+    """
+    states, actions, replies = game.leader.shape
+    listed = [np.array(one) for one in itertools.product(range(replies), repeat=states)]
+    roofs = [_roof(game, policy) for policy in listed]
+    best, close = -np.inf, CLOSE * float(np.ptp(game.leader)) / (1 - game.discount)
+    draws = np.random.default_rng(0)
+    for index in np.argsort(-np.array(roofs), kind="stable"):
+        if best >= min(limit, roofs[index]) - close:
+            return
+        for start in (np.full((states, actions), 1 / actions), *draws.dirichlet(np.ones(actions), (STARTS, states))):
+            found = _program(game, listed[index], start, margin)
+            if found is not None and found.value > best + close:
+                best = found.value
+                yield found
+
+
+def _roof(game: Endless, policy: IntArray) -> float:
+    """The leader's value against a policy of the follower that stays as it is."""
+    replies = np.eye(game.leader.shape[2])[policy]
+    choice = np.zeros(len(policy), dtype=np.int64)
+    for _ in range(ROUNDS):
+        joint = np.eye(game.leader.shape[1])[choice][:, :, None] * replies[:, None]
+        values = game.values(joint, game.leader)
+        table = (game.ahead(game.leader, values) * replies[:, None]).sum(axis=2)
+        kept = np.take_along_axis(table, choice[:, None], axis=1)[:, 0]
+        better = np.where(table.max(axis=1) > kept + 1e-12 * np.abs(table).max(), table.argmax(axis=1), choice)
+        if (better == choice).all():
+            break
+        choice = better
+    return float(game.initial @ values)
+
+
+def _program(game: Endless, policy: IntArray, start: FloatArray, margin: float) -> Play | None:
+    """A local solution of a policy's program; None where it ends outside of what is allowed."""
+    shape = start.shape
+    replies = np.eye(game.leader.shape[2])[policy]
+
+    def derivatives(flat: FloatArray, reward: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Values ``[S]``, their derivatives ``[S, S, A]``, and values of pairs ``[S, A, B]``."""
+        joint = flat.reshape(shape)[:, :, None] * replies[:, None]
+        chain = np.einsum("sab,sabt->st", joint, game.transition)
+        inverse = np.linalg.inv(np.eye(shape[0]) - game.discount * chain)
+        values = inverse @ (joint * reward).sum(axis=(1, 2))
+        table = game.ahead(reward, values)
+        own = (table * replies[:, None]).sum(axis=2)  # [S, A]
+        return values, inverse[:, :, None] * own[None], table
+
+    def worth(flat: FloatArray) -> tuple[float, FloatArray]:
+        values, slope, _ = derivatives(flat, game.leader)
+        return -float(game.initial @ values), -np.einsum("s,sta->ta", game.initial, slope).ravel()
+
+    others = [(s, b) for s in range(shape[0]) for b in range(replies.shape[1]) if b != policy[s]]
+    at, to = (np.array(part) for part in zip(*others, strict=True)) if others else (np.empty(0, int),) * 2
+
+    def slack(flat: FloatArray) -> FloatArray:
+        values, _, table = derivatives(flat, game.follower)
+        averaged = np.einsum("sa,sab->sb", flat.reshape(shape), table)
+        return np.asarray(values[at] - averaged[at, to] - margin)
+
+    def slack_slope(flat: FloatArray) -> FloatArray:
+        policy_now = flat.reshape(shape)
+        _, slope, table = derivatives(flat, game.follower)
+        onward = game.discount * np.einsum("sa,sabt->sbt", policy_now, game.transition)[at, to]
+        change = slope[at] - np.einsum("kt,tua->kua", onward, slope)
+        change[np.arange(len(at)), at] -= table[at, :, to]
+        return np.asarray(change.reshape(len(at), -1))
+
+    sums = np.kron(np.eye(shape[0]), np.ones(shape[1]))
+    constraints = [
+        {"type": "eq", "fun": lambda flat: sums @ flat - 1, "jac": lambda flat: sums},
+        {"type": "ineq", "fun": slack, "jac": slack_slope},
+    ]
+    options = {"maxiter": 200, "ftol": 1e-14}
+    bounds = [(0.0, 1.0)] * start.size
+    found = minimize(
+        worth, start.ravel(), jac=True, method="SLSQP", bounds=bounds, constraints=constraints, options=options
+    )
+    point = np.clip(found.x, 0.0, 1.0).reshape(shape)
+    point = point / point.sum(axis=1, keepdims=True)
+    unit = float(np.ptp(game.follower)) / (1 - game.discount)
+    if not np.isfinite(point).all() or (slack(point.ravel()) < -1e-7 * unit).any():
+        return None
+    return Play(point, -worth(point.ravel())[0])

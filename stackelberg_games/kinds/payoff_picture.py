@@ -1,0 +1,65 @@
+"""A game of one state as the table of what both players are paid."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from matplotlib.patches import Rectangle
+
+from stackelberg_games.arrays import FloatArray
+from stackelberg_games.rules.drawing import FAINT, FOLLOWER_COLOR, HERE, LEADER_COLOR, MOVED, PALE
+from stackelberg_games.rules.scene import Scene
+
+WRITTEN = 80
+"""Cells up to which numbers are written; more are shaded by what the leader is paid."""
+
+
+class Paid(Protocol):
+    """What is read of a finite game."""
+
+    leader_reward: FloatArray
+    follower_reward: FloatArray
+
+
+class PayoffPicture:
+    """Rows are the leader's actions, columns the follower's; the leader's pay stands first."""
+
+    def __init__(self, game: Paid) -> None:
+        self.leader, self.follower = game.leader_reward[0], game.follower_reward[0]
+        self.rows, self.columns = self.leader.shape
+
+    def draw_background(self, axes: Any) -> None:
+        """The table."""
+        self._frame(axes)
+        if self.leader.size > WRITTEN:
+            axes.imshow(self.leader, extent=(0, self.columns, self.rows, 0), aspect="auto", cmap="Purples", alpha=0.8)
+            return
+        size = min(15.0, 105 / self.columns, 180 / self.rows)
+        for i in range(self.rows):
+            for j in range(self.columns):
+                axes.add_patch(Rectangle((j, i), 1, 1, facecolor=PALE, edgecolor=FAINT, linewidth=1.0))
+                self._number(axes, j + 0.46, i, self.leader[i, j], LEADER_COLOR, "right", size)
+                self._number(axes, j + 0.54, i, self.follower[i, j], FOLLOWER_COLOR, "left", size)
+
+    def draw(self, axes: Any, scene: Scene) -> None:
+        """The row that is played, and the cell that was."""
+        self._frame(axes)
+        if scene.pending is not None:
+            self._outline(axes, (0, int(scene.pending)), self.columns, HERE)
+        if scene.played is not None:
+            row = 0 if scene.played.leader_action is None else int(scene.played.leader_action)
+            self._outline(axes, (int(scene.played.follower_action), row), 1, MOVED)
+
+    def _frame(self, axes: Any) -> None:
+        axes.set(xlim=(-0.35, self.columns + 0.05), ylim=(self.rows + 0.05, -0.35))
+        axes.text(self.columns / 2, -0.12, "follower", color=FOLLOWER_COLOR, ha="center", va="center", fontsize=11)
+        axes.text(
+            -0.17, self.rows / 2, "leader", color=LEADER_COLOR, ha="center", va="center", fontsize=11, rotation=90
+        )
+
+    def _number(self, axes: Any, x: float, row: int, number: float, color: str, side: str, size: float) -> None:
+        axes.text(x, row + 0.5, f"{number + 0.0:.3g}", color=color, fontsize=size, ha=side, va="center", zorder=4)
+
+    def _outline(self, axes: Any, corner: tuple[int, int], width: int, color: str) -> None:
+        axes.add_patch(Rectangle(corner, width, 1, facecolor=color, alpha=0.18, zorder=2))
+        axes.add_patch(Rectangle(corner, width, 1, fill=False, edgecolor=color, linewidth=3.0, zorder=3))
