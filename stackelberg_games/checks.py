@@ -177,13 +177,14 @@ def array(
 def affordable(what: str, entries: int) -> None:
     """Raise ``InvalidArgumentError`` where so many float64 entries exceed this machine's memory."""
     needed = 8 * entries
-    if needed > _memory():
+    if needed > memory():
         raise InvalidArgumentError(
             f"{what} would take {needed / 2**30:,.1f} GiB, more than the memory of this machine; ask for less"
         )
 
 
-def _memory() -> int:
+def memory() -> int:
+    """Bytes of this machine's memory."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not on every platform

@@ -296,9 +296,10 @@ def test_sampler_of_a_configured_game_holds_the_configured_probabilities() -> No
     game = random_game_v0.game(4, 2, 2, configuration_size=2)
     commitment = Configuration([1.0, -1.0], policy=TabularPolicy(game))
     sampler, expected = game.under(commitment), game.model(commitment).transition.detach().numpy()
-    weights = np.diff(sampler.cumulative.reshape(-1, sampler.width), prepend=0.0)
+    width = int(sampler.first[1])
+    weights = np.diff(sampler.cumulative.reshape(-1, width), prepend=0.0)
     found = np.zeros((len(weights), game.states))
-    np.put_along_axis(found, sampler.successors.reshape(-1, sampler.width), weights, axis=1)
+    np.put_along_axis(found, sampler.successors.reshape(-1, width), weights, axis=1)
     assert found == pytest.approx(expected.reshape(-1, game.states), abs=1e-12)
 
 
@@ -309,7 +310,7 @@ def test_game_fixed_under_a_configuration_has_its_tables_and_no_lever() -> None:
     fixed, expected = game.configured(configuration), game.tables(configuration)
     for name, table in zip(Tables._fields, expected, strict=True):
         assert (getattr(fixed, name) == table.numpy()).all()
-        assert (getattr(game, name) == random_game_v0.game(4, 2, 2, configuration_size=2).__dict__[name]).all()
+        assert (getattr(game, name) == getattr(random_game_v0.game(4, 2, 2, configuration_size=2), name)).all()
     with pytest.raises(InvalidGameError, match="cannot be configured"):
         fixed.tables(configuration)
 

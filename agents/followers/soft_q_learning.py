@@ -18,7 +18,7 @@ from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.learning.follower import Answer, Follower, finite
 from stackelberg_games.numerics.randomness import Lane, compiled, generator, stream, uniform
-from stackelberg_games.numerics.sampling import cumulative, pick
+from stackelberg_games.numerics.sampling import cumulative, follow, pick
 from stackelberg_games.play.rollout import TabularResponse
 from stackelberg_games.rules.commitment import Commitment
 
@@ -54,7 +54,7 @@ def _learn(sampler: Any, leader: Any, q: Any, budget: Any, rates: Any, seed: np.
     """Play episodes until the budget is spent; ``q`` is updated in place."""
     transitions, stages, first = budget
     discount, temperature, learning_rate, exploration, sees = rates
-    (leader_count, follower_count), width = sampler.actions, sampler.width
+    leader_count, follower_count = sampler.actions
     spent, episode = 0, np.uint64(first)
     while spent < transitions:
         e_start, e_gamma = stream(seed, episode, lanes[0])
@@ -68,8 +68,7 @@ def _learn(sampler: Any, leader: Any, q: Any, budget: Any, rates: Any, seed: np.
             u = uniform(f_start, f_gamma, np.uint64(t))
             b = _act(q, row, follower_count, temperature, exploration, u)
             cell += b
-            k = pick(sampler.cumulative, cell * width, width, uniform(e_start, e_gamma, np.uint64(t + 1)))
-            s = sampler.successors[cell * width + k]
+            s = follow(sampler, cell, uniform(e_start, e_gamma, np.uint64(t + 1)))
             a = pick(leader, s * leader_count, leader_count, uniform(l_start, l_gamma, np.uint64(t + 1)))
             following = (s * leader_count + a) * follower_count if sees else s * leader_count * follower_count
             target = sampler.follower_reward[cell]

@@ -153,7 +153,7 @@ class PaidTables(ConfigurableGame):
 
         horizon = settings.pop("horizon")
         super().__init__(
-            read.transition,
+            read.lists,
             read.expected(value),
             read.reward,
             read.initial,

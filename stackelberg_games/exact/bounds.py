@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from stackelberg_games.arrays import BoolArray, FloatArray
-from stackelberg_games.exact.response import Arrays, Factorised, Response
+from stackelberg_games.exact.response import Arrays, Response, System
 
 EPSILON = float(np.finfo(np.float64).eps)
 SPARE = 32
@@ -30,7 +30,7 @@ def rounding(arrays: Arrays, reward: FloatArray, discount: float, values: FloatA
 
 
 def evaluation_error(
-    arrays: Arrays, reward: FloatArray, discount: float, policy: FloatArray, values: FloatArray, factors: Factorised
+    arrays: Arrays, reward: FloatArray, discount: float, policy: FloatArray, values: FloatArray, factors: System
 ) -> FloatArray:
     """Bound on the error of the values of a policy, ``[S]``.
 
@@ -56,7 +56,7 @@ def soft_rounding(arrays: Arrays, solved: Response) -> FloatArray:
     return np.asarray(sums + EPSILON * SPARE * solved.temperature * (1 + replies) * arrays.alive)
 
 
-def soft_error(arrays: Arrays, solved: Response, updated: FloatArray, factors: Factorised) -> FloatArray:
+def soft_error(arrays: Arrays, solved: Response, updated: FloatArray, factors: System) -> FloatArray:
     """Bound on the error of a soft response's values, ``[S]``.
 
     u bounds the error where the backup T fulfils T(V + u) <= V + u, and

@@ -22,12 +22,13 @@ from stackelberg_games.exact.critics import leader_q
 from stackelberg_games.exact.hard_response import hard_response
 from stackelberg_games.exact.objective import overflow_is_checked, require_finite
 from stackelberg_games.exact.posed import annuity, under
-from stackelberg_games.exact.response import Arrays, Factorised, Response, lift, overflowed
-from stackelberg_games.exact.soft_response import certify, soft_response, visited
-from stackelberg_games.kinds.chain import accumulated, check_objective
+from stackelberg_games.exact.response import Arrays, Response, lift, overflowed
+from stackelberg_games.exact.soft_response import certify, soft_response
+from stackelberg_games.kinds.chain import check_objective
 from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.preference import require_paid_by_stage
+from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.rules.commitment import Commitment
 
 
@@ -88,17 +89,19 @@ def _leader(arrays: Arrays, solved: Response) -> tuple[float, float]:
     """The leader's value and the bound on its error."""
     assert arrays.initial is not None
     policy, discount, horizon = solved.policy, arrays.leader_discount, arrays.horizon
-    reward, chain = arrays.average(arrays.leader_reward, policy), arrays.chain(policy)
+    reward = arrays.average(arrays.leader_reward, policy)
     if horizon is None:
-        factors = Factorised(chain, discount)
+        factors = arrays.system(policy, discount)
         values = factors.solve(reward)
         error = float(
             arrays.initial @ evaluation_error(arrays, arrays.leader_reward, discount, policy, values, factors)
         )
     else:
-        values = accumulated(discount * chain, reward, horizon)
-        sizes = accumulated(discount * chain, arrays.average(np.abs(arrays.leader_reward), policy), horizon)
-        roundings = (len(chain) + policy[0].size + SPARE) * (1 + horizon.bit_length())
+        values = arrays.accumulated(policy, reward, discount, horizon)
+        sizes = arrays.accumulated(policy, arrays.average(np.abs(arrays.leader_reward), policy), discount, horizon)
+        listed = isinstance(arrays.kernel, SuccessorLists)
+        stages = horizon if listed else horizon.bit_length()
+        roundings = ((arrays.kernel.terms if listed else len(policy)) + policy[0].size + SPARE) * (1 + stages)
         error = INFLATED * EPSILON * roundings * float(arrays.initial @ sizes)
     value = float(arrays.initial @ values)
     if not np.isfinite([value, error]).all():
@@ -110,14 +113,14 @@ def _moved(arrays: Arrays, solved: Response) -> float:
     """Bound on what the error of the follower's values moves of the leader's value."""
     assert arrays.initial is not None
     change = open_change(arrays, solved)
-    change = np.where(visited(arrays, solved.policy)[:, None, None], change, 0.0)
+    change = np.where(arrays.entered(solved.policy)[:, None, None], change, 0.0)
     q = leader_q(arrays, solved.policy, arrays.horizon)
     compared = np.stack([arrays.compared(table) for table in (q if q.ndim == 4 else q[None])])
     benefit = np.abs(compared - (solved.policy * compared).sum(axis=3, keepdims=True)).max(axis=0)
     at_stake = (arrays.joint(change) * benefit).sum(axis=(1, 2))
-    more = arrays.leader_discount * arrays.chain(solved.policy + change)
+    more, discount = solved.policy + change, arrays.leader_discount
     if arrays.horizon is not None:
-        return INFLATED * float(accumulated(more.T, arrays.initial, arrays.horizon) @ at_stake)
-    if more.sum(axis=1).max() >= 1.0:
+        return INFLATED * float(arrays.visits(more, arrays.initial, discount, arrays.horizon) @ at_stake)
+    if discount * arrays.joint(more).sum(axis=(1, 2)).max() >= 1.0:
         return float("inf")
-    return INFLATED * float(Factorised(more, 1.0).solve_transposed(arrays.initial) @ at_stake)
+    return INFLATED * float(arrays.system(more, discount).solve_transposed(arrays.initial) @ at_stake)

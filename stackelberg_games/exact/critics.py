@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.exact.response import Arrays, Factorised
+from stackelberg_games.exact.response import Arrays
 from stackelberg_games.hypergradient import Influence, StageCritics
+from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.rules.trajectories import Trajectories, check_played, table_of
 
@@ -158,9 +160,16 @@ def leader_q(arrays: Arrays, response: FloatArray, horizon: int | None) -> Float
     """QL when both players follow their policies: ``[S, A, B]``, or ``[H, S, A, B]`` (entry h: h + 1 stages left)."""
     joint = arrays.joint(response)
     if horizon is None:
-        system = Factorised(arrays.kernel.chain(joint), arrays.leader_discount)
+        system = arrays.system(response, arrays.leader_discount)
         return arrays.leader_q(system.solve((joint * arrays.leader_reward).sum(axis=(1, 2))))
+    checks.affordable(f"values of {horizon} stages", horizon * response.size)
     tables = np.empty((horizon, *response.shape))
+    if isinstance(arrays.kernel, SuccessorLists):
+        values = np.zeros(len(joint))
+        for table in tables:
+            table[:] = arrays.leader_q(values)
+            values = (joint * table).sum(axis=(1, 2))
+        return tables
     _backward(arrays.transition, arrays.leader_reward, joint, arrays.leader_discount, tables)
     return tables
 

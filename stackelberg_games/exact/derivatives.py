@@ -23,6 +23,7 @@ from torch import Tensor
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.exact.response import Arrays, Factorised, Response
 from stackelberg_games.kinds.kernel import SparseKernel
+from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.numerics.randomness import compiled
 
 
@@ -86,10 +87,12 @@ def derivatives(arrays: Arrays, solved: Response, start: FloatArray, horizon: in
 
 def leader_values(arrays: Arrays, response: FloatArray, horizon: int | None = None) -> FloatArray:
     """The leader's values of the first stage against any response, ``[S]``."""
-    joint = arrays.joint(response)
-    chain, reward = arrays.kernel.chain(joint), (joint * arrays.leader_reward).sum(axis=(1, 2))
+    reward = arrays.average(arrays.leader_reward, response)
     if horizon is None:
-        return Factorised(chain, arrays.leader_discount).solve(reward)
+        return arrays.system(response, arrays.leader_discount).solve(reward)
+    if isinstance(arrays.kernel, SuccessorLists):
+        return arrays.accumulated(response, reward, arrays.leader_discount, horizon)
+    chain = arrays.kernel.chain(arrays.joint(response))
     return np.asarray(_unrolled(chain, reward, np.zeros_like(reward), arrays.leader_discount, horizon)[0][0])
 
 

@@ -17,8 +17,7 @@ import numpy as np
 from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.errors import SolverError
 from stackelberg_games.exact.bounds import INFLATED, evaluation_error, rounding
-from stackelberg_games.exact.response import Arrays, Factorised, Response, overflowed
-from stackelberg_games.kinds.chain import accumulated
+from stackelberg_games.exact.response import Arrays, Response, overflowed
 
 Ties = Literal["leader", "first", "against"]
 MAX_POLICY_ITERATIONS = 1000
@@ -89,7 +88,7 @@ def improve(arrays: Arrays, reward: FloatArray, discount: float, allowed: BoolAr
     choice = np.argmax(np.where(allowed, arrays.compared(reward), -np.inf), axis=2)
     for steps in range(1, MAX_POLICY_ITERATIONS):
         policy = _pure(choice, reward.shape[2])
-        factors = Factorised(arrays.chain(policy), discount)
+        factors = arrays.system(policy, discount)
         values = factors.solve(arrays.average(reward, policy))
         table = reward + discount * arrays.kernel.expected(values)
         if not np.isfinite(table).all():
@@ -194,8 +193,8 @@ def _worth(arrays: Arrays, choice: IntArray) -> float:
     """The leader's return over its horizon under a stationary choice."""
     assert arrays.initial is not None
     policy = _pure(choice, arrays.leader_reward.shape[2])
-    step = arrays.leader_discount * arrays.chain(policy)
-    return float(arrays.initial @ accumulated(step, arrays.average(arrays.leader_reward, policy), arrays.horizon or 0))
+    reward, discount = arrays.average(arrays.leader_reward, policy), arrays.leader_discount
+    return float(arrays.initial @ arrays.accumulated(policy, reward, discount, arrays.horizon or 0))
 
 
 def _searched(

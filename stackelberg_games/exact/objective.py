@@ -17,8 +17,9 @@ from stackelberg_games.exact.bounds import EPSILON
 from stackelberg_games.exact.critics import CriticTables, leader_q
 from stackelberg_games.exact.derivatives import carrying, leader_values
 from stackelberg_games.exact.hard_response import hard_response
+from stackelberg_games.exact.listed_values import listed_values
 from stackelberg_games.exact.posed import Posed, annuity, point_arrays, pose, under
-from stackelberg_games.exact.response import Arrays, Factorised, Response, lift, overflowed
+from stackelberg_games.exact.response import Arrays, Response, lift, overflowed
 from stackelberg_games.exact.soft_response import certify, soft_response
 from stackelberg_games.kinds.chain import accumulate, check_objective, leader_chain, solve_system
 from stackelberg_games.kinds.configurable import ConfigurableGame
@@ -26,6 +27,7 @@ from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.kinds.preference import require_paid_by_stage
+from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.rules.commitment import Commitment, evaluating
 from stackelberg_games.rules.rules import require_game
 from stackelberg_games.settings import checked
@@ -129,7 +131,7 @@ def leader_objective(
         return _own_objective(game, commitment, temperature, start)
     posed = pose(game, game.model(commitment), entered=True)
     values = _differentiable_values(posed, temperature, game, discount, horizon, start)
-    value = posed.initial @ values.leader
+    value: Tensor = posed.initial @ values.leader
     if not math.isfinite(value.item()):
         raise overflowed("the leader's value", posed.arrays.leader_reward)
     return value + lift(posed.offsets[0], annuity(game, discount, horizon))
@@ -203,6 +205,10 @@ def _differentiable_values(
 ) -> StateValues:
     if start is not None:
         start = posed.of(start) - lift(posed.offsets[1], 1 / (1 - game.follower_discount))
+    if isinstance(posed.arrays.kernel, SuccessorLists):
+        discount, horizon = check_objective(game, discount, horizon)
+        arrays = replace(posed.arrays, leader_discount=discount, horizon=horizon)
+        return StateValues(*listed_values(arrays, posed.model, temperature, horizon, start))
     values, policy = _differentiable_response(posed, soft_response(posed.arrays, temperature, start))
     chain, reward = leader_chain(posed.model, policy, posed.alive)
     return StateValues(accumulate(game, chain, reward, discount, horizon), values)
@@ -252,7 +258,7 @@ def leader_value(
     discount, horizon = check_objective(game, discount, horizon)
     with torch.no_grad():
         posed = under(game, commitment)
-        if isinstance(game, EmbeddedGame):
+        if isinstance(game, EmbeddedGame) or isinstance(posed.arrays.kernel, SuccessorLists):
             arrays = replace(posed.arrays, leader_discount=discount)
             value = float(game.initial_distribution @ leader_values(arrays, response, horizon))
         else:
@@ -278,7 +284,7 @@ def follower_value(game: TabularGame, commitment: Commitment, response: FloatArr
     arrays, response = posed.arrays, posed.of(response)
     entropy = -np.log(np.where(response > 0, response, 1.0))
     reward = arrays.average(arrays.follower_reward + temperature * entropy, response)
-    values = Factorised(arrays.chain(response), game.follower_discount).solve(reward)
+    values = arrays.system(response, game.follower_discount).solve(reward)
     value = float(posed.initial.numpy() @ values)
     if not math.isfinite(value):
         raise overflowed("the follower's value", arrays.follower_reward)

@@ -7,15 +7,19 @@ not see the leader's action has the same response row for every a.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from scipy.linalg import lapack
 
 from stackelberg_games.arrays import BoolArray, FloatArray
 from stackelberg_games.errors import PrecisionError, SolverError
+from stackelberg_games.exact.chain_system import ChainSystem
+from stackelberg_games.kinds.chain import accumulated
 from stackelberg_games.kinds.conditioning import Condition
 from stackelberg_games.kinds.finite import Model, TabularGame
 from stackelberg_games.kinds.kernel import Kernel
+from stackelberg_games.kinds.successors import SuccessorLists
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,12 @@ class Response:
             a, and the response maximises its average over the leader's policy.
         values: VF(s), averages over the leader's policy, ``[S]``; zero at terminal states.
         temperature: tau; 0 for a hard response.
-        newton_steps: matrices factorised.
+        newton_steps: matrices factorised, or made.
         error: bound on the error of ``values`` in each state, ``[S]``; None where it was not asked for.
         tie_gap: hard responses with ties broken over a horizon: by how much, at most, another stationary
             choice among the tied actions could be better for the leader (or worse, for ``"against"``); else 0.
+        residual: the largest difference between ``values`` and what the Bellman operator makes of them; None where it
+            was not asked for.
     """
 
     policy: FloatArray
@@ -41,6 +47,7 @@ class Response:
     newton_steps: int
     error: FloatArray | None = None
     tie_gap: float = 0.0
+    residual: float | None = None
 
     @property
     def action_values(self) -> FloatArray:
@@ -113,6 +120,43 @@ class Arrays:
         """State transitions when both players follow their policies, ``[S, S]``."""
         return self.kernel.chain(self.joint(response))
 
+    def system(self, response: FloatArray, discount: float) -> System:
+        """I - discount * the chain of states when both players follow their policies."""
+        lists = self.kernel
+        if not isinstance(lists, SuccessorLists):
+            return Factorised(self.chain(response), discount)
+        return ChainSystem.of(lists, self.policy, response if self.sees else response[:, :1], discount, self.alive)
+
+    def accumulated(self, response: FloatArray, reward: FloatArray, discount: float, horizon: int) -> FloatArray:
+        """Sum over t < horizon of (discount * chain)^t reward ``[S]``, ``[S]``."""
+        if not isinstance(self.kernel, SuccessorLists):
+            return accumulated(discount * self.chain(response), reward, horizon)
+        total, joint = np.zeros(len(reward)), self.joint(response)
+        for _ in range(horizon):
+            total = reward + discount * (joint * self.kernel.expected(total)).sum(axis=(1, 2))
+        return total
+
+    def visits(self, response: FloatArray, start: FloatArray, discount: float, horizon: int) -> FloatArray:
+        """Sum over t < horizon of discounted visits from ``start`` ``[S]``, ``[S]``."""
+        if not isinstance(self.kernel, SuccessorLists):
+            return accumulated(discount * self.chain(response).T, start, horizon)
+        total, joint = np.zeros(len(start)), self.joint(response)
+        for _ in range(horizon):
+            total = start + discount * self.kernel.inflow(joint * total[:, None, None])
+        return total
+
+    def entered(self, response: FloatArray) -> BoolArray:
+        """States that play comes to from the first ones, ``[S]``; all of them where those are not known."""
+        if self.initial is None:
+            return np.ones(len(self.policy), dtype=np.bool_)
+        begun = np.asarray(self.initial > 0)
+        if isinstance(self.kernel, SuccessorLists):
+            return self.kernel.reached(begun, self.joint(response), ~self.alive)
+        follows = self.chain(response) > 0
+        while not np.array_equal(wider := begun | follows[begun].any(axis=0), begun):
+            begun = wider
+        return begun
+
     def joint(self, response: FloatArray) -> FloatArray:
         """Probability of both actions, ``[S, A, B]``; zero where terminal."""
         return np.asarray((self.policy * self.alive[:, None])[:, :, None] * response)
@@ -130,6 +174,16 @@ class Arrays:
         leader, follower = self.leader_reward - self.offsets[0], self.follower_reward - self.offsets[1]
         centred = replace(self, leader_reward=leader, follower_reward=follower, offsets=(0.0, 0.0))
         return centred, lift(self.offsets[1], 1 / (1 - self.follower_discount))
+
+
+class System(Protocol):
+    """I - discount * chain, for several right-hand sides."""
+
+    def solve(self, vector: FloatArray) -> FloatArray:
+        """(I - discount * chain)^-1 vector: what is accumulated from each state, ``[S]``."""
+
+    def solve_transposed(self, vector: FloatArray) -> FloatArray:
+        """The same for the transposed matrix: discounted visits from a weight of first states, ``[S]``."""
 
 
 class Factorised:

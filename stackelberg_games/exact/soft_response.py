@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from stackelberg_games import checks
-from stackelberg_games.arrays import BoolArray, FloatArray
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import PrecisionError, SolverError
 from stackelberg_games.exact.bounds import soft_error, soft_rounding, undecided
-from stackelberg_games.exact.response import Arrays, Factorised, Response, overflowed
+from stackelberg_games.exact.listed_response import ListedProblem, solve_listed
+from stackelberg_games.exact.response import Arrays, Response, System, overflowed
+from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.numerics.randomness import compiled
 
 SIMPLIFIED = 0.01
@@ -57,8 +59,10 @@ def soft_response(
         return solved.shifted(lift)
     states = arrays.policy.shape[0]
     values: FloatArray = np.zeros(states) if start is None else checks.array("start", start, (states,))
+    if isinstance(arrays.kernel, SuccessorLists):
+        return _listed(arrays, arrays.kernel, temperature, values)
     previous, steps, simplified = np.inf, 0, False
-    factors: Factorised | None = None
+    factors: System | None = None
     for _ in range(max_steps + 1):
         q = arrays.follower_q(values)
         updated, policy = soft_backup(arrays, q, temperature)
@@ -76,14 +80,37 @@ def soft_response(
         # each gaining at least what the last one gained, would end it.
         simplified = error * min(1.0, error / previous) ** 2 <= tolerance * SIMPLIFIED
         if factors is None or not simplified:
-            factors, simplified = Factorised(arrays.chain(policy), arrays.follower_discount), False
+            factors, simplified = arrays.system(policy, arrays.follower_discount), False
             steps += 1
         previous = error
         values = values + factors.solve(updated - values)
     raise SolverError(f"soft response: relative residual {error:.3g} after {max_steps} Newton steps")
 
 
-def _is_rounding(arrays: Arrays, solved: Response, updated: FloatArray, factors: Factorised) -> bool:
+def problem_of(arrays: Arrays, lists: SuccessorLists) -> ListedProblem:
+    """What the follower faces in a game given as lists."""
+    return ListedProblem(
+        lists, arrays.follower_reward, arrays.policy, arrays.alive, arrays.follower_discount, arrays.sees
+    )
+
+
+def _listed(arrays: Arrays, lists: SuccessorLists, temperature: float, start: FloatArray) -> Response:
+    """The response in a game given as lists, by iterations; what it is of rounding is looked at where it stalls."""
+    found = solve_listed(problem_of(arrays, lists), temperature, start)
+    policy = found.response if arrays.sees else np.broadcast_to(found.response, arrays.follower_reward.shape)
+    q = arrays.follower_q(found.values)
+    solved = Response(policy, q, found.values, temperature, found.steps, residual=found.residual)
+    if not found.converged:
+        updated = soft_backup(arrays, q, temperature)[0]
+        if not _is_rounding(arrays, solved, updated, arrays.system(policy, arrays.follower_discount)):
+            raise SolverError(
+                f"soft response: residual {found.residual:.3g} after {found.steps} Newton steps does not fall; largest value "
+                f"{np.abs(found.values).max():.3g}: raise the temperature or lower follower_discount"
+            )
+    return solved
+
+
+def _is_rounding(arrays: Arrays, solved: Response, updated: FloatArray, factors: System) -> bool:
     """Whether what is left of the residual is rounding; raise ``PrecisionError`` if that decides the response."""
     if (np.abs(updated - solved.values) > soft_rounding(arrays, solved)).any():
         return False
@@ -92,7 +119,7 @@ def _is_rounding(arrays: Arrays, solved: Response, updated: FloatArray, factors:
 
 
 def certify(
-    arrays: Arrays, solved: Response, updated: FloatArray | None = None, factors: Factorised | None = None
+    arrays: Arrays, solved: Response, updated: FloatArray | None = None, factors: System | None = None
 ) -> Response:
     """A soft response with a bound on the error of its values.
 
@@ -111,24 +138,15 @@ def certify(
     if updated is None:
         updated = soft_backup(arrays, solved.q, solved.temperature)[0]
     if factors is None:
-        factors = Factorised(arrays.chain(solved.policy), arrays.follower_discount)
-    certified = replace(solved, error=soft_error(arrays, solved, updated, factors))
-    if (undecided(arrays, certified) & visited(arrays, solved.policy)).any():
+        factors = arrays.system(solved.policy, arrays.follower_discount)
+    residual = float(np.abs(updated - solved.values).max())
+    certified = replace(solved, error=soft_error(arrays, solved, updated, factors), residual=residual)
+    if (undecided(arrays, certified) & arrays.entered(solved.policy)).any():
         raise PrecisionError(
             f"temperature={solved.temperature!r} is too small for double precision beside values of up to "
             f"{np.abs(solved.values).max():.3g}: their rounding decides the response; raise it, or take temperature=0"
         )
     return certified
-
-
-def visited(arrays: Arrays, response: FloatArray) -> BoolArray:
-    """States that play comes to, ``[S]``; all of them where first states are not known."""
-    if arrays.initial is None:
-        return np.ones(len(arrays.policy), dtype=np.bool_)
-    found, follows = arrays.initial > 0, arrays.chain(response) > 0
-    while not np.array_equal(wider := found | follows[found].any(axis=0), found):
-        found = wider
-    return np.asarray(found)
 
 
 def soft_sweeps(arrays: Arrays, temperature: float, start: FloatArray, sweeps: int, tolerance: float = 0.0) -> Response:

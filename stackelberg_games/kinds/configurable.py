@@ -22,8 +22,12 @@ from stackelberg_games.commitments.space import check_inside
 from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.kinds.chain import accumulate, leader_chain
-from stackelberg_games.kinds.finite import Model, Tables, TabularGame, frozen
+from stackelberg_games.kinds.finite import Model, Tables, TabularGame
+from stackelberg_games.kinds.kernel import DenseKernel
 from stackelberg_games.kinds.levers import FiniteLedger, TabularLever
+from stackelberg_games.kinds.lists import check_listed
+from stackelberg_games.kinds.reading import frozen, with_leader
+from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.numerics.randomness import generator
 from stackelberg_games.numerics.sampling import Sampler, check_probabilities
 from stackelberg_games.numerics.threads import own_modes
@@ -37,13 +41,14 @@ class ConfigurableGame(TabularGame):
 
     Args:
         transition: before any configuration; ``[S, B, S]`` for a leader that does nothing else, or
-            ``[S, A, B, S]`` for one that also acts at every stage.
+            ``[S, A, B, S]`` for one that also acts at every stage; ``from_successors`` takes lists.
         leader_reward: ``[S, B]`` or ``[S, A, B]``, likewise.
         follower_reward: ``[S, B]`` or ``[S, A, B]``, likewise.
         initial: ``[S]``.
         size: C, how many numbers configure the game.
         configure: differentiable, from x ``[C]`` to ``Tables`` of shapes ``[S, A, B, S]`` and
-            ``[S, A, B]``, with A = 1 for a leader that only configures. A table that does not depend on
+            ``[S, A, B]``, with A = 1 for a leader that only configures; in a game given as lists the
+            transition is one probability for each successor listed. A table that does not depend on
             x should be returned as it stands in ``game.base``.
         parametrisation: the one suggested to leaders; ``Plain`` if not given. Its range is the space of
             configurations.
@@ -63,7 +68,7 @@ class ConfigurableGame(TabularGame):
     @own_modes()
     def __init__(
         self,
-        transition: ArrayLike,
+        transition: ArrayLike | SuccessorLists,
         leader_reward: ArrayLike,
         follower_reward: ArrayLike,
         initial: ArrayLike,
@@ -77,10 +82,9 @@ class ConfigurableGame(TabularGame):
     ) -> None:
         if size < 1 or not spread >= 0:
             raise InvalidGameError(f"size={size!r}, spread={spread!r}: expected >= 1 and >= 0")
-        if np.ndim(transition) == 3:
-            transition, leader_reward, follower_reward = (
-                np.asarray(table, dtype=np.float64)[:, None] for table in (transition, leader_reward, follower_reward)
-            )
+        if not isinstance(transition, SuccessorLists):
+            transition = with_leader(transition, 3)
+        leader_reward, follower_reward = (with_leader(table, 2) for table in (leader_reward, follower_reward))
         super().__init__(transition, leader_reward, follower_reward, initial, **settings)
         self.configure: Callable[[Tensor], Tables] | None = configure
         self.size, self.spread, self.constant_base = int(size), float(spread), constant_base
@@ -111,12 +115,17 @@ class ConfigurableGame(TabularGame):
         view = super().view(temperature, ledger)
         if self.configure is None:
             return view
-        lever = TabularLever(self.configure, self.base, self.commitment, ledger, constant_base=self.constant_base)
+        lists = self.lists
+        lever = TabularLever(
+            self.configure, self.base, self.commitment, ledger, lists=lists, constant_base=self.constant_base
+        )
         return dataclasses.replace(view, lever=lever)
 
     def ledger(self) -> Ledger | None:
         """A record of the stages played, for whoever plays; None once the game is fixed."""
-        return None if self.configure is None else FiniteLedger(self.transition.shape)
+        if self.configure is None:
+            return None
+        return FiniteLedger((self.states, self.leader_actions, self.follower_actions, self.states), self.lists)
 
     def tables(self, configuration: Tensor | None = None) -> Tables:
         """Transition and rewards under a configuration (None: before any).
@@ -134,14 +143,18 @@ class ConfigurableGame(TabularGame):
 
     def _check(self, tables: Tables) -> None:
         """Shapes and numbers; a transition that is the game's own is not looked at again."""
-        shape = self.transition.shape
-        for name, table, expected in zip(Tables._fields, tables, (shape, shape[:3], shape[:3]), strict=True):
+        for name, table, base in zip(Tables._fields, tables, self.base, strict=True):
+            expected = tuple(base.shape)
             if table is self.base.transition:
                 continue
             if tuple(table.shape) != expected or not np.isfinite(table.detach().numpy()).all():
                 raise InvalidGameError(f"configure: {name} is not a finite table of shape {expected}")
         if tables.transition is not self.base.transition:
-            check_probabilities("configured transition", tables.transition.detach().numpy())
+            probabilities = tables.transition.detach().numpy()
+            if self.lists is None:
+                check_probabilities("configured transition", probabilities)
+            else:
+                check_listed("configured transition", self.lists.with_probability(probabilities))
 
     def configured(self, configuration: Tensor) -> ConfigurableGame:
         """The game with its tables fixed under a configuration; it cannot be configured again.
@@ -149,12 +162,18 @@ class ConfigurableGame(TabularGame):
         Raises:
             InvalidGameError: see ``tables``.
         """
-        tables = Tables(*(table.detach().clone() for table in self.tables(configuration)))
+        found = self.tables(configuration)
+        own = found.transition is self.base.transition
+        tables = Tables(*(table if table is self.base.transition else table.detach().clone() for table in found))
         fixed = copy.copy(self)
-        fixed.transition, fixed.leader_reward, fixed.follower_reward = (
-            frozen(name, table.numpy(), table.dim()) for name, table in zip(Tables._fields, tables, strict=True)
+        if not own:
+            chances = frozen("transition", tables.transition.numpy(), tables.transition.dim())
+            fixed.kernel = DenseKernel(chances) if self.lists is None else self.lists.with_probability(chances)
+        fixed.leader_reward, fixed.follower_reward = (
+            frozen(name, table.numpy(), 3) for name, table in zip(Tables._fields[1:], tables[1:], strict=True)
         )
         fixed._hold(tables)
+        fixed._own_kernel = self._own_kernel if own else None
         fixed.configure = fixed.configuration_space = fixed.idle_action = None
         return fixed
 

@@ -16,8 +16,8 @@ from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.commitments.networks import MLPCategoricalPolicy
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnsupportedGameError
 from stackelberg_games.kinds.conditioning import common_offset
-from stackelberg_games.kinds.finite import check_range, check_rows, frozen, indices
 from stackelberg_games.kinds.kernel import SparseKernel
+from stackelberg_games.kinds.reading import check_range, check_rows, frozen, indices
 from stackelberg_games.kinds.vector import VectorGame
 from stackelberg_games.numerics.randomness import Lane, Streams
 from stackelberg_games.numerics.sampling import Sampler, check_probabilities, cumulative
@@ -113,7 +113,7 @@ class EmbeddedGame(VectorGame):
         shape = self.probability.shape
         return Sampler(
             (shape[1], shape[2]),
-            shape[3],
+            self.kernel.first,
             cumulative(self.initial_distribution),
             self.successors.ravel(),
             cumulative(self.probability).ravel(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -14,25 +15,39 @@ from torch import Tensor
 from stackelberg_games import checks
 from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.commitments.tabular import TabularPolicy
-from stackelberg_games.errors import InvalidActionError, InvalidArgumentError, InvalidGameError
-from stackelberg_games.kinds.conditioning import Condition, condition, reachable
-from stackelberg_games.kinds.game import Game
-from stackelberg_games.kinds.gymnasium_tables import read_tables
+from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
+from stackelberg_games.kinds.conditioning import NOTHING, Condition, condition, reachable
+from stackelberg_games.kinds.from_lists import MadeOfLists
 from stackelberg_games.kinds.kernel import DenseKernel, Kernel, kernel
+from stackelberg_games.kinds.reading import (
+    Numbered,
+    affordable_array,
+    check_range,
+    check_rows,
+    flags_of,
+    frozen,
+    indices,
+    sharing,
+)
+from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.numerics.randomness import Lane, Streams
-from stackelberg_games.numerics.sampling import Sampler, check_probabilities, cumulative
+from stackelberg_games.numerics.sampling import Sampler, check_probabilities, cumulative, cumulative_lists
 from stackelberg_games.numerics.sampling import step as sample_step
 from stackelberg_games.numerics.threads import own_modes
 from stackelberg_games.rules.commitment import Commitment, evaluating
 from stackelberg_games.rules.drawing import Picture
 from stackelberg_games.rules.rules import Sampling, Step, check_discount, check_horizon
 
+ONE_HOT = 4096
+"""States that are shown to players as one-hot vectors, at most; of larger games they see the number."""
+
 
 class Tables(NamedTuple):
     """What a configuration decides: float64 tensors, differentiable in the configuration.
 
     Attributes:
-        transition: ``[S, A, B, S]``, rows sum to one.
+        transition: ``[S, A, B, S]``, rows sum to one; in a game given as lists the probabilities of the successors that
+            it lists, ``[K]``, in their order.
         leader_reward: ``[S, A, B]``.
         follower_reward: ``[S, A, B]``.
     """
@@ -62,11 +77,12 @@ class _Table(NamedTuple):
         return [int(np.searchsorted(self.rows[states[0]], draw, side="right"))]
 
 
-class TabularGame(Game):
-    """A finite game given by arrays.
+class TabularGame(MadeOfLists):
+    """A finite game given by arrays, or by lists of successors where the array of transitions would be too large.
 
     Args:
-        transition: ``[S, A, B, S]``, probabilities of the next state.
+        transition: ``[S, A, B, S]``, probabilities of the next state; ``from_successors``, ``from_csr`` and
+            ``from_function`` take lists in its place.
         leader_reward: ``[S, A, B]``.
         follower_reward: ``[S, A, B]``.
         initial: ``[S]``, distribution of the first state.
@@ -84,7 +100,7 @@ class TabularGame(Game):
     @own_modes()
     def __init__(
         self,
-        transition: ArrayLike,
+        transition: ArrayLike | SuccessorLists,
         leader_reward: ArrayLike,
         follower_reward: ArrayLike,
         initial: ArrayLike,
@@ -103,80 +119,45 @@ class TabularGame(Game):
         self.follower_discount = check_discount("follower_discount", follower_discount)
         self.follower_sees_action = checks.flag("follower_sees_action", follower_sees_action, error=InvalidGameError)
         self._read_arrays(transition, leader_reward, follower_reward, initial, terminal)
-        self.state_labels = [str(s) for s in range(self.states)]
+        self.state_labels: Sequence[str] = Numbered(self.states)
         self.state_space = gymnasium.spaces.Discrete(self.states)
         self.leader_action_space = gymnasium.spaces.Discrete(self.leader_actions)
         self.follower_action_space = gymnasium.spaces.Discrete(self.follower_actions)
-        self._observation_space = gymnasium.spaces.Box(0.0, 1.0, (self.states,), np.float32)
-        self._hold(Tables(*map(torch.tensor, (self.transition, self.leader_reward, self.follower_reward))))
+        self.shows_numbers = self.states > ONE_HOT
+        shown = (float(self.states - 1), 1) if self.shows_numbers else (1.0, self.states)
+        self._observation_space = gymnasium.spaces.Box(0.0, shown[0], (shown[1],), np.float32)
+        tables = (self._probabilities(), self.leader_reward, self.follower_reward)
+        self._hold(Tables(*map(torch.tensor if self.lists is None else sharing, tables)))
         self.alive_tensor = torch.tensor(~self.terminal, dtype=torch.float64)
         self.initial_tensor = torch.tensor(self.initial_distribution)
 
-    @staticmethod
-    def from_gymnasium(
-        env: gymnasium.Env[Any, Any] | str,
-        leader_reward: ArrayLike | None = None,
-        *,
-        horizon: int | None = None,
-        **settings: Any,
-    ) -> TabularGame:
-        """The game of a Gymnasium environment that lists its transitions in a dictionary ``P``.
-
-        Its agent is the follower. The leader has a single action: it watches, and may be paid; ``sg.incentives`` lets
-        it pay the follower.
-
-        Args:
-            env: an environment such as FrozenLake, CliffWalking or Taxi, or its id.
-            leader_reward: ``[S, B]``; that of the agent if not given.
-            horizon: of play; the environment's own time limit if not given.
-            settings: what else ``TabularGame`` takes.
-
-        Raises:
-            InvalidArgumentError, UnsupportedGameError: see ``gymnasium_tables.read_tables``.
-            InvalidGameError: see ``TabularGame``.
-        """
-        read = read_tables(env)
-        leader = frozen("leader_reward", read.reward if leader_reward is None else leader_reward, read.reward.shape)
-        return TabularGame(
-            read.transition[:, None],
-            leader[:, None],
-            read.reward[:, None],
-            read.initial,
-            horizon=read.horizon if horizon is None else horizon,
-            terminal=read.terminal,
-            **{"name": read.name, **settings},
-        )
-
     def _read_arrays(
         self,
-        transition: ArrayLike,
+        transition: ArrayLike | SuccessorLists,
         leader_reward: ArrayLike,
         follower_reward: ArrayLike,
         initial: ArrayLike,
         terminal: ArrayLike | None,
     ) -> None:
-        self.transition = frozen("transition", transition, 4)
-        shape = self.transition.shape
+        if isinstance(transition, SuccessorLists):
+            self.kernel, shape = transition, transition.shape
+        else:
+            affordable_array("transition", transition)
+            array = frozen("transition", transition, 4)
+            shape = array.shape[:3]
+            if array.shape[3] != shape[0] or 0 in shape:
+                raise InvalidGameError(f"transition has shape {array.shape}: expected [S, A, B, S], no empty axis")
+            self.kernel = DenseKernel(array)
         states = shape[0]
-        if shape[3] != states or 0 in shape:
-            raise InvalidGameError(f"transition has shape {shape}: expected [S, A, B, S], no empty axis")
-        self.states, self.leader_actions, self.follower_actions = shape[:3]
-        self.leader_reward = frozen("leader_reward", leader_reward, shape[:3])
-        self.follower_reward = frozen("follower_reward", follower_reward, shape[:3])
+        self.states, self.leader_actions, self.follower_actions = shape
+        self.leader_reward = frozen("leader_reward", leader_reward, shape)
+        self.follower_reward = frozen("follower_reward", follower_reward, shape)
         self.initial_distribution = frozen("initial", initial, (states,))
-        try:
-            flags = np.zeros(states, dtype=bool) if terminal is None else np.array(terminal)
-        except ValueError as error:
-            raise InvalidGameError(f"terminal is not an array: {error}") from error
-        if isinstance(terminal, np.ma.MaskedArray) or flags.shape != (states,) or flags.dtype != np.bool_:
-            raise InvalidGameError(
-                f"terminal has shape {flags.shape} and dtype {flags.dtype}: expected bool [{states}]"
-            )
-        flags.setflags(write=False)
-        self.terminal: BoolArray = flags
-        check_probabilities("transition", self.transition)
+        self.terminal: BoolArray = flags_of("terminal", terminal, states)
+        if self.lists is None:
+            check_probabilities("transition", self.transition)
         check_probabilities("initial", self.initial_distribution)
-        if self.initial_distribution[flags].any():
+        if self.initial_distribution[self.terminal].any():
             raise InvalidGameError("initial gives probability to a terminal state")
 
     def _hold(self, tables: Tables) -> None:
@@ -205,26 +186,32 @@ class TabularGame(Game):
 
     @property
     def observation_space(self) -> gymnasium.spaces.Box:
-        """One-hot states: Box(0, 1, [S])."""
+        """One-hot states, Box(0, 1, [S]); the number of the state where there are more than ``ONE_HOT``."""
         return self._observation_space
 
     @property
     def sampler(self) -> Sampler:
         """The game's own tables, prepared for compiled sampling."""
         if self._sampler is None:
-            self._sampler = self._prepare(self.transition, self.leader_reward, self.follower_reward)
+            self._sampler = self._prepare(self._probabilities(), self.leader_reward, self.follower_reward)
         return self._sampler
 
     def _prepare(self, transition: FloatArray, leader: FloatArray, follower: FloatArray) -> Sampler:
-        width = int((transition > 0).sum(axis=-1).max())
-        order = np.argsort(transition <= 0, axis=-1, kind="stable")[..., :width]
-        weights = np.take_along_axis(transition, order, axis=-1)
+        if self.lists is not None:
+            first, successors = self.lists.first, self.lists.successors
+            sums = cumulative_lists(first, transition)
+        else:
+            width = int((transition > 0).sum(axis=-1).max())
+            order = np.argsort(transition <= 0, axis=-1, kind="stable")[..., :width]
+            first = np.arange(0, order.size + 1, width, dtype=np.int64)
+            successors = np.ascontiguousarray(order, dtype=np.int64).ravel()
+            sums = cumulative(np.take_along_axis(transition, order, axis=-1)).ravel()
         return Sampler(
             (self.leader_actions, self.follower_actions),
-            width,
+            first,
             cumulative(self.initial_distribution),
-            np.ascontiguousarray(order, dtype=np.int64).ravel(),
-            cumulative(weights).ravel(),
+            successors,
+            sums,
             leader.ravel(),
             follower.ravel(),
             self.terminal,
@@ -233,9 +220,13 @@ class TabularGame(Game):
     def fingerprint(self) -> str:
         """Hash of the arrays and of everything else that defines the game."""
         digest = hashlib.sha256(super().fingerprint().encode())
-        for array in (self.transition, self.leader_reward, self.follower_reward, self.initial_distribution):
-            digest.update(array.tobytes())
-        digest.update(self.terminal.tobytes())
+        arrays = [self.leader_reward, self.follower_reward, self.initial_distribution, self.terminal]
+        if self.lists is not None:
+            arrays = [self.lists.first, self.lists.successors, self.lists.probability, *arrays]
+        else:
+            arrays = [self.transition, *arrays]
+        for array in arrays:
+            digest.update(array.data)
         return digest.hexdigest()
 
     def commitment(self, seed: int = 0, spread: float | None = None) -> Commitment:
@@ -259,14 +250,26 @@ class TabularGame(Game):
 
     def continuing(self, transition: Tensor) -> Kernel:
         """A transition as a kernel, columns of terminal states set to zero; the game's own is prepared only once."""
-        if transition is not self._tables.transition:
-            return DenseKernel(transition.detach().numpy() * ~self.terminal)
-        if self._own_kernel is None:
-            self._own_kernel = kernel(self.transition * ~self.terminal)
+        own = transition is self._tables.transition
+        if own and self._own_kernel is not None:
+            return self._own_kernel
+        if self.lists is not None:
+            found = self.lists if own else self.lists.with_probability(transition.detach().numpy())
+            made: Kernel = found.ending_in(self.terminal)
+        elif own:
+            made = kernel(self.transition * ~self.terminal)
+        else:
+            made = DenseKernel(transition.detach().numpy() * ~self.terminal)
+        if not own:
+            return made
+        self._own_kernel = made
         return self._own_kernel
 
     def reachable(self, transition: Tensor) -> BoolArray:
         """States that play can enter under a transition, ``[S]``; those of the game's own are found only once."""
+        if self.lists is not None:
+            listed = self.lists.with_probability(transition.detach().numpy())
+            return listed.reached(self.initial_distribution > 0, None, self.terminal)
         if transition is not self._tables.transition:
             return reachable(transition.detach().numpy(), self.initial_distribution, self.terminal)
         if self._reachable is None:
@@ -279,9 +282,13 @@ class TabularGame(Game):
         own = all(getattr(model, name) is getattr(self._tables, name) for name in Tables._fields)
         if own and self._condition is not None:
             return self._condition
+        rewards = (model.leader_reward.detach().numpy(), model.follower_reward.detach().numpy())
+        if self.lists is not None:  # every state stays
+            found = NOTHING if self.terminal.any() else condition(rewards, None, self.terminal)
+            self._condition = found if own else self._condition
+            return found
         entered: BoolArray | None = self.reachable(model.transition)
         entered = self._entered if entered is self._reachable else entered
-        rewards = (model.leader_reward.detach().numpy(), model.follower_reward.detach().numpy())
         found = condition(rewards, entered, self.terminal)
         if own:
             self._condition = found
@@ -325,7 +332,7 @@ class TabularGame(Game):
 
     def check_response(self, response: FloatArray) -> None:
         """Raise ``InvalidArgumentError`` unless a response policy has shape ``[S, A, B]`` and rows that are distributions."""
-        check_rows("the response", response, self.transition.shape[:3])
+        check_rows("the response", response, (self.states, self.leader_actions, self.follower_actions))
 
     def under(self, commitment: Commitment) -> Sampler:
         """Sampling tables under a commitment: the game's own unless it is configured."""
@@ -363,47 +370,17 @@ class TabularGame(Game):
         return out
 
     def observe(self, state: Any) -> NDArray[np.float32]:
-        """One-hot vector of a state."""
+        """One-hot vector of a state, or its number; see ``observation_space``."""
+        if self.shows_numbers:
+            return np.array([state], dtype=np.float32)
         vector = np.zeros(self.states, dtype=np.float32)
         vector[state] = 1.0
         return vector
 
     def observe_batch(self, states: Any) -> NDArray[np.float32]:
-        """One-hot vectors, ``[N, S]``."""
+        """``observe`` of every state, ``[N, S]`` or ``[N, 1]``."""
+        if self.shows_numbers:
+            return np.asarray(states, dtype=np.float32)[:, None]
         vectors = np.zeros((len(states), self.states), dtype=np.float32)
         vectors[np.arange(len(states)), states] = 1.0
         return vectors
-
-
-def frozen(name: str, values: ArrayLike, expected: int | tuple[int, ...]) -> FloatArray:
-    """A read-only float64 copy of the expected rank or shape, all finite."""
-    array = checks.array(name, values, expected, error=InvalidGameError)
-    array.setflags(write=False)
-    return array
-
-
-def check_rows(name: str, rows: FloatArray, expected: tuple[int, ...]) -> None:
-    """Raise ``InvalidArgumentError`` unless rows have a shape and are distributions."""
-    if rows.shape != expected:
-        raise InvalidArgumentError(f"{name} has shape {rows.shape}: expected {expected}")
-    try:
-        check_probabilities(name, rows)
-    except InvalidGameError as error:
-        raise InvalidArgumentError(str(error)) from error
-
-
-def indices(player: str, actions: Any, count: int, shape: tuple[int, ...]) -> IntArray:
-    """Actions as int64 of a shape; their range is for ``check_range``."""
-    array = np.asarray(actions)
-    if array.dtype.kind not in "iu":
-        raise InvalidActionError(f"{player} action {array.tolist()}: expected integers in [0, {count})")
-    if array.shape != shape:
-        raise InvalidActionError(f"{player} action {array.tolist()}: expected {shape[0]} integers, one an episode")
-    return array.astype(np.int64, copy=False)
-
-
-def check_range(player: str, actions: IntArray, count: int) -> None:
-    """Report what the compiled step has refused."""
-    wrong = actions[(actions < 0) | (actions >= count)]
-    if wrong.size:
-        raise InvalidActionError(f"{player} action {wrong.tolist()}: expected integers in [0, {count})")

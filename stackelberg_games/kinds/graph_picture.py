@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -18,9 +19,12 @@ class Drawn(Protocol):
     """What is read of a finite game."""
 
     states: int
-    transition: FloatArray
     terminal: BoolArray
-    state_labels: list[str]
+    state_labels: Sequence[str]
+
+    @property
+    def transition(self) -> FloatArray:
+        """``[S, A, B, S]``."""
 
 
 class _Layout(NamedTuple):

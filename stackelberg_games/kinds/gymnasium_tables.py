@@ -14,7 +14,8 @@ import gymnasium
 import numpy as np
 
 from stackelberg_games.arrays import BoolArray, FloatArray
-from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
+from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnsupportedGameError
+from stackelberg_games.kinds.successors import SuccessorLists
 
 
 class TableEntry(NamedTuple):
@@ -33,7 +34,7 @@ class GymnasiumTables(NamedTuple):
 
     Attributes:
         name: id of the environment.
-        transition: ``[S, B, S]``.
+        lists: successors of a game whose leader has one action.
         reward: of the agent, its mean ``[S, B]``.
         initial: ``[S]``.
         terminal: bool ``[S]``.
@@ -42,12 +43,17 @@ class GymnasiumTables(NamedTuple):
     """
 
     name: str
-    transition: FloatArray
+    lists: SuccessorLists
     reward: FloatArray
     initial: FloatArray
     terminal: BoolArray
     outcomes: tuple[TableEntry, ...]
     horizon: int | None
+
+    @property
+    def transition(self) -> FloatArray:
+        """All probabilities, ``[S, B, S]``."""
+        return self.lists.dense[:, 0]
 
     def expected(self, value: Callable[[TableEntry], float]) -> FloatArray:
         """The mean of a function of the outcome, ``[S, B]``; zero in terminal states."""
@@ -105,20 +111,36 @@ def _tables(name: str, outcomes: list[TableEntry], initial: FloatArray, horizon:
     terminal = ending - entered_alive - begun
     extra = bool(ending - terminal)
     size = states + extra
-    transition, reward = np.zeros((size, actions, size)), np.zeros((size, actions))
+    chances: dict[tuple[int, int], dict[int, float]] = {cell: {} for cell in np.ndindex(size, actions)}
+    reward = np.zeros((size, actions))
     kept = []
     for outcome in outcomes:
         if outcome.state in terminal:
             continue
         astray = outcome.terminated and outcome.next_state not in terminal
         following = states if astray else outcome.next_state
-        transition[outcome.state, outcome.action, following] += outcome.probability
+        row = chances[outcome.state, outcome.action]
+        row[following] = row.get(following, 0.0) + outcome.probability
         reward[outcome.state, outcome.action] += outcome.probability * outcome.reward
         kept.append(outcome)
     flags = np.zeros(size, dtype=np.bool_)
     flags[[*terminal, *([states] if extra else [])]] = True
-    transition[flags, :, flags] = 1.0  # they are never left; a row has to be a distribution
+    for state, action in chances:
+        if flags[state]:
+            chances[state, action] = {state: 1.0}  # it is never left; a row has to be a distribution
     start = np.zeros(size)
     start[:states] = initial / initial.sum()
-    sums = transition.sum(axis=2, keepdims=True)
-    return GymnasiumTables(name, transition / sums, reward, start, flags, tuple(kept), horizon)
+    return GymnasiumTables(name, _lists(chances, (size, 1, actions)), reward, start, flags, tuple(kept), horizon)
+
+
+def _lists(chances: dict[tuple[int, int], dict[int, float]], shape: tuple[int, int, int]) -> SuccessorLists:
+    """Cell after cell, ascending successors, normalised."""
+    rows = [sorted(row.items()) for row in chances.values()]
+    if not all(rows):
+        empty = next(cell for cell, row in chances.items() if not row)
+        raise InvalidGameError(f"P lists nothing that follows state {empty[0]} and action {empty[1]}")
+    first = np.cumsum([0, *(len(row) for row in rows)])
+    successors = np.array([state for row in rows for state, _ in row], dtype=np.int32)
+    weights = np.array([chance for row in rows for _, chance in row])
+    sums = np.add.reduceat(weights, first[:-1])
+    return SuccessorLists(shape, first.astype(np.int64), successors, weights / np.repeat(sums, np.diff(first)))

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.kinds.finite import Tables
+from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Ledger, Lever, Stages, Terms, never_played, require_played
 from stackelberg_games.rules.trajectories import Trajectories, mark
@@ -21,23 +22,32 @@ class FiniteLedger(Ledger):
 
     Args:
         shape: numbers of states, leader actions, follower actions and states.
+        lists: successors of a game given as lists; then a stage is one of their entries.
     """
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self._played = np.zeros(shape, dtype=np.bool_)
+    def __init__(self, shape: tuple[int, ...], lists: SuccessorLists | None = None) -> None:
+        self._lists = lists
+        self._played = np.zeros(shape if lists is None else len(lists.successors), dtype=np.bool_)
 
     def reveal(self, batch: Trajectories) -> None:
         """See ``Ledger.reveal``."""
-        mark(batch, self._played)
+        if self._lists is None:
+            mark(batch, self._played)
+        else:
+            self._played[self._lists.entries(*Stages.of(batch))] = True
 
     def require(self, stages: Stages) -> None:
         """See ``Ledger.require``."""
-        allowed = self._played[tuple(stages)]
+        if self._lists is None:
+            allowed = self._played[tuple(stages)]
+        else:
+            entries = self._lists.entries(*stages)
+            allowed = (entries >= 0) & self._played[entries]
         if not allowed.all():
             raise never_played(stages, int(np.argmin(allowed)))
 
     def state_dict(self) -> dict[str, Any]:
-        """Flat indices of (s, a, b, s')."""
+        """Flat indices of (s, a, b, s'), or numbers of entries."""
         return {"played": np.flatnonzero(self._played)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -80,6 +90,7 @@ class TabularLever(Lever):
         base: the tables r_0 before any configuration.
         start: from a seed and a spread to the standard first commitment.
         ledger: which stages may be asked about; none without one.
+        lists: successors of a game given as lists.
         constant_base: see ``Lever``.
     """
 
@@ -90,10 +101,11 @@ class TabularLever(Lever):
         start: Callable[[int, float | None], Commitment],
         ledger: Ledger | None,
         *,
+        lists: SuccessorLists | None = None,
         constant_base: bool = True,
     ) -> None:
         self._configure, self._base, self._start, self._ledger = configure, base, start, ledger
-        self.constant_base = constant_base
+        self._lists, self.constant_base = lists, constant_base
         probe = start(0, None).configuration()
         assert probe is not None
         self._enters = tuple(table.requires_grad for table in configure(probe))
@@ -123,15 +135,18 @@ class TabularLever(Lever):
             kept = Stages(*(np.array(part) for part in stages))
             require_played(self._ledger, kept)
             index: Any = tuple(kept)
-            flat = torch.from_numpy(np.ravel_multi_index(index, tuple(self._base.transition.shape)))
-            cells = flat // self._base.transition.shape[-1]
+            cells = torch.from_numpy(np.ravel_multi_index(index[:3], tuple(self._base.leader_reward.shape)))
+            if self._lists is None:
+                flat = torch.from_numpy(np.ravel_multi_index(index, tuple(self._base.transition.shape)))
+            else:
+                flat = torch.from_numpy(self._lists.entries(*index))
             base = tuple(table.reshape(-1)[cells] for table in self._base[1:])
             self._asked = _Asked(kept, flat, cells, base)
         return self._asked
 
 
 class _Asked(NamedTuple):
-    """Stages asked about: where they stand in flat tables of (s, a, b, s') and (s, a, b), and both base rewards."""
+    """Stages asked about: where they stand in the flat transition and in tables of (s, a, b), and both base rewards."""
 
     stages: Stages
     flat: Tensor

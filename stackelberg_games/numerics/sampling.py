@@ -18,16 +18,16 @@ class Sampler(NamedTuple):
 
     Attributes:
         actions: numbers of leader and follower actions (A, B).
-        width: K, the largest number of possible successors.
+        first: ``[S * A * B + 1]``; what can follow cell c are the entries from ``first[c]`` up to ``first[c + 1]``.
         initial: cumulative distribution of the first state, ``[S]``.
-        successors: ``[S * A * B * K]``, states that can follow a cell.
-        cumulative: ``[S * A * B * K]``, their cumulative probabilities (see ``cumulative``).
+        successors: ``[K]``, states that can follow, cell after cell.
+        cumulative: ``[K]``, their cumulative probabilities (see ``cumulative``).
         leader_reward, follower_reward: ``[S * A * B]``.
         terminal: bool ``[S]``.
     """
 
     actions: tuple[int, int]
-    width: int
+    first: IntArray
     initial: FloatArray
     successors: IntArray
     cumulative: FloatArray
@@ -55,6 +55,14 @@ def pick(cumulative: Any, start: int, width: int, u: float) -> int:
 
 
 @compiled
+def follow(sampler: Any, cell: int, u: float) -> int:
+    """The state that follows a cell with draw ``u``."""
+    start = sampler.first[cell]
+    found: int = sampler.successors[start + pick(sampler.cumulative, start, sampler.first[cell + 1] - start, u)]
+    return found
+
+
+@compiled
 def step(states: Any, leader: Any, follower: Any, u: Any, sampler: Any, out: Any) -> bool:
     """Play one stage of N episodes with draws ``u`` and fill ``out``; false at the first state or action that is out of range."""
     next_states, leader_rewards, follower_rewards, terminated = out
@@ -65,9 +73,7 @@ def step(states: Any, leader: Any, follower: Any, u: Any, sampler: Any, out: Any
         if not 0 <= states[i] < sampler.terminal.shape[0]:
             return False
         cell = (states[i] * leader_count + leader[i]) * follower_count + follower[i]
-        start = cell * sampler.width
-        k = pick(sampler.cumulative, start, sampler.width, u[i])
-        next_states[i] = sampler.successors[start + k]
+        next_states[i] = follow(sampler, cell, u[i])
         leader_rewards[i] = sampler.leader_reward[cell]
         follower_rewards[i] = sampler.follower_reward[cell]
         terminated[i] = sampler.terminal[next_states[i]]
@@ -94,6 +100,26 @@ def _accumulate(rows: Any, sums: Any) -> None:
                 last = k
         for k in range(width):
             sums[i, k] = 1.0 if k >= last else sums[i, k] / total
+
+
+def cumulative_lists(first: IntArray, probability: FloatArray) -> FloatArray:
+    """The same for lists of entries from ``first[c]`` up to ``first[c + 1]``, ``[K]``."""
+    sums = np.empty(len(probability))
+    _accumulate_lists(first, probability, sums)
+    return sums
+
+
+@compiled
+def _accumulate_lists(first: Any, probability: Any, sums: Any) -> None:
+    for c in range(first.shape[0] - 1):
+        total, last = 0.0, first[c + 1] - 1
+        for k in range(first[c], first[c + 1]):
+            total += probability[k]
+            sums[k] = total
+            if probability[k] > 0:
+                last = k
+        for k in range(first[c], first[c + 1]):
+            sums[k] = 1.0 if k >= last else sums[k] / total
 
 
 @compiled

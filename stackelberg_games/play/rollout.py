@@ -16,7 +16,7 @@ from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.numerics.randomness import Lane, Streams, compiled, stream, uniform
-from stackelberg_games.numerics.sampling import check_probabilities, cumulative, pick
+from stackelberg_games.numerics.sampling import check_probabilities, cumulative, follow, pick
 from stackelberg_games.numerics.threads import own_modes
 from stackelberg_games.rules.commitment import Commitment, evaluating
 from stackelberg_games.rules.rules import Rules, require_game
@@ -113,7 +113,7 @@ _ENVIRONMENT, _LEADER, _FOLLOWER = (np.uint64(lane) for lane in list(Lane)[:3])
 def _roll(sampler: Any, leader: Any, follower: Any, seed: np.uint64, first: np.uint64, out: Any) -> None:
     states, leader_actions, follower_actions, leader_rewards, follower_rewards, lengths, ends = out
     stages = leader_actions.shape[1]
-    (leader_count, follower_count), width = sampler.actions, sampler.width
+    leader_count, follower_count = sampler.actions
     for i in range(states.shape[0]):
         episode = first + np.uint64(i)
         e_start, e_gamma = stream(seed, episode, _ENVIRONMENT)
@@ -129,12 +129,11 @@ def _roll(sampler: Any, leader: Any, follower: Any, seed: np.uint64, first: np.u
             cell = (row + a) * follower_count
             b = pick(follower, cell, follower_count, uniform(f_start, f_gamma, counter))
             cell += b
-            k = pick(sampler.cumulative, cell * width, width, uniform(e_start, e_gamma, np.uint64(t + 1)))
             leader_actions[i, t] = a
             follower_actions[i, t] = b
             leader_rewards[i, t] = sampler.leader_reward[cell]
             follower_rewards[i, t] = sampler.follower_reward[cell]
-            s = sampler.successors[cell * width + k]
+            s = follow(sampler, cell, uniform(e_start, e_gamma, np.uint64(t + 1)))
             states[i, t + 1] = s
             if sampler.terminal[s]:
                 length = t + 1

@@ -1,0 +1,315 @@
+"""Linear systems I - discount * chain on lists of successors, both ways round, without a matrix of pairs of states.
+
+The rows are divided by their diagonal, which leaves A = I + L + U with triangles L and U. Symmetric Gauss-Seidel
+(I + L)(I + U) is the preconditioner of BiCGSTAB, applied from both sides: since (I + U) z = y gives A z = (I + L) z + y - z,
+
+    (I + L)^-1 A (I + U)^-1 y = z + (I + L)^-1 (y - z)
+
+costs two triangular solves and no product with A (Eisenstat, "Efficient implementation of a class of preconditioned
+conjugate gradient methods", SIAM J. Sci. Stat. Comput. 1981). Where it takes too many iterations, as for visits at discounts near 1,
+an incomplete LU factorisation is made once and kept for all later right-hand sides.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+import scipy.sparse.linalg
+
+from stackelberg_games.arrays import FloatArray
+from stackelberg_games.errors import SolverError
+from stackelberg_games.kinds.successors import Pattern, SuccessorLists
+from stackelberg_games.numerics.randomness import compiled
+
+TOLERANCE = 1e-12
+"""Of residuals, relative to the right-hand side: their largest entry, or, of transposed systems, their sum."""
+
+ROUNDING = 64 * float(np.finfo(np.float64).eps)
+"""Residuals below this share of the solution are rounding."""
+
+PATIENCE = 250
+"""Iterations with Gauss-Seidel before an incomplete factorisation is made."""
+
+DROPPED = 1e-4
+ATTEMPTS = 4
+
+
+class ChainSystem:
+    """I - discount * chain for several right-hand sides.
+
+    Args:
+        pattern: which states can follow which.
+        scaled: entries of I - discount * chain divided by the diagonal of their row, 1 on the diagonal, ``[N]``.
+        diagonal: what they were divided by, ``[S]``.
+
+    Attributes:
+        iterations: used so far, for all right-hand sides.
+    """
+
+    def __init__(self, pattern: Pattern, scaled: FloatArray, diagonal: FloatArray) -> None:
+        self.pattern, self.scaled, self.diagonal = pattern, scaled, diagonal
+        self.iterations = 0
+        self._factors: Any = None
+
+    @classmethod
+    def of(
+        cls, lists: SuccessorLists, policy: FloatArray, response: FloatArray, discount: float, alive: Any
+    ) -> ChainSystem:
+        """The system of the chain under two policies.
+
+        Args:
+            lists: successors; nothing leads to a terminal state.
+            policy: the leader's, ``[S, A]``.
+            response: the follower's, ``[S, A, B]``, or ``[S, 1, B]`` where it is the same for every a.
+            discount: of what is accumulated.
+            alive: bool ``[S]``; nothing follows the other states.
+        """
+        pattern = lists.pattern
+        scaled, diagonal = np.empty(len(pattern.columns)), np.empty(len(policy))
+        listed = (lists.first, lists.successors, lists.probability)
+        _fill(listed, tuple(pattern), policy, np.ascontiguousarray(response), alive, discount, scaled, diagonal)
+        return cls(pattern, scaled, diagonal)
+
+    def solve(self, vector: FloatArray) -> FloatArray:
+        """(I - discount * chain)^-1 vector, ``[S]``.
+
+        Raises:
+            SolverError: the iterations did not converge.
+        """
+        return self._solve(vector / self.diagonal, False, TOLERANCE)
+
+    def solve_transposed(self, vector: FloatArray) -> FloatArray:
+        """The same for the transposed matrix: discounted visits from a weight of first states, ``[S]``.
+
+        Raises:
+            SolverError: see ``solve``.
+        """
+        return self._solve(vector, True, TOLERANCE) / self.diagonal
+
+    def roughly(self, vector: FloatArray, tolerance: float) -> FloatArray:
+        """A solution whose residual is at most ``tolerance`` in each state, or what the iterations came to."""
+        found = np.zeros(len(vector))
+        right = vector / self.diagonal
+        self.iterations += _bicgstab(
+            tuple(self.pattern[:3]), self.scaled, right, found, 0.5 * tolerance, PATIENCE, False
+        )
+        return found
+
+    def _solve(self, right: FloatArray, transposed: bool, tolerance: float) -> FloatArray:
+        size = np.abs(right).sum if transposed else np.abs(right).max
+        goal = tolerance * float(size())
+        found: FloatArray = np.zeros(len(right))
+        missing: FloatArray = right
+        for attempt in range(ATTEMPTS):
+            if self._factors is None:
+                step: FloatArray = np.zeros(len(right))
+                parts = tuple(self.pattern[:3])
+                self.iterations += _bicgstab(parts, self.scaled, missing, step, 0.5 * goal, PATIENCE, transposed)
+            else:
+                step = self._factorised(missing, goal, transposed)
+            found = found + step
+            missing = right - self.times(found, transposed)
+            left = np.abs(missing).sum() if transposed else np.abs(missing).max()
+            floor = ROUNDING * float(np.abs(found).sum() if transposed else np.abs(found).max())
+            if left <= max(goal, floor):
+                return found
+            if not np.isfinite(left):
+                found, missing = np.zeros(len(right)), right
+            if self._factors is None and attempt == 0:
+                self._factors = self._incomplete()
+        raise SolverError(
+            f"a linear system of {len(right)} states: residual {left:.3g} of {goal:.3g} after {self.iterations} iterations; "
+            "lower the discount"
+        )
+
+    def times(self, vector: FloatArray, transposed: bool = False) -> FloatArray:
+        """The scaled matrix, or its transpose, times a vector ``[S]``."""
+        out = np.zeros(len(vector))
+        _times(self.pattern.first, self.pattern.columns, self.scaled, vector, out, transposed)
+        return out
+
+    def _incomplete(self) -> Any:
+        """Factors of the transpose, whose columns are the rows that are stored."""
+        states = len(self.diagonal)
+        places = (self.pattern.columns, self.pattern.first.astype(np.int32))
+        matrix = scipy.sparse.csc_matrix((self.scaled, *places), shape=(states, states))
+        try:
+            return scipy.sparse.linalg.spilu(
+                matrix, drop_tol=DROPPED, fill_factor=10, diag_pivot_thresh=0.0, permc_spec="NATURAL"
+            )
+        except RuntimeError as error:
+            raise SolverError(f"a linear system of {states} states: {error}; lower the discount") from error
+
+    def _factorised(self, right: FloatArray, goal: float, transposed: bool) -> FloatArray:
+        """BiCGSTAB, preconditioned by the incomplete factors from the right; from zero."""
+        apply = self._factors.solve
+        way = "N" if transposed else "T"
+        residual: FloatArray = right.copy()
+        shadow, found = right.copy(), np.zeros_like(right)
+        direction: FloatArray = np.zeros(len(right))
+        moved: FloatArray = np.zeros(len(right))
+        rho = alpha = omega = 1.0
+        for _ in range(PATIENCE):
+            if (np.abs(residual).sum() if transposed else np.abs(residual).max()) <= goal:
+                break
+            self.iterations += 1
+            again = float(shadow @ residual)
+            direction = residual + (again / rho) * (alpha / omega) * (direction - omega * moved)
+            rho = again
+            prepared = apply(direction, way)
+            moved = self.times(prepared, transposed)
+            alpha = rho / float(shadow @ moved)
+            residual = residual - alpha * moved
+            smoothed = apply(residual, way)
+            turned = self.times(smoothed, transposed)
+            size = float(turned @ turned)
+            omega = float(turned @ residual) / size if size > 0 else 0.0
+            found = found + alpha * prepared + omega * smoothed
+            residual = residual - omega * turned
+            if omega == 0.0 or not np.isfinite(omega):
+                break
+        return found
+
+
+@compiled
+def _fill(
+    lists: Any, pattern: Any, policy: Any, response: Any, alive: Any, discount: float, scaled: Any, diagonal: Any
+) -> None:
+    entries, _, probability = lists
+    first, _, own, slot = pattern
+    states, actions = policy.shape
+    rows, replies = response.shape[1], response.shape[2]
+    for s in range(states):
+        for place in range(first[s], first[s + 1]):
+            scaled[place] = 0.0
+        if alive[s]:
+            for a in range(actions):
+                for b in range(replies):
+                    cell = (s * actions + a) * replies + b
+                    weight = -discount * policy[s, a] * response[s, min(a, rows - 1), b]
+                    for k in range(entries[cell], entries[cell + 1]):
+                        scaled[first[s] + slot[k]] += weight * probability[k]
+        divide(first, own, scaled, diagonal, s)
+
+
+@compiled
+def divide(first: Any, own: Any, scaled: Any, diagonal: Any, s: int) -> None:
+    """Make a row of -discount * chain one of the scaled system."""
+    diagonal[s] = 1.0 + scaled[own[s]]
+    inverse = 1.0 / diagonal[s]
+    for place in range(first[s], first[s + 1]):
+        scaled[place] *= inverse
+    scaled[own[s]] = 1.0
+
+
+@compiled
+def _times(first: Any, columns: Any, scaled: Any, vector: Any, out: Any, transposed: bool) -> None:
+    for s in range(vector.shape[0]):
+        if transposed:
+            for place in range(first[s], first[s + 1]):
+                out[columns[place]] += scaled[place] * vector[s]
+        else:
+            total = 0.0
+            for place in range(first[s], first[s + 1]):
+                total += scaled[place] * vector[columns[place]]
+            out[s] = total
+
+
+@compiled
+def _upper(first: Any, columns: Any, own: Any, scaled: Any, x: Any, transposed: bool) -> None:
+    """X <- (I + U)^-1 x, where U is the transpose of L in the transposed system."""
+    for s in range(x.shape[0] - 1, -1, -1):
+        if transposed:
+            value = x[s]
+            for place in range(first[s], own[s]):
+                x[columns[place]] -= scaled[place] * value
+        else:
+            value = x[s]
+            for place in range(own[s] + 1, first[s + 1]):
+                value -= scaled[place] * x[columns[place]]
+            x[s] = value
+
+
+@compiled
+def _lower(first: Any, columns: Any, own: Any, scaled: Any, x: Any, transposed: bool) -> None:
+    """X <- (I + L)^-1 x, where L is the transpose of U in the transposed system."""
+    for s in range(x.shape[0]):
+        if transposed:
+            value = x[s]
+            for place in range(own[s] + 1, first[s + 1]):
+                x[columns[place]] -= scaled[place] * value
+        else:
+            value = x[s]
+            for place in range(first[s], own[s]):
+                value -= scaled[place] * x[columns[place]]
+            x[s] = value
+
+
+@compiled
+def _apply(parts: Any, scaled: Any, y: Any, z: Any, out: Any, transposed: bool) -> None:
+    """Out <- (I + L)^-1 A (I + U)^-1 y."""
+    first, columns, own = parts
+    for s in range(y.shape[0]):
+        z[s] = y[s]
+    _upper(first, columns, own, scaled, z, transposed)
+    for s in range(y.shape[0]):
+        out[s] = y[s] - z[s]
+    _lower(first, columns, own, scaled, out, transposed)
+    for s in range(y.shape[0]):
+        out[s] += z[s]
+
+
+@compiled
+def _bicgstab(parts: Any, scaled: Any, right: Any, x: Any, goal: float, most: int, transposed: bool) -> int:
+    """Solve A x = right from zero until the preconditioned residual is at most ``goal``; returns the iterations."""
+    states = right.shape[0]
+    first, columns, own = parts
+    r = right.copy()
+    _lower(first, columns, own, scaled, r, transposed)
+    shadow, p, v = r.copy(), np.zeros(states), np.zeros(states)
+    t, z = np.empty(states), np.empty(states)
+    rho, alpha, omega = 1.0, 1.0, 1.0
+    done = 0
+    while done < most:
+        size, again = 0.0, 0.0
+        for s in range(states):
+            size = size + abs(r[s]) if transposed else max(size, abs(r[s]))
+            again += shadow[s] * r[s]
+        if not size > goal:
+            break
+        if abs(again) < 1e-290:
+            again = 0.0
+            for s in range(states):
+                shadow[s] = r[s]
+                p[s] = v[s] = 0.0
+                again += r[s] * r[s]
+            rho, alpha, omega = 1.0, 1.0, 1.0
+        beta = (again / rho) * (alpha / omega)
+        rho = again
+        for s in range(states):
+            p[s] = r[s] + beta * (p[s] - omega * v[s])
+        _apply(parts, scaled, p, z, v, transposed)
+        product = 0.0
+        for s in range(states):
+            product += shadow[s] * v[s]
+        if product == 0.0:
+            break
+        alpha = rho / product
+        for s in range(states):
+            r[s] -= alpha * v[s]
+        _apply(parts, scaled, r, z, t, transposed)
+        square, product = 0.0, 0.0
+        for s in range(states):
+            square += t[s] * t[s]
+            product += t[s] * r[s]
+        omega = product / square if square > 0.0 else 0.0
+        for s in range(states):
+            x[s] += alpha * p[s] + omega * r[s]
+            r[s] -= omega * t[s]
+        done += 1
+        if omega == 0.0:
+            break
+    _upper(first, columns, own, scaled, x, transposed)
+    return done

@@ -1,0 +1,290 @@
+"""The follower's response on lists of successors: soft, or hard at temperature 0, for games too large for arrays.
+
+Games that mix are solved by value iteration whose common part is shifted away, in some twenty sweeps at any discount; games in
+which states know only their neighbours by Newton's method, whose linear systems are solved as far as the residual asks for, with a
+sweep of Gauss-Seidel before each step. Some first sweeps show which of the two a game is.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from stackelberg_games.arrays import BoolArray, FloatArray
+from stackelberg_games.errors import PrecisionError, SolverError
+from stackelberg_games.exact.chain_system import ChainSystem, divide
+from stackelberg_games.kinds.successors import SuccessorLists
+from stackelberg_games.numerics.randomness import compiled
+
+TOLERANCE = 1e-10
+"""Of the residual, relative to the temperature."""
+
+ROUNDING = 8 * float(np.finfo(np.float64).eps)
+"""Residuals below this share of the largest value are rounding."""
+
+TRIED = 4
+FEW = 40
+"""Sweeps that are worth waiting for."""
+
+INEXACT = 0.01
+"""Share of the residual to which a Newton step is solved."""
+
+STEPS = 300
+STALLED = 3
+"""Newton steps that gain nothing before rounding is said to stand in the way."""
+
+NEAR = 1e4
+"""Times the tolerance: residuals above may rise for a while."""
+
+
+class ListedProblem(NamedTuple):
+    """What the follower faces.
+
+    Attributes:
+        lists: successors; nothing leads to a terminal state.
+        reward: the follower's, ``[S, A, B]``.
+        policy: the leader's, ``[S, A]``.
+        alive: bool ``[S]``, false at terminal states.
+        discount: the follower's.
+        sees: whether it sees the leader's action.
+    """
+
+    lists: SuccessorLists
+    reward: FloatArray
+    policy: FloatArray
+    alive: BoolArray
+    discount: float
+    sees: bool
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """For compiled code."""
+        return self.lists.first, self.lists.successors, self.lists.probability, self.reward, self.policy, self.alive
+
+
+class Solved(NamedTuple):
+    """A response on lists.
+
+    Attributes:
+        values: VF(s), ``[S]``.
+        response: g, ``[S, A, B]``, or ``[S, 1, B]`` where the leader's action is not seen.
+        residual: the largest |T V - V|.
+        sweeps, steps, iterations: of value iteration, of Newton's method, and of its linear solver.
+        converged: false where the residual stopped falling above the tolerance.
+    """
+
+    values: FloatArray
+    response: FloatArray
+    residual: float
+    sweeps: int
+    steps: int
+    iterations: int
+    converged: bool
+
+
+def solve_listed(problem: ListedProblem, temperature: float, start: FloatArray | None = None) -> Solved:
+    """The follower's optimal response and its values.
+
+    Args:
+        problem: what it faces.
+        temperature: tau; 0 for a hard response, the first of equally good actions.
+        start: values ``[S]`` to begin with; zeros if not given.
+
+    Raises:
+        PrecisionError: values overflow.
+        SolverError: the residual did not fall.
+    """
+    values: FloatArray = np.zeros(len(problem.policy)) if start is None else np.array(start, dtype=np.float64)
+    values *= problem.alive
+    values, sweeps, residual = _swept(problem, temperature, values)
+    steps = iterations = 0
+    converged = residual <= _goal(problem, temperature, values)
+    if not converged:
+        values, residual, steps, iterations, converged = _newton(problem, temperature, values)
+    response = np.empty((len(values), problem.policy.shape[1] if problem.sees else 1, problem.reward.shape[2]))
+    _respond(problem.parts, problem.discount, temperature, problem.sees, values, response)
+    return Solved(values, response, residual, sweeps, steps, iterations, converged)
+
+
+def _goal(problem: ListedProblem, temperature: float, values: FloatArray) -> float:
+    """The residual that will do."""
+    return max(TOLERANCE * temperature, ROUNDING * float(np.abs(values).max()))
+
+
+def _check(problem: ListedProblem, residual: float) -> None:
+    if not np.isfinite(residual):
+        largest = problem.reward.ravel()[np.abs(problem.reward).argmax()]
+        raise PrecisionError(
+            f"the follower's values overflow double precision: a reward is {largest:.6g}; express the rewards, and the "
+            "temperature with them, in a larger unit"
+        )
+
+
+def _swept(problem: ListedProblem, temperature: float, values: FloatArray) -> tuple[FloatArray, int, float]:
+    """Value iteration while it is quick: values, sweeps and the last residual."""
+    updated = np.empty(len(values))
+    spans: list[float] = []
+    shift = problem.discount / (1 - problem.discount) if problem.alive.all() else 0.0
+    while True:
+        low, high = _backup(problem.parts, problem.discount, temperature, problem.sees, values, updated)
+        residual = max(-low, high)
+        _check(problem, residual)
+        spans.append(high - low)
+        goal = _goal(problem, temperature, values)
+        if residual <= goal:
+            return values, len(spans), residual
+        values, updated = updated, values
+        values += 0.5 * (low + high) * shift * problem.alive
+        if len(spans) >= TRIED:
+            rate = (spans[-1] / spans[-3]) ** 0.5 if spans[-3] > 0 else 0.0
+            if rate >= 1 or (rate > 0 and np.log(0.1 * goal / max(spans[-1], goal)) / np.log(rate) > FEW):
+                return values, len(spans), np.inf
+        if len(spans) > TRIED + 2 * FEW:
+            return values, len(spans), np.inf
+
+
+def _newton(problem: ListedProblem, temperature: float, values: FloatArray) -> tuple[FloatArray, float, int, int, bool]:
+    """Newton's method: values, residual, steps, iterations of the linear solver, and whether it came to its goal."""
+    pattern = problem.lists.pattern
+    system = ChainSystem(pattern, np.empty(len(pattern.columns)), np.empty(len(values)))
+    missing = np.empty(len(values))
+    best, since = np.inf, 0
+    for steps in range(STEPS):
+        for backwards in (False, True):
+            _sweep(problem.parts, problem.discount, temperature, problem.sees, values, backwards)
+        residual = _linearise(
+            problem.parts,
+            tuple(pattern),
+            problem.discount,
+            temperature,
+            problem.sees,
+            values,
+            (missing, system.scaled, system.diagonal),
+        )
+        _check(problem, residual)
+        goal = _goal(problem, temperature, values)
+        since = 0 if residual < 0.5 * best or residual > NEAR * goal else since + 1
+        best = min(best, residual)
+        if residual <= goal or since >= STALLED:
+            return values, residual, steps, system.iterations, residual <= goal
+        values += system.roughly(missing, max(INEXACT * residual, 0.3 * goal))
+    raise SolverError(
+        f"the follower's response: residual {residual:.3g} after {STEPS} Newton steps, largest value "
+        f"{np.abs(values).max():.3g}: raise the temperature or lower follower_discount"
+    )
+
+
+@compiled
+def _soften(g: Any, row: int, peak: float, temperature: float) -> float:
+    """Make a row of action values one of probabilities; returns the soft (or hard) maximum."""
+    replies, total = g.shape[1], 0.0
+    if temperature == 0.0:
+        for b in range(replies):
+            hit = total == 0.0 and g[row, b] == peak
+            g[row, b] = 1.0 if hit else 0.0
+            total += g[row, b]
+        return peak
+    for b in range(replies):
+        g[row, b] = np.exp((g[row, b] - peak) / temperature)
+        total += g[row, b]
+    inverse = 1.0 / total
+    for b in range(replies):
+        g[row, b] *= inverse
+    soft: float = peak + temperature * np.log(total)
+    return soft
+
+
+@compiled
+def _reply(parts: Any, discount: float, temperature: float, sees: bool, values: Any, s: int, g: Any) -> float:
+    """T V(s), and the response there in ``g``."""
+    first, successors, probability, reward, policy, _ = parts
+    actions, replies = reward.shape[1], reward.shape[2]
+    value: float = 0.0
+    if not sees:
+        for b in range(replies):
+            g[0, b] = 0.0
+    for a in range(actions):
+        peak = -np.inf
+        cell = (s * actions + a) * replies
+        for b in range(replies):
+            total = 0.0
+            for k in range(first[cell + b], first[cell + b + 1]):
+                total += probability[k] * values[successors[k]]
+            q = reward[s, a, b] + discount * total
+            if sees:
+                g[a, b] = q
+                peak = max(peak, q)
+            else:
+                g[0, b] += policy[s, a] * q
+        if sees:
+            value += policy[s, a] * _soften(g, a, peak, temperature)
+    if not sees:
+        peak = -np.inf
+        for b in range(replies):
+            peak = max(peak, g[0, b])
+        value += _soften(g, 0, peak, temperature)
+    return value
+
+
+@compiled
+def _backup(parts: Any, discount: float, temperature: float, sees: bool, values: Any, updated: Any) -> Any:
+    """T V; returns the least and the largest difference to V."""
+    reward, alive = parts[3], parts[5]
+    g = np.empty((reward.shape[1] if sees else 1, reward.shape[2]))
+    low, high = np.inf, -np.inf
+    for s in range(values.shape[0]):
+        updated[s] = _reply(parts, discount, temperature, sees, values, s, g) if alive[s] else 0.0
+        difference = updated[s] - values[s]
+        if not np.isfinite(difference):
+            return np.nan, np.nan
+        low, high = min(low, difference), max(high, difference)
+    return low, high
+
+
+@compiled
+def _sweep(parts: Any, discount: float, temperature: float, sees: bool, values: Any, backwards: bool) -> None:
+    """T V state after state, each with what those before it have come to."""
+    reward, alive = parts[3], parts[5]
+    g = np.empty((reward.shape[1] if sees else 1, reward.shape[2]))
+    states = values.shape[0]
+    for i in range(states):
+        s = states - 1 - i if backwards else i
+        if alive[s]:
+            values[s] = _reply(parts, discount, temperature, sees, values, s, g)
+
+
+@compiled
+def _respond(parts: Any, discount: float, temperature: float, sees: bool, values: Any, response: Any) -> None:
+    for s in range(values.shape[0]):
+        _reply(parts, discount, temperature, sees, values, s, response[s])
+
+
+@compiled
+def _linearise(
+    parts: Any, pattern: Any, discount: float, temperature: float, sees: bool, values: Any, out: Any
+) -> float:
+    """T V - V and the system of a Newton step; returns the largest residual."""
+    entries, _, probability, reward, policy, alive = parts
+    first, _, own, slot = pattern
+    missing, scaled, diagonal = out
+    actions, replies = reward.shape[1], reward.shape[2]
+    g = np.empty((actions if sees else 1, replies))
+    worst = 0.0
+    for s in range(values.shape[0]):
+        for place in range(first[s], first[s + 1]):
+            scaled[place] = 0.0
+        missing[s] = 0.0
+        if alive[s]:
+            missing[s] = _reply(parts, discount, temperature, sees, values, s, g) - values[s]
+            if not np.isfinite(missing[s]):
+                return np.nan
+            worst = max(worst, abs(missing[s]))
+            for a in range(actions):
+                for b in range(replies):
+                    cell = (s * actions + a) * replies + b
+                    weight = -discount * policy[s, a] * (g[a, b] if sees else g[0, b])
+                    for k in range(entries[cell], entries[cell + 1]):
+                        scaled[first[s] + slot[k]] += weight * probability[k]
+        divide(first, own, scaled, diagonal, s)
+    return worst

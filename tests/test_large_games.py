@@ -1,0 +1,404 @@
+"""Games given as lists of successors: the same numbers as the array gives, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+
+import stackelberg_games as sg
+from stackelberg_games import checks, exact
+from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, PrecisionError, SolverError
+from stackelberg_games.exact import chain_system, listed_response
+from stackelberg_games.exact.response import Arrays
+from stackelberg_games.kinds.configurable import ConfigurableGame
+from stackelberg_games.kinds.finite import Tables, TabularGame
+from stackelberg_games.kinds.successors import SuccessorLists
+from stackelberg_games.rules.lever import Stages
+from tests.large_games import grid, laid_out, random_lists
+
+SHAPE = (300, 3, 3, 4)
+SETTINGS: tuple[dict[str, Any], ...] = (
+    {"leader_discount": 0.95, "follower_discount": 0.95, "follower_sees_action": True},
+    {"leader_discount": 0.97, "follower_discount": 0.9, "follower_sees_action": False},
+    {"leader_discount": 1.0, "follower_discount": 0.9, "follower_sees_action": True, "horizon": 12},
+    {"leader_discount": 0.8, "follower_discount": 0.99, "follower_sees_action": False, "horizon": 7},
+)
+TEMPERATURE = 0.3
+
+
+def lists_of(game: TabularGame) -> SuccessorLists:
+    assert game.lists is not None
+    return game.lists
+
+
+def _start(terminal: Any) -> Any:
+    weights = np.random.default_rng(1).dirichlet(np.ones(len(terminal))) * ~terminal
+    return weights / weights.sum()
+
+
+def _pair(settings: dict[str, Any]) -> tuple[TabularGame, TabularGame]:
+    """A game with two terminal states as an array and as lists."""
+    successors, probability, leader, follower = random_lists(0, SHAPE)
+    terminal = np.isin(np.arange(SHAPE[0]), (5, 77))
+    rest = (leader, follower, _start(terminal))
+    settings = {**settings, "terminal": terminal}
+    dense = TabularGame(laid_out(successors, probability), *rest, **settings)
+    return dense, TabularGame.from_successors(successors, probability, *rest, **settings)
+
+
+def _logits() -> Any:
+    return np.random.default_rng(2).normal(size=SHAPE[:2])
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_lists_have_the_values_and_the_hypergradient_of_the_array(settings: dict[str, Any]) -> None:
+    found = []
+    for game in _pair(settings):
+        policy = sg.TabularPolicy(game, _logits())
+        value = exact.leader_objective(game, policy, TEMPERATURE)
+        (slope,) = torch.autograd.grad(value, [policy.logits])
+        both = exact.differentiable_values(game, policy, TEMPERATURE)
+        mixed = both.leader.cos().sum() + both.follower.sin().sum()
+        (mixed_slope,) = torch.autograd.grad(mixed, [policy.logits])
+        soft = exact.best_response(game, policy, TEMPERATURE)
+        hard = exact.best_response(game, policy, 0.0)
+        tables = exact.critics(game, policy, TEMPERATURE)
+        found.append(
+            (
+                value.item(),
+                slope,
+                mixed_slope,
+                soft.values,
+                soft.policy,
+                hard.values,
+                hard.policy,
+                tables.leader_q,
+                tables.follower_q,
+                exact.leader_value(game, policy, hard.policy),
+                exact.follower_value(game, policy, soft.policy, TEMPERATURE),
+            )
+        )
+    for dense, listed in zip(*found, strict=True):
+        assert np.abs(np.asarray(dense) - np.asarray(listed)).max() < 1e-8
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_certified_errors_hold_on_lists(settings: dict[str, Any]) -> None:
+    dense, listed = _pair(settings)
+    for temperature in (TEMPERATURE, 0.0):
+        truth, found = (
+            exact.certificate(game, sg.TabularPolicy(game, _logits()), temperature) for game in (dense, listed)
+        )
+        assert abs(truth.value - found.value) <= truth.error + found.error
+        assert found.error < 1e-7
+    answer = exact.best_response(listed, sg.TabularPolicy(listed, _logits()), TEMPERATURE)
+    assert answer.residual is not None
+    assert answer.error is not None
+    assert answer.residual <= answer.error.max() < 1e-9
+
+
+def _configure(shape: tuple[int, ...], lists: Any, dense: bool) -> Any:
+    successors, probability, leader, follower = (torch.tensor(array) for array in lists)
+    places = [torch.tensor(axis) for axis in np.indices(shape)[:3]]
+
+    def configure(x: torch.Tensor) -> Tables:
+        weights = torch.softmax(probability.log() + x[0] * torch.arange(shape[3]), dim=-1)
+        array = weights.reshape(-1)
+        if dense:
+            empty = torch.zeros(*shape[:3], shape[0], dtype=torch.float64)
+            array = empty.index_put((*places, successors), weights, accumulate=True)
+        charge = x[3:].repeat(shape[0] // 3)[:, None, None]
+        return Tables(array, leader + x[1] * torch.sin(follower), follower + torch.cos(x[2] * leader) + charge)
+
+    return configure
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("acts", [True, False])
+def test_configurations_enter_rewards_and_probabilities(settings: dict[str, Any], acts: bool) -> None:
+    shape = SHAPE if acts else (SHAPE[0], 1, *SHAPE[2:])
+    lists = random_lists(0, shape)
+    terminal = np.isin(np.arange(SHAPE[0]), (5, 77))
+    found = []
+    for dense in (True, False):
+        made: Any = ConfigurableGame if dense else ConfigurableGame.from_successors
+        given = (laid_out(*lists[:2]),) if dense else lists[:2]
+        game: Any = made(
+            *given,
+            *lists[2:],
+            _start(terminal),
+            size=6,
+            configure=_configure(shape, lists, dense),
+            terminal=terminal,
+            **settings,
+        )
+        policy = sg.TabularPolicy(game, _logits()) if acts else None
+        chosen = sg.Configuration(np.linspace(0.1, 0.5, 6), policy=policy, states=SHAPE[0])
+        value = exact.leader_objective(game, chosen, TEMPERATURE)
+        slopes = torch.autograd.grad(value, list(chosen.parameters()))
+        fixed = game.configured(chosen.configuration().detach())
+        again = exact.leader_objective(fixed, policy or sg.TabularPolicy(fixed), TEMPERATURE)
+        found.append((value.item(), again.item(), *slopes))
+    for dense_one, listed_one in zip(*found, strict=True):
+        assert np.abs(np.asarray(dense_one) - np.asarray(listed_one)).max() < 1e-8
+
+
+@pytest.mark.parametrize("sees", [True, False])
+def test_differences_at_thousands_of_states_fall_with_the_square_of_the_step(sees: bool) -> None:
+    game = grid(50, leader_discount=0.95, follower_discount=0.95, follower_sees_action=sees)
+    rng = np.random.default_rng(5)
+    policy = sg.TabularPolicy(game, 0.3 * rng.normal(size=(game.states, 4)))
+    direction = torch.tensor(rng.normal(size=(game.states, 4)))
+    start = exact.best_response(game, policy, 0.1).values
+    (slope,) = torch.autograd.grad(exact.leader_objective(game, policy, 0.1, start=start), [policy.logits])
+    along, errors = float((slope * direction).sum()), []
+    for step in (1e-2, 1e-3):
+        with torch.no_grad():
+            values = [
+                exact.leader_objective(game, sg.TabularPolicy(game, policy.logits + sign * direction), 0.1, start=start)
+                for sign in (step, -step)
+            ]
+        errors.append(abs(float(values[0] - values[1]) / (2 * step) - along))
+    assert 80 < errors[0] / errors[1] < 120
+    assert errors[1] < 1e-3 * abs(along)
+
+
+def test_every_way_to_give_lists_gives_the_same_game() -> None:
+    successors, probability, leader, follower = random_lists(3, (20, 2, 3, 4))
+    start = np.full(20, 0.05)
+    settings: dict[str, Any] = {"leader_discount": 0.9, "follower_discount": 0.8}
+    array = laid_out(successors, probability)
+
+    def outcomes(s: int, a: int, b: int) -> Any:
+        entries = zip(probability[s, a, b], successors[s, a, b], strict=True)
+        return [(p, n, leader[s, a, b], follower[s, a, b]) for p, n in entries]
+
+    def batch(s: Any, a: int, b: int) -> Any:
+        return successors[s, a, b], probability[s, a, b], leader[s, a, b], follower[s, a, b]
+
+    rows = scipy.sparse.csr_array(array.reshape(-1, 20))
+    games = [
+        TabularGame.from_successors(successors, probability, leader, follower, start, **settings),
+        TabularGame.from_csr(rows, leader, follower, start, **settings),
+        TabularGame.from_function(outcomes, (20, 2, 3), start, **settings),
+        TabularGame.from_function(batch, (20, 2, 3), start, vectorised=True, **settings),
+    ]
+    for game in games:
+        assert np.allclose(game.transition, array, atol=1e-15)
+        assert np.allclose(game.leader_reward, leader, atol=1e-15)
+        states, chances = game.row(7, 1, 2)
+        assert np.allclose(chances, array[7, 1, 2][states], atol=1e-15)
+        assert chances.sum() == pytest.approx(1)
+    values = [exact.leader_objective(game, sg.TabularPolicy(game), 0.2).item() for game in games]
+    assert values == pytest.approx([values[0]] * 4, abs=1e-12)
+
+
+def test_play_and_learning_go_by_the_lists() -> None:
+    game = grid(70, leader_discount=0.9, follower_discount=0.9)
+    policy = sg.TabularPolicy(game)
+    answer = exact.best_response(game, policy, 0.2)
+    batch = sg.rollout(game, policy, sg.TabularResponse(np.array(answer.policy)), episodes=50, stages=40, seed=1)
+    first, last = batch.states[:, :-1], batch.states[:, 1:]
+    lists = game.lists
+    assert lists is not None
+    entries = lists.entries(*(part.ravel() for part in (first, batch.leader_actions, batch.follower_actions, last)))
+    assert (entries >= 0).all()
+    share = (lists.successors[entries] == lists.successors[entries - entries % 2]).mean()
+    equal = (batch.leader_actions == batch.follower_actions).mean()
+    assert abs(share - (0.7 + 0.3 * equal)) < 0.1  # walls, where moves coincide, and five standard errors
+    assert game.observation_space.shape == (1,)
+    assert game.observe(4899) == 4899
+    assert (game.observe_batch([3, 4]) == [[3], [4]]).all()
+    turns = game.parallel_env()
+    turns.reset(seed=0)
+    assert game.fingerprint() != grid(70, seed=1, leader_discount=0.9, follower_discount=0.9).fingerprint()
+
+
+def test_a_lever_on_lists_answers_for_stages_that_were_played() -> None:
+    lists = random_lists(4, (30, 1, 3, 2))
+    game = ConfigurableGame.from_successors(
+        *lists,
+        np.full(30, 1 / 30),
+        size=6,
+        configure=_configure((30, 1, 3, 2), lists, False),
+        leader_discount=0.9,
+        follower_discount=0.9,
+    )
+    ledger = game.ledger()
+    assert ledger is not None
+    batch = sg.rollout(game, game.commitment(), sg.TabularResponse.uniform(game), episodes=3, stages=5)
+    ledger.reveal(batch)
+    lever = game.view(0.1, ledger).lever
+    assert lever is not None
+    stages, x = Stages.of(batch), torch.tensor([0.4, 0.0, 0.0, 0.1, 0.0, 0.0], dtype=torch.float64)
+    terms = lever.terms(x, stages)
+    assert terms.log_transition is not None
+    tables = game.tables(x)
+    entries = lists_of(game).entries(*stages)
+    assert torch.equal(terms.log_transition, tables.transition[torch.from_numpy(entries)].log())
+    other = Stages(*(np.array([part]) for part in (0, 0, 0, int(np.setdiff1d(np.arange(30), lists[0][0])[0]))))
+    with pytest.raises(sg.errors.InformationError):
+        lever.terms(x, other)
+
+
+def test_mixing_games_are_swept_and_local_ones_stepped() -> None:
+    def solved(game: TabularGame) -> Any:
+        arrays = Arrays.of(game, game.model(sg.TabularPolicy(game)))
+        lists = game.lists
+        assert lists is not None
+        problem = listed_response.ListedProblem(
+            lists, arrays.follower_reward, arrays.policy, arrays.alive, arrays.follower_discount, True
+        )
+        return listed_response.solve_listed(problem, 0.1)
+
+    mixing = TabularGame.from_successors(
+        *random_lists(1, (5000, 1, 4, 20)), np.full(5000, 1 / 5000), follower_discount=0.999
+    )
+    assert solved(mixing).steps == 0
+    local = solved(grid(40, follower_discount=0.99))
+    assert local.steps > 0
+    assert local.converged
+
+
+def test_an_incomplete_factorisation_takes_over_near_discount_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    game = grid(50, leader_discount=0.999, follower_discount=0.999)
+    policy = sg.TabularPolicy(game)
+    (expected,) = torch.autograd.grad(exact.leader_objective(game, policy, 0.1), [policy.logits])
+    monkeypatch.setattr(chain_system, "PATIENCE", 20)
+    (found,) = torch.autograd.grad(exact.leader_objective(game, policy, 0.1), [policy.logits])
+    assert float((found - expected).abs().max()) < 1e-8 * float(expected.abs().max())
+
+
+def test_solvers_that_do_not_converge_say_what_to_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    game = grid(30, leader_discount=0.999, follower_discount=0.999)
+    monkeypatch.setattr(listed_response, "STEPS", 2)
+    with pytest.raises(SolverError, match=r"residual .* after 2 Newton steps.*follower_discount"):
+        exact.best_response(game, sg.TabularPolicy(game), 0.1)
+    huge = TabularGame.from_successors(
+        np.zeros((1, 1, 2, 1), dtype=int), np.ones((1, 1, 2, 1)), [[[1e308, 1e308]]], [[[1e308, 0.0]]], [1.0]
+    )
+    with pytest.raises(PrecisionError, match="overflow"):
+        exact.best_response(huge, sg.TabularPolicy(huge), 0.1)
+
+
+def test_what_would_be_an_array_of_all_transitions_is_refused() -> None:
+    game = grid(110)
+    with pytest.raises(
+        InvalidArgumentError, match=r"18\.7 GB as an array \[12100, 4, 4, 12100\]; use game.kernel or game.row"
+    ):
+        _ = game.transition
+    with pytest.raises(InvalidArgumentError, match=r"\[12100, 12100\]"):
+        game.kernel.chain(np.ones((12100, 4, 4)))
+
+
+def test_an_array_that_would_not_fit_is_refused_before_it_is_copied() -> None:
+    shape = (30000, 4, 4, 30000)
+    array, reward = np.broadcast_to(1 / 30000, shape), np.broadcast_to(0.0, shape[:3])
+    with pytest.raises(InvalidGameError, match=r"115\.2 GB as an array \[30000, 4, 4, 30000\].*from_successors"):
+        TabularGame(array, reward, reward, np.full(30000, 1 / 30000))
+
+
+def _valid() -> dict[str, Any]:
+    successors, probability, leader, follower = random_lists(0, (12, 2, 3, 2))
+    return {
+        "successors": successors,
+        "probability": probability,
+        "leader_reward": leader,
+        "follower_reward": follower,
+        "initial": np.full(12, 1 / 12),
+    }
+
+
+def _with(array: Any, place: tuple[int, ...], value: float) -> Any:
+    changed = np.array(array)
+    changed[place] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        (
+            "successors",
+            lambda x: _with(x, (3, 1, 2, 0), 12),
+            r"successors\[s, a, b, k\] is 12: expected 0 to 11.*\[3, 1, 2, 0\]",
+        ),
+        ("successors", lambda x: _with(x, (3, 1, 2, 0), -1), r"is -1: expected 0 to 11"),
+        ("successors", lambda x: x.astype(float), "expected integers"),
+        ("successors", lambda x: x[0, 0], "expected integers"),
+        ("probability", lambda x: _with(x, (11, 0, 1), 0.49), r"probability\[11, 0, 1\] sums to 0.98, not to 1"),
+        ("probability", lambda x: _with(x, (1, 0, 1, 1), -0.1), r"probability\[1, 0, 1, 1\] is -0.1"),
+        ("probability", lambda x: _with(x, (1, 0, 1, 1), np.nan), r"probability\[1, 0, 1, 1\] is nan"),
+        ("probability", lambda x: x[:, :, :, :1], "shape"),
+        ("leader_reward", lambda x: x[:, :1], "leader_reward has shape"),
+        ("follower_reward", lambda x: _with(x, (0, 0, 0), np.inf), "follower_reward"),
+        ("initial", lambda x: x[:-1], "initial"),
+    ],
+)
+def test_wrong_lists_are_named(name: str, change: Any, message: str) -> None:
+    arguments = _valid()
+    arguments[name] = change(arguments[name])
+    with pytest.raises(InvalidGameError, match=message):
+        TabularGame.from_successors(**arguments)
+
+
+def test_wrong_matrices_and_functions_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    reward, start = np.zeros((3, 1, 2)), np.full(3, 1 / 3)
+    with pytest.raises(InvalidGameError, match="expected a SciPy sparse matrix"):
+        TabularGame.from_csr(np.zeros((6, 3)), reward, reward, start)
+    with pytest.raises(InvalidGameError, match=r"\(6, 3\)"):
+        TabularGame.from_csr(scipy.sparse.csr_array((5, 3)), reward, reward, start)
+
+    def flagged(s: int, a: int, b: int) -> Any:
+        return [(1.0, 2, 0.0, 0.0, s == 0)]
+
+    with pytest.raises(
+        InvalidGameError,
+        match=r"state 2 is entered with the terminal flag from .*\(0, 0, 0\) and without it .*\(1, 0, 0\)",
+    ):
+        TabularGame.from_function(flagged, (3, 1, 2), start)
+    ending = TabularGame.from_function(lambda s, a, b: [(1.0, 2, 0.0, 1.0, True)], (3, 1, 2), [0.5, 0.5, 0.0])
+    assert ending.terminal.tolist() == [False, False, True]
+    for wrong in ([(1.0, 3, 0.0, 0.0)], [(1.0, 0, 0.0)], [("1", 0, 0.0, 0.0)], [(1.0, 0, np.nan, 0.0)]):
+        with pytest.raises(InvalidGameError, match=r"step\(0, 0, 0\)"):
+            TabularGame.from_function(lambda s, a, b, wrong=wrong: wrong, (3, 1, 2), start)  # type: ignore[misc]
+    monkeypatch.setattr(checks, "memory", lambda: 10**6)
+    with pytest.raises(InvalidGameError, match=r"1e\+05 successors .* would take .* GB, more than the 0\.0 GB"):
+        TabularGame.from_successors(np.zeros((50000, 1, 1, 2), dtype=np.int32), None, None, None, None)  # type: ignore[arg-type]
+
+
+def test_toy_text_environments_are_lists_that_may_be_configured() -> None:
+    env = gymnasium.make("FrozenLake-v1", map_name="8x8")
+    plain = TabularGame.from_gymnasium(env, leader_discount=0.9, follower_discount=0.9)
+    assert plain.lists is not None
+    assert len(plain.lists.successors) <= 3 * 64 * 4 + 4
+    paid = ConfigurableGame.from_gymnasium(
+        env,
+        leader_discount=0.9,
+        follower_discount=0.9,
+        size=plain.states,
+        configure=lambda x: Tables(
+            torch.from_numpy(np.array(lists_of(plain).probability)),
+            torch.tensor(plain.leader_reward),
+            torch.tensor(plain.follower_reward) + x[:, None, None],
+        ),
+    )
+    dense = TabularGame(
+        plain.transition,
+        plain.leader_reward,
+        plain.follower_reward,
+        plain.initial_distribution,
+        0.9,
+        0.9,
+        plain.horizon,
+        terminal=plain.terminal,
+    )
+    values = [exact.leader_objective(game, sg.TabularPolicy(game), 0.1).item() for game in (plain, dense)]
+    assert values[0] == pytest.approx(values[1], abs=1e-12)
+    chosen = sg.Configuration(np.zeros(plain.states), states=plain.states)
+    assert exact.leader_objective(paid, chosen, 0.1).item() == pytest.approx(values[0], abs=1e-12)
