@@ -9,6 +9,7 @@ annotation that says nothing here (a type variable, a class that only type check
 from __future__ import annotations
 
 import inspect
+import math
 import sys
 import types
 import typing
@@ -24,6 +25,7 @@ from stackelberg_games.errors import InvalidArgumentError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Test = Callable[[Any], bool]
 _ONE = {int: "an integer", float: "a finite number", bool: "True or False", str: "a text", type(None): "None"}
 _MANY = {int: "integers", float: "finite numbers", bool: "flags", str: "texts"}
 _NUMBERS = frozenset(typing.get_args(ArrayLike))
@@ -65,47 +67,79 @@ def check(factory: Callable[..., Any], given: Mapping[str, Any], who: str = "") 
     """
     known = _annotations(factory)
     for name, value in given.items():
-        if name in known and not fits(value, known[name]):
-            raise InvalidArgumentError(f"{who}{name}={checks.shown(value)}: expected {_expected(known[name])}")
+        if name in known and not known[name][1](value):
+            raise InvalidArgumentError(f"{who}{name}={checks.shown(value)}: expected {_expected(known[name][0])}")
 
 
 def fits(value: Any, annotation: Any) -> bool:
     """Whether a value is what an annotation says; true where it says nothing that can be checked."""
-    if annotation is float:
-        return checks.is_number(value) and bool(np.isfinite(checks._float(value)))
-    if annotation is int:
-        return checks.is_integer(value) and abs(value) < 2**63
-    if annotation is bool:
-        return isinstance(value, bool | np.bool_)
-    if annotation is str:
-        return isinstance(value, str) and checks.encodable(value)
-    if annotation is None or annotation is type(None):
-        return value is None
-    return _fits_generic(value, annotation)
+    return _test(annotation)(value)
 
 
-def _fits_generic(value: Any, annotation: Any) -> bool:
+def _test(annotation: Any) -> Test:
+    """The test that an annotation stands for; an annotation is taken apart once and its values are many."""
+    if annotation in _TESTS:
+        return _TESTS[annotation]
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (Union, types.UnionType):
         numbers, others = _options(inner)
-        return (numbers and _numbers(value)) or any(fits(value, option) for option in others)
+        tests = [_test(option) for option in others]
+        return lambda value: (numbers and _numbers(value)) or any(test(value) for test in tests)
     if origin is Literal:
-        return any(type(value) is type(option) and value == option for option in inner)
-    if origin is tuple and inner[-1] is not Ellipsis:
-        return _is_list(value) and len(value) == len(inner) and all(map(fits, value, inner))
-    if origin in (Iterator, Iterable, Collection):
-        return isinstance(value, origin) and not isinstance(value, str | bytes)
+        return lambda value: any(type(value) is type(option) and value == option for option in inner)
     if origin in (tuple, list, Sequence):
-        return _is_list(value) and all(fits(item, inner[0]) for item in value)
+        return _items(tuple(map(_test, inner)), fixed=origin is tuple and inner[-1] is not Ellipsis)
+    if origin in (Iterator, Iterable, Collection):
+        return lambda value: isinstance(value, origin) and not isinstance(value, str | bytes)
     if origin in (dict, Mapping):
-        return isinstance(value, Mapping) and all(
-            fits(key, inner[0]) and fits(entry, inner[1]) for key, entry in value.items()
+        keys, entries = map(_test, inner)
+        return lambda value: (
+            isinstance(value, Mapping) and all(keys(key) and entries(entry) for key, entry in value.items())
         )
     if origin is Callable:
-        return callable(value)
+        return callable
     if origin is np.ndarray:
-        return isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray) and value.dtype.kind in "biuf"
-    return not isinstance(annotation, type) or origin is not None or _is_instance(value, annotation)
+        return _is_array
+    return (lambda value: _is_instance(value, annotation)) if isinstance(annotation, type) and origin is None else _any
+
+
+def _items(tests: tuple[Test, ...], *, fixed: bool) -> Test:
+    """Of lists: each item its own test where their number is ``fixed``, else all the first."""
+    if fixed:
+        return lambda value: (
+            _is_list(value)
+            and len(value) == len(tests)
+            and all(test(item) for test, item in zip(tests, value, strict=True))
+        )
+    return lambda value: _is_list(value) and all(map(tests[0], value))
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray) and value.dtype.kind in "biuf"
+
+
+def _any(value: Any) -> bool:
+    return True
+
+
+def _is_float(value: Any) -> bool:
+    if type(value) is float:  # the usual case, a few times in every iteration
+        return math.isfinite(value)
+    return checks.is_number(value) and bool(np.isfinite(checks._float(value)))
+
+
+def _is_integer(value: Any) -> bool:
+    return checks.is_integer(value) and abs(value) < 2**63
+
+
+_TESTS: dict[Any, Test] = {
+    float: _is_float,
+    int: _is_integer,
+    bool: lambda value: isinstance(value, bool | np.bool_),
+    str: lambda value: isinstance(value, str) and checks.encodable(value),
+    None: lambda value: value is None,
+    type(None): lambda value: value is None,
+}
 
 
 def _options(inner: Sequence[Any]) -> tuple[bool, list[Any]]:
@@ -134,8 +168,8 @@ def _numbers(value: Any) -> bool:
 
 
 @lru_cache(maxsize=512)
-def _annotations(factory: Callable[..., Any]) -> dict[str, Any]:
-    """Annotations by parameter, those that cannot be evaluated left out."""
+def _annotations(factory: Callable[..., Any]) -> dict[str, tuple[Any, Test]]:
+    """Annotations by parameter and their tests, those that cannot be evaluated left out."""
     try:
         parameters = inspect.signature(factory).parameters
     except (TypeError, ValueError):
@@ -148,7 +182,7 @@ def _annotations(factory: Callable[..., Any]) -> dict[str, Any]:
         if isinstance(annotation, str):
             annotation = _evaluated(factory, name, annotation)
         if annotation not in (inspect.Parameter.empty, Any, object):
-            found[name] = annotation
+            found[name] = annotation, _test(annotation)
     return found
 
 
