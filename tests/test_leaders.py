@@ -19,6 +19,7 @@ from stackelberg_games.exact.soft_response import soft_response
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.learning.ascent import GradientAscent
 from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.representations.algorithm import Algorithm
 from stackelberg_games.representations.stackelberg_backup import stackelberg_q
 from stackelberg_games.rules.commitment import flatten
 from tests.checks import FALSE_ALARM
@@ -102,6 +103,38 @@ def test_the_control_variate_lowers_the_variance_and_not_the_mean() -> None:
     error = np.hypot(centred.std(), plain.std()) / 300**0.5
     assert abs(centred.mean() - plain.mean()) < 4 * error
     assert abs(centred.mean() - reports[0].exact[3]) < 4 * centred.std() / 300**0.5
+
+
+@pytest.mark.parametrize(
+    ("leader_id", "game_id"),
+    [
+        *[
+            (name, "discrete_toy-v0")
+            for name in ("bchg", "hpgd", "sobirl", "policy_gradient", "bi_actor_critic", "lola")
+        ],
+        *[(name, game) for name in ("bchg", "hpgd", "sobirl") for game in ("random_mdp-v0", "warehouse-v0")],
+    ],
+)
+def test_later_steps_on_a_batch_climb_the_same_estimate(leader_id: str, game_id: str) -> None:
+    game = sg.make(game_id)
+    leader, follower = sg.make_leader(leader_id, actor_steps=3), sg.make_follower("soft_value_iteration")
+    assert isinstance(leader, Algorithm)
+    leader.begin(game.view(0.05, game.ledger()))
+    follower.begin(game)
+    answer = follower.respond(game, leader.commitment)
+    batch = sg.rollout(game, leader.commitment, answer.policy, episodes=20)
+    if (ledger := game.ledger()) is not None:
+        ledger.reveal(batch)
+        leader.begin(game.view(0.05, ledger))
+    evidence = Evidence(np.zeros(20), batch, answer.policy, answer.values, game)
+    surrogate, parameters = leader.objective(evidence), list(leader.commitment.parameters())
+    surrogate().backward()  # type: ignore[no-untyped-call]
+    leader.optimizer.step()
+    steps = [surrogate(), leader.surrogate(leader.learned.at(leader.commitment))]
+    again, anew = (torch.autograd.grad(step, parameters, materialize_grads=True) for step in steps)
+    assert any(bool(part.any()) for part in anew)
+    for one, two in zip(again, anew, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-12, atol=1e-13)
 
 
 def test_a_longer_reach_than_the_trace_decay_is_forgotten() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
 from stackelberg_games.learning.ascent import GradientAscent
@@ -68,9 +69,17 @@ class Algorithm(GradientAscent):
         if self.thermometer is not None:
             self.told = self.thermometer.tell(self.learned, self.commitment, evidence.require_trajectories())
 
+        weights: list[Tensor] = []
+
         def surrogate() -> Tensor:
-            self.values = self.learned.at(self.commitment)
-            return self.surrogate(self.values)
+            values = self.learned.at(self.commitment)
+            if weights:
+                return torch.stack([torch.dot(*pair) for pair in zip(weights, values.terms, strict=True)]).sum()
+            self.values = values
+            total = self.surrogate(values)
+            if self.actor_steps > 1 and values.terms:  # the next steps meet other terms, with the same weights
+                weights.extend(torch.autograd.grad(total, values.terms, retain_graph=True, materialize_grads=True))
+            return total
 
         return surrogate
 

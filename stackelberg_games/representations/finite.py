@@ -241,9 +241,8 @@ class FiniteValues(Values):
     def __init__(self, learned: Finite, commitment: Commitment, terms: Terms | None) -> None:
         self.view, self.batch = learned.view, learned.batch
         self._learned, self._lever, self._terms, self._commitment = learned, learned.lever, terms, commitment
-        self._none = 0.0 * next(iter(commitment.parameters())).sum()
         policy = acting(commitment)
-        self._log_policy = None if policy is None else policy.log_probabilities()
+        self._log_policy = None if policy is None else policy.log_probabilities().ravel()
 
     @property
     def tables(self) -> CriticTables:
@@ -253,6 +252,18 @@ class FiniteValues(Values):
     @property
     def _moves(self) -> bool:
         return self._lever is not None and self._lever.lever.moves_transitions
+
+    @property
+    def terms(self) -> tuple[Tensor, ...]:
+        """See ``Values.terms``."""
+        if self._learned.needs.players:
+            return ()
+        return tuple(t for t in (self._log_policy, *(self._terms or ())) if t is not None and t.requires_grad)
+
+    @property
+    def _none(self) -> Tensor:
+        """A gradient of zero."""
+        return 0.0 * next(iter(self._commitment.parameters())).sum()
 
     def benefit(self) -> Credit:
         """See ``Values.benefit``."""
@@ -283,10 +294,12 @@ class FiniteValues(Values):
 
     def unrolled(self, trace: Influence, credit: Credit, batch: Trajectories) -> Tensor:
         """See ``Values.unrolled``."""
-        total, before, after = self._none, None, None
+        before, after = None, None
         if credit.table is not None and not batch.terminated.all():
             before, after = self._beyond.owed(credit.table, self._occupied, self._beyond.at_ends(batch, trace.carry))
-        if self._log_policy is not None:
+        if self._log_policy is None:
+            total = self._none
+        else:
             weights = self.tables.response_weights(batch, trace)
             beyond = before if self.tables.sees else after
             total = self._scored(weights if beyond is None else weights + self.tables.owing(beyond))
@@ -341,7 +354,7 @@ class FiniteValues(Values):
         """Weights ``[S, A]`` times log f."""
         if self._log_policy is None:
             return self._none
-        return (torch.from_numpy(weights) * self._log_policy).sum()
+        return torch.dot(torch.from_numpy(weights.ravel()), self._log_policy)
 
     def _pulled(
         self,

@@ -137,6 +137,15 @@ class Values(ABC):
         assert self.view.temperature is not None
         return self.view.temperature
 
+    @property
+    def terms(self) -> tuple[Tensor, ...]:
+        """What is differentiated in the commitment, where all else here stays as it is when the commitment moves.
+
+        All sums offered here are then linear in these tensors, and climbing on needs their weights only. Empty where
+        that is not so.
+        """
+        return ()
+
     def figures(self) -> dict[str, float]:
         """What an update logs: where traces were unrolled, how much of them is left where trajectories were cut.
 
