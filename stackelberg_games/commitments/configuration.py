@@ -15,7 +15,7 @@ from stackelberg_games.arrays import IntArray
 from stackelberg_games.commitments.tabular import DiscretePolicy
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.numerics.randomness import Streams
-from stackelberg_games.numerics.threads import own_modes
+from stackelberg_games.numerics.threads import in_own_modes
 from stackelberg_games.rules.commitment import Commitment, parameters_from
 
 
@@ -30,7 +30,7 @@ class Configuration(Commitment):
         states: number of states, needed only without ``policy``.
     """
 
-    @own_modes()
+    @in_own_modes
     def __init__(
         self,
         parameters: ArrayLike,

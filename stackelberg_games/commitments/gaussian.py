@@ -22,7 +22,7 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.numerics.randomness import Lane, Streams, generator
 from stackelberg_games.numerics.rows import product
-from stackelberg_games.numerics.threads import own_modes
+from stackelberg_games.numerics.threads import in_own_modes
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.rules import Rules
 from stackelberg_games.rules.view import LeaderView
@@ -97,7 +97,7 @@ class LinearGaussianPolicy(ContinuousPolicy):
     gain: nn.Parameter
     factor: Tensor
 
-    @own_modes()
+    @in_own_modes
     def __init__(self, game: BoxSized, gain: ArrayLike | Tensor | None = None, std: ArrayLike = 1e-3) -> None:
         super().__init__()
         self.state_size, self.action_size = game if isinstance(game, tuple) else box_sizes(game)[:2]
@@ -148,7 +148,7 @@ class SquashedPolicy(ContinuousPolicy):
         UnsupportedGameError: the spaces are of another kind.
     """
 
-    @own_modes()
+    @in_own_modes
     def __init__(self, game: Ranged, std: float = 0.3) -> None:
         super().__init__()
         if not isinstance(game, tuple):
@@ -191,7 +191,7 @@ class TabularActions(Commitment):
         UnsupportedGameError: the spaces are of another kind.
     """
 
-    @own_modes()
+    @in_own_modes
     def __init__(self, game: Ranged) -> None:
         super().__init__()
         if not isinstance(game, tuple):

@@ -13,7 +13,7 @@ from stackelberg_games.commitments.perceptron import perceptron
 from stackelberg_games.commitments.tabular import DiscretePolicy, FiniteSized, sizes_of
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.numerics.randomness import check_seed
-from stackelberg_games.numerics.threads import own_modes
+from stackelberg_games.numerics.threads import in_own_modes
 
 
 class MLPPolicy(DiscretePolicy):
@@ -26,7 +26,9 @@ class MLPPolicy(DiscretePolicy):
             first commitment is the uniform policy).
     """
 
-    @own_modes()
+    draws = False
+
+    @in_own_modes
     def __init__(self, game: FiniteSized, hidden: Sequence[int] = (64, 64), seed: int = 0) -> None:
         super().__init__()
         self.states, self.actions = sizes_of(game)

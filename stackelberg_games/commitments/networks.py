@@ -22,7 +22,7 @@ from stackelberg_games.commitments.tabular import DiscretePolicy
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.numerics.randomness import Lane, Streams
 from stackelberg_games.numerics.sampling import cumulative
-from stackelberg_games.numerics.threads import own_modes
+from stackelberg_games.numerics.threads import in_own_modes
 from stackelberg_games.rules import features
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.features import Features
@@ -52,7 +52,7 @@ class StateNetwork(nn.Module):
 
     scale: Tensor
 
-    @own_modes()
+    @in_own_modes
     def __init__(self, space: gymnasium.Space[Any], hidden: Sequence[int], outputs: int, seed: int) -> None:
         super().__init__()
         self.features = Features(space)
@@ -82,7 +82,7 @@ class MLPCategoricalPolicy(Commitment):
         UnsupportedGameError: the spaces are of another kind.
     """
 
-    @own_modes()
+    @in_own_modes
     def __init__(self, game: WithSpaces, hidden: Sequence[int] = (64, 64), seed: int = 0) -> None:
         super().__init__()
         self.state_space, self.action_space = _spaces(game)
@@ -144,7 +144,7 @@ class MLPGaussianPolicy(ContinuousPolicy):
     radius: Tensor
     squashed: Tensor
 
-    @own_modes()
+    @in_own_modes
     def __init__(self, game: WithSpaces, hidden: Sequence[int] = (64, 64), std: float = 0.5, seed: int = 0) -> None:
         super().__init__()
         self.state_space, self.action_space = _spaces(game)

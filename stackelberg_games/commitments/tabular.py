@@ -15,7 +15,7 @@ from stackelberg_games.arrays import IntArray
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
 from stackelberg_games.numerics.randomness import Lane, Streams
 from stackelberg_games.numerics.sampling import check_probabilities, cumulative
-from stackelberg_games.numerics.threads import own_modes
+from stackelberg_games.numerics.threads import in_own_modes
 from stackelberg_games.rules.commitment import Commitment, parameters_from
 from stackelberg_games.rules.rules import Rules, require_game
 from stackelberg_games.rules.view import LeaderView
@@ -61,7 +61,9 @@ class TabularPolicy(DiscretePolicy):
         logits: ``[S, A]``; zeros (the uniform policy) if not given.
     """
 
-    @own_modes()
+    draws = False
+
+    @in_own_modes
     def __init__(self, game: FiniteSized, logits: ArrayLike | Tensor | None = None) -> None:
         super().__init__()
         self.states, self.actions = sizes_of(game)

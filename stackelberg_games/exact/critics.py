@@ -125,16 +125,12 @@ class CriticTables:
         The drawn action is replaced by its expectation at every visited state, so only the states
         are sampled.
         """
-        states = len(self.policy)
-        stages = np.arange(batch.stages)
-        cells = stages * states + batch.states[:, :-1]
-        visits = np.bincount(cells.ravel(), weights=batch.mask.ravel(), minlength=batch.stages * states)
-        weights = visits.reshape(batch.stages, states) * (leader_discount**stages / batch.episodes)[:, None]
-        advantage = self.leader_advantage
-        if advantage.ndim == 2:
-            return np.asarray(self.policy * weights.sum(axis=0)[:, None] * advantage)
-        left = len(advantage) - 1 - stages
-        return np.asarray(self.policy * np.einsum("ts,tsa->sa", weights, advantage[left]))
+        advantage, out = self.leader_advantage, np.zeros(self.policy.shape)
+        self._stages_left(batch)  # refuses episodes that are too long
+        check_played(batch, self.follower_q.shape)
+        rows = advantage.reshape(-1, *out.shape)
+        _visit(rows, batch.states, batch.lengths, (leader_discount, 1.0 / batch.episodes), out)
+        return np.asarray(self.policy * out)
 
     def response_weights(self, batch: Trajectories, influence: Influence) -> FloatArray:
         """Table ``[S, A]`` whose product with log f is the response term, averaged over the action."""
@@ -154,6 +150,19 @@ def _read(tables: Any, played: Any, out: Any) -> None:
     for i in range(lengths.shape[0]):
         for t in range(lengths[i]):
             out[i, t] = tables[max(last - t, 0), states[i, t], leader[i, t], follower[i, t]]
+
+
+@compiled
+def _visit(tables: Any, states: Any, lengths: Any, weights: Any, out: Any) -> None:
+    """Rows of the tables that ``_read`` reads, added up over the states visited with their discounts."""
+    (discount, first), last = weights, tables.shape[0] - 1
+    for i in range(lengths.shape[0]):
+        weight = first
+        for t in range(lengths[i]):
+            s = states[i, t]
+            for a in range(out.shape[1]):
+                out[s, a] += weight * tables[max(last - t, 0), s, a]
+            weight *= discount
 
 
 def leader_q(arrays: Arrays, response: FloatArray, horizon: int | None) -> FloatArray:

@@ -13,7 +13,7 @@ from stackelberg_games.errors import InvalidActionError, InvalidArgumentError
 from stackelberg_games.faces.episode import NO_EPISODE, Snapshot
 from stackelberg_games.faces.face import TwoPlayerFace
 from stackelberg_games.numerics.randomness import Streams
-from stackelberg_games.numerics.threads import own_modes
+from stackelberg_games.numerics.threads import in_own_modes
 from stackelberg_games.rules.rules import Rules
 from stackelberg_games.rules.scene import FOLLOWER, LEADER, PLAYERS, player_of
 
@@ -53,7 +53,7 @@ class StackelbergEnv(TwoPlayerFace, AECEnv[Any, Any, Any]):
         render_mode: None, ``"ansi"``, ``"rgb_array"`` or ``"human"``.
     """
 
-    @own_modes()
+    @in_own_modes
     def __init__(self, game: Rules, render_mode: str | None = None) -> None:
         super().__init__(game, render_mode)
         self.rewards: dict[str, float] = {}
@@ -64,7 +64,7 @@ class StackelbergEnv(TwoPlayerFace, AECEnv[Any, Any, Any]):
         self.agent_selection: str = LEADER
         self._skip_agent_selection: str | None = None
 
-    @own_modes()
+    @in_own_modes
     def reset(self, seed: int | None = None, options: dict[str, Any] | None = None) -> None:
         """Begin episode 0 of ``seed``, or the next episode of the seed in use.
 
@@ -112,7 +112,7 @@ class StackelbergEnv(TwoPlayerFace, AECEnv[Any, Any, Any]):
         """What an agent sees now, a fresh array."""
         return self._episode.observe(player_of(agent))
 
-    @own_modes()
+    @in_own_modes
     def begin(self, streams: Streams, configuration: Any = None) -> None:
         """Begin the very episode that the streams of one episode belong to.
 

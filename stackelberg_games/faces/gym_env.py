@@ -13,7 +13,7 @@ from stackelberg_games.faces.configured import episode_under
 from stackelberg_games.faces.episode import NO_EPISODE, Snapshot
 from stackelberg_games.faces.face import Face
 from stackelberg_games.numerics.randomness import check_seed
-from stackelberg_games.numerics.threads import own_modes
+from stackelberg_games.numerics.threads import in_own_modes
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.rules import Rules, Sampling
 from stackelberg_games.rules.scene import FOLLOWER
@@ -44,7 +44,7 @@ class BestResponseEnv(Face, gymnasium.Env[Vector, Any]):
         InvalidGameError, UnsupportedGameError: the commitment configures a game that cannot be configured.
     """
 
-    @own_modes()
+    @in_own_modes
     def __init__(self, game: Rules, commitment: Commitment, render_mode: str | None = None) -> None:
         chosen = commitment.configuration()
         super().__init__(game, render_mode, "_response", episode_under(game, chosen))
@@ -55,7 +55,7 @@ class BestResponseEnv(Face, gymnasium.Env[Vector, Any]):
         self._leader: Sampling = commitment
         self._read_commitment()
 
-    @own_modes()
+    @in_own_modes
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Vector, dict[str, Any]]:
         """Begin episode 0 of ``seed``, or the next episode of the seed in use.
 

@@ -25,7 +25,7 @@ from stackelberg_games.checks import shown
 from stackelberg_games.errors import InvalidActionError, UnsupportedGameError
 from stackelberg_games.faces.episode import NO_EPISODE, Actions, Snapshot
 from stackelberg_games.faces.face import TwoPlayerFace
-from stackelberg_games.numerics.threads import own_modes
+from stackelberg_games.numerics.threads import in_own_modes
 from stackelberg_games.rules.rules import Rules, require_game
 from stackelberg_games.rules.scene import FOLLOWER, LEADER, PLAYERS, Player, player_of
 
@@ -35,7 +35,7 @@ StepResult = tuple[dict[str, Vector], dict[str, float], dict[str, bool], dict[st
 class _ParallelFace(TwoPlayerFace, ParallelEnv[Any, Any, Any]):
     """What both forms share; a form says what a step plays and what the players see of it."""
 
-    @own_modes()
+    @in_own_modes
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Vector], dict[str, dict[str, Any]]]:
@@ -120,7 +120,7 @@ class TurnsEnv(_ParallelFace):
     takes 2T steps, and a learner that discounts by the step needs the square root of the discount.
     """
 
-    @own_modes()
+    @in_own_modes
     def __init__(self, game: Rules, render_mode: str | None = None) -> None:
         super().__init__(game, render_mode)
         self._spaces = {player: _with_flag(box) for player, box in self._episode.observation_spaces.items()}
@@ -166,7 +166,7 @@ class PlanEnv(_ParallelFace):
             spaces is not discrete; or the leader configures the game.
     """
 
-    @own_modes()
+    @in_own_modes
     def __init__(self, game: Rules, render_mode: str | None = None) -> None:
         if game.configuration_space is not None:
             raise UnsupportedGameError(

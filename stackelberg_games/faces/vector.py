@@ -27,7 +27,7 @@ from stackelberg_games.faces.padding import Padding
 from stackelberg_games.faces.padding import homogenize as homogenized
 from stackelberg_games.faces.parallel import parallel_env
 from stackelberg_games.faces.rounds import Code, Floats, Rounds, rows_of
-from stackelberg_games.numerics.threads import own_modes
+from stackelberg_games.numerics.threads import in_own_modes
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.rules import Rules, require_game
 from stackelberg_games.rules.scene import FOLLOWER, LEADER, PLAYERS
@@ -51,7 +51,7 @@ class TurnsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         UnsupportedGameError: the actions cannot be padded, or the leader configures the game.
     """
 
-    @own_modes()
+    @in_own_modes
     def __init__(self, game: Rules, copies: int, roles: bool = False) -> None:
         if game.configuration_space is not None:
             raise UnsupportedGameError(
@@ -73,7 +73,7 @@ class TurnsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._codes = {player: Code(player, inner[1][player]) for player in PLAYERS}
         self._pending: Any = None
 
-    @own_modes()
+    @in_own_modes
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Floats, dict[str, Any]]:
         """Begin new episodes; ``options`` is not used.
 
@@ -162,7 +162,7 @@ class ResponseVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         InvalidGameError, UnsupportedGameError: the commitment configures a game that cannot be configured.
     """
 
-    @own_modes()
+    @in_own_modes
     def __init__(
         self,
         game: Rules,
@@ -183,7 +183,7 @@ class ResponseVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self._codes = Code(LEADER, game.leader_action_space), Code(FOLLOWER, game.follower_action_space)
         self._pending: Any = None
 
-    @own_modes()
+    @in_own_modes
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Floats, dict[str, Any]]:
         """Read the commitment and begin new episodes.
 

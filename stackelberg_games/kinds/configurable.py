@@ -30,7 +30,7 @@ from stackelberg_games.kinds.reading import frozen, with_leader
 from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.numerics.randomness import generator
 from stackelberg_games.numerics.sampling import Sampler, check_probabilities
-from stackelberg_games.numerics.threads import own_modes
+from stackelberg_games.numerics.threads import in_own_modes
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.view import LeaderView
@@ -65,7 +65,7 @@ class ConfigurableGame(TabularGame):
 
     objective_is_own: bool = False
 
-    @own_modes()
+    @in_own_modes
     def __init__(
         self,
         transition: ArrayLike | SuccessorLists,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -33,8 +34,8 @@ from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.numerics.randomness import Lane, Streams
 from stackelberg_games.numerics.sampling import Sampler, check_probabilities, cumulative, cumulative_lists
 from stackelberg_games.numerics.sampling import step as sample_step
-from stackelberg_games.numerics.threads import own_modes
-from stackelberg_games.rules.commitment import Commitment, evaluating
+from stackelberg_games.numerics.threads import in_own_modes
+from stackelberg_games.rules.commitment import Commitment, draws, evaluating
 from stackelberg_games.rules.drawing import Picture
 from stackelberg_games.rules.rules import Sampling, Step, check_discount, check_horizon
 
@@ -97,7 +98,7 @@ class TabularGame(MadeOfLists):
         InvalidGameError: a shape, probability, reward, discount or horizon is out of range.
     """
 
-    @own_modes()
+    @in_own_modes
     def __init__(
         self,
         transition: ArrayLike | SuccessorLists,
@@ -302,9 +303,11 @@ class TabularGame(MadeOfLists):
                 decides otherwise when it is evaluated again.
         """
         with evaluating(commitment):
-            policy, configuration = self.policy(commitment), commitment.configuration()
-            with torch.no_grad():
-                again = commitment.probabilities(), commitment.configuration()
+            policy, configuration = self._sound(commitment.probabilities()), commitment.configuration()
+            again = policy, configuration
+            if draws(commitment):
+                with torch.no_grad():
+                    again = commitment.probabilities(), commitment.configuration()
         for first, second in zip((policy, configuration), again, strict=True):
             if first is not None and second is not None and not torch.equal(first, second):
                 raise InvalidArgumentError(
@@ -320,13 +323,15 @@ class TabularGame(MadeOfLists):
             InvalidArgumentError: the commitment was made for a game of another size, or has numbers that are not finite.
         """
         with evaluating(commitment):
-            probabilities = commitment.probabilities()
+            return self._sound(commitment.probabilities())
+
+    def _sound(self, probabilities: Tensor) -> Tensor:
         expected = (self.states, self.leader_actions)
         if tuple(probabilities.shape) != expected:
             raise InvalidArgumentError(
                 f"the commitment's probabilities have shape {tuple(probabilities.shape)}: expected {expected}"
             )
-        if not np.isfinite(probabilities.detach().numpy()).all():
+        if not math.isfinite(probabilities.detach().sum()):
             raise InvalidArgumentError("the commitment's probabilities are not all finite numbers")
         return probabilities
 

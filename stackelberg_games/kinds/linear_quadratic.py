@@ -31,7 +31,7 @@ from stackelberg_games.kinds.riccati import (
 from stackelberg_games.kinds.vector import VectorGame
 from stackelberg_games.numerics.randomness import Lane, Streams, compiled
 from stackelberg_games.numerics.rows import product, quadratic
-from stackelberg_games.numerics.threads import own_modes
+from stackelberg_games.numerics.threads import in_own_modes
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.rules import Step, check_horizon
 from stackelberg_games.rules.trajectories import Trajectories
@@ -90,7 +90,7 @@ class LinearGaussianGame(VectorGame):
             or R not positive definite.
     """
 
-    @own_modes()
+    @in_own_modes
     def __init__(
         self,
         dynamics: Dynamics,

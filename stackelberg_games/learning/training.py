@@ -48,7 +48,7 @@ from stackelberg_games.learning.score import Score, score
 from stackelberg_games.numerics import checkpoint
 from stackelberg_games.numerics.randomness import check_seed, generator
 from stackelberg_games.numerics.threads import single_threaded
-from stackelberg_games.play.rollout import PointResponse, TabularResponse, rollout
+from stackelberg_games.play.rollout import PointResponse, TabularResponse, play
 from stackelberg_games.progress import progress_of
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Ledger
@@ -236,15 +236,9 @@ class _Loop:
         """One iteration; the record is complete before the leader learns."""
         with refusals_named("follower", self.follower, self.game):
             answer = self.follower.respond(self.game, self.leader.commitment)
-        batch = rollout(
-            self.game,
-            self.leader.commitment,
-            answer.policy,
-            episodes=self.episodes,
-            seed=self.play_seed,
-            first_episode=self.iteration * self.episodes,
-            stages=self.stages,
-        )
+        stages = self.game.stages() if self.stages is None else self.stages
+        drawn = self.play_seed, self.episodes, self.iteration * self.episodes
+        batch = play(self.game, self.leader.commitment, answer.policy, stages, drawn)
         record = self._record(batch, answer)
         if self.evaluate_every and self.iteration % self.evaluate_every == 0:
             record |= self._evaluate(answer)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cache
+from functools import cache, wraps
+from typing import ParamSpec, TypeVar
 
 import torch
 from threadpoolctl import ThreadpoolController
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @cache
@@ -17,7 +21,7 @@ def _pools() -> ThreadpoolController:
 
 @contextmanager
 def own_modes() -> Iterator[None]:
-    """Gradients can be had inside, on the CPU, whatever the caller has set; also a decorator, as ``@own_modes()``.
+    """Gradients can be had inside, on the CPU, whatever the caller has set.
 
     A larger framework calls from within ``torch.no_grad`` or ``torch.inference_mode``, or has set a default device.
     """
@@ -27,6 +31,20 @@ def own_modes() -> Iterator[None]:
         if torch.get_default_device().type != "cpu":
             modes.enter_context(torch.device("cpu"))
         yield
+
+
+def in_own_modes(function: Callable[P, R]) -> Callable[P, R]:
+    """``own_modes`` as a decorator; where they hold already, entering them again is spared."""
+
+    @wraps(function)
+    def call(*positional: P.args, **named: P.kwargs) -> R:
+        usual = torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+        if usual and torch.empty(0).is_cpu:  # a tenth of the time that asking for the default device takes
+            return function(*positional, **named)
+        with own_modes():
+            return function(*positional, **named)
+
+    return call
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.numerics.randomness import Lane, Streams, compiled, stream, uniform
 from stackelberg_games.numerics.sampling import check_probabilities, cumulative, follow, pick
-from stackelberg_games.numerics.threads import own_modes
+from stackelberg_games.numerics.threads import in_own_modes
 from stackelberg_games.rules.commitment import Commitment, evaluating
 from stackelberg_games.rules.rules import Rules, require_game
 from stackelberg_games.rules.trajectories import Trajectories
@@ -146,7 +146,7 @@ def _roll(sampler: Any, leader: Any, follower: Any, seed: np.uint64, first: np.u
             states[i, t + 1] = s
 
 
-@own_modes()
+@in_own_modes
 @checked
 def rollout(
     game: Game,
@@ -176,13 +176,29 @@ def rollout(
         InvalidArgumentError: ``episodes``, ``first_episode`` or ``stages`` is out of range.
     """
     game = require_game(game)
-    if not any(hasattr(follower_policy, way) for way in ("sample", "reply", "play")):
-        raise InvalidArgumentError(f"follower_policy={checks.shown(follower_policy)}: expected a response policy")
     stages = game.stages() if stages is None else checks.integer("stages", stages, 1)
     episodes = checks.integer("episodes", episodes, 1)
     first_episode = checks.integer("first_episode", first_episode, 0, 2**62)
-    checks.affordable(f"a batch of {episodes} episodes of {stages} stages", 5 * episodes * stages)
-    streams = Streams.of(seed, episodes, first_episode)
+    return play(game, commitment, follower_policy, stages, (seed, episodes, first_episode))
+
+
+def play(
+    game: Game,
+    commitment: Commitment,
+    follower_policy: ResponsePolicy,
+    stages: int,
+    drawn: tuple[int, int, int],
+) -> Trajectories:
+    """``rollout`` of arguments that are known to be right, for a loop that calls it often.
+
+    Args:
+        game, commitment, follower_policy, stages: see ``rollout``.
+        drawn: seed, number of episodes, and number of the first.
+    """
+    if not any(hasattr(follower_policy, way) for way in ("sample", "reply", "play")):
+        raise InvalidArgumentError(f"follower_policy={checks.shown(follower_policy)}: expected a response policy")
+    checks.affordable(f"a batch of {drawn[1]} episodes of {stages} stages", 5 * drawn[1] * stages)
+    streams = Streams.of(*drawn)
     with evaluating(commitment):
         if isinstance(game, TabularGame) and isinstance(follower_policy, TabularResponse):
             return _rollout_tables(game, commitment, follower_policy, streams, stages)

@@ -13,12 +13,21 @@ Where the leader's objective ends with its horizon, dL and W are zero: the follo
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.exact.response import Arrays, Factorised
+from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.rules.trajectories import Trajectories
+
+
+@compiled
+def _end(states: Any, lengths: Any, terminated: Any, weights: Any, out: Any) -> None:
+    for i in range(lengths.shape[0]):
+        if not terminated[i]:
+            out[states[i, lengths[i]]] += weights[i] / lengths.shape[0]
 
 
 class Beyond:
@@ -36,9 +45,9 @@ class Beyond:
 
     def at_ends(self, batch: Trajectories, weights: FloatArray) -> FloatArray:
         """Weights of the episodes at the states where they were cut, ``[S]``; mean over episodes."""
-        last = batch.states[np.arange(batch.episodes), batch.lengths]
-        cut = np.where(batch.terminated, 0.0, 1.0 / batch.episodes)
-        return np.asarray(np.bincount(last, weights=weights * cut, minlength=len(self.joint)), dtype=np.float64)
+        out = np.zeros(len(self.joint))
+        _end(batch.states, batch.lengths, batch.terminated, weights, out)
+        return out
 
     @cached_property
     def _leaving(self) -> Factorised:

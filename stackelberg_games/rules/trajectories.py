@@ -16,7 +16,17 @@ from stackelberg_games.checks import shown
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.numerics.randomness import compiled
 
-_KINDS = {"leader_rewards": "f", "follower_rewards": "f", "lengths": "i", "terminated": "b"}
+_KINDS = {
+    "states": "biuf",
+    "leader_actions": "biuf",
+    "follower_actions": "biuf",
+    "leader_rewards": "f",
+    "follower_rewards": "f",
+    "lengths": "i",
+    "terminated": "b",
+}
+_ONCE = ("lengths", "terminated")
+"""Fields with one entry for each episode."""
 
 
 @dataclass(frozen=True)
@@ -49,34 +59,29 @@ class Trajectories:
     terminated: BoolArray
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            values, optional = getattr(self, field.name), field.name == "follower_rewards"
-            if not (isinstance(values, np.ndarray) or (optional and values is None)) or np.ma.isMaskedArray(values):
-                raise InvalidArgumentError(f"{field.name} is {shown(values)}: expected a plain array")
-            if values is not None and values.dtype.kind not in _KINDS.get(field.name, "biuf"):
-                raise InvalidArgumentError(f"{field.name} has type {values.dtype}: see the class for what is expected")
+        for name, kinds in _KINDS.items():
+            values = getattr(self, name)
+            if values is None and name == "follower_rewards":
+                continue
+            if not isinstance(values, np.ndarray) or isinstance(values, np.ma.MaskedArray):
+                raise InvalidArgumentError(f"{name} is {shown(values)}: expected a plain array")
+            if values.dtype.kind not in kinds:
+                raise InvalidArgumentError(f"{name} has type {values.dtype}: see the class for what is expected")
         if self.leader_rewards.ndim != 2 or not self.leader_rewards.size:
             raise InvalidArgumentError(
                 f"leader_rewards has shape {self.leader_rewards.shape}: expected [N, T], both >= 1"
             )
         episodes, stages = self.leader_rewards.shape
-        expected: dict[str, tuple[int, ...]] = {
-            "states": (episodes, stages + 1),
-            "leader_actions": (episodes, stages),
-            "follower_actions": (episodes, stages),
-            "leader_rewards": (episodes, stages),
-            "follower_rewards": (episodes, stages),
-            "lengths": (episodes,),
-            "terminated": (episodes,),
-        }
-        for name, shape in expected.items():
+        played, once = (episodes, stages), (episodes,)
+        for name in _KINDS:
             array = getattr(self, name)
-            if array is None and name == "follower_rewards":
+            if array is None:
                 continue
+            shape = (episodes, stages + 1) if name == "states" else once if name in _ONCE else played
             if array.shape[: len(shape)] != shape:
                 raise InvalidArgumentError(f"{name} has shape {array.shape}: expected {shape}")
             frozen = array.view()  # the caller's own array stays as it is
-            frozen.setflags(write=False)
+            frozen.flags.writeable = False
             object.__setattr__(self, name, frozen)
         wrong = np.flatnonzero((self.lengths < 1) | (self.lengths > stages))
         if wrong.size:
