@@ -22,9 +22,10 @@ from stackelberg_games.exact.posed import Posed, annuity, point_arrays, pose, un
 from stackelberg_games.exact.response import Arrays, Response, lift, overflowed
 from stackelberg_games.exact.soft_response import certify, soft_response
 from stackelberg_games.kinds.chain import accumulate, check_objective, leader_chain, solve_system
+from stackelberg_games.kinds.conditioning import common_offset
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.embedded import EmbeddedGame
-from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.finite import Model, TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.kinds.preference import require_paid_by_stage
 from stackelberg_games.kinds.successors import SuccessorLists
@@ -232,6 +233,21 @@ def _differentiable_response(posed: Posed, solved: Response) -> tuple[Tensor, Te
     return values, policy.expand(model.follower_reward.shape)
 
 
+def _without_constant(game: TabularGame, posed: Posed, response: Tensor) -> tuple[Model, float]:
+    """A model without the constant that the rewards of all that is played have in common; what never is may hide it."""
+    model = posed.model
+    entered = np.ones(len(model.policy), dtype=np.bool_)
+    if posed.kept is None:
+        entered = game.reachable(model.transition)
+    if not posed.alive.numpy()[entered].all():
+        return model, 0.0  # a constant weighs how long an episode is
+    counts = (model.policy[:, :, None] * response).numpy() > 0
+    counts &= entered[:, None, None]
+    constant = common_offset(model.leader_reward.numpy()[counts])
+    rewards = torch.where(torch.from_numpy(counts), model.leader_reward - constant, 0.0)
+    return model._replace(leader_reward=rewards), constant
+
+
 @checked
 @overflow_is_checked
 def leader_value(
@@ -256,17 +272,20 @@ def leader_value(
         with torch.no_grad():
             return float(game.objective(_configuration(game, commitment), torch.tensor(response)))
     discount, horizon = check_objective(game, discount, horizon)
+    constant = 0.0
     with torch.no_grad():
         posed = under(game, commitment)
         if isinstance(game, EmbeddedGame) or isinstance(posed.arrays.kernel, SuccessorLists):
             arrays = replace(posed.arrays, leader_discount=discount)
             value = float(game.initial_distribution @ leader_values(arrays, response, horizon))
         else:
-            chain, reward = leader_chain(posed.model, torch.tensor(posed.of(response)), posed.alive)
+            played = torch.tensor(posed.of(response))
+            model, constant = _without_constant(game, posed, played)
+            chain, reward = leader_chain(model, played, posed.alive)
             value = float(posed.initial @ accumulate(game, chain, reward, discount, horizon))
     if not math.isfinite(value):
         raise overflowed("the leader's value", posed.arrays.leader_reward)
-    return value + lift(posed.offsets[0], annuity(game, discount, horizon))
+    return value + lift(posed.offsets[0] + constant, annuity(game, discount, horizon))
 
 
 @checked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -102,4 +103,6 @@ def annuity(game: Rules, discount: float | None, horizon: int | None) -> float:
     discount, horizon = check_objective(game, discount, horizon)
     if horizon is None:
         return 1 / (1 - discount)
-    return float(horizon) if discount == 1 else (1 - discount**horizon) / (1 - discount)
+    if discount in (0, 1):
+        return float(horizon) if discount else 1.0
+    return -math.expm1(horizon * math.log(discount)) / (1 - discount)  # 1 - discount^H would lose digits near 1
