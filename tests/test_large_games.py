@@ -265,6 +265,56 @@ def test_mixing_games_are_swept_and_local_ones_stepped() -> None:
     assert local.converged
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("horizon", [None, 5])
+def test_ties_are_broken_as_in_the_array(seed: int, horizon: int | None) -> None:
+    rng = np.random.default_rng(seed)
+    successors = rng.integers(0, 8, size=(8, 2, 3, 2))
+    successors[:, :, 2] = successors[:, :, 1]  # two replies lead to the same
+    leader, follower = rng.integers(0, 2, size=(2, 8, 2, 3)).astype(float)
+    follower[:, :, 2] = follower[:, :, 1]
+    probability, start = np.full(successors.shape, 0.5), np.full(8, 1 / 8)
+    settings: dict[str, Any] = {"horizon": horizon, "follower_sees_action": seed % 2 == 0}
+    rest = (leader, follower, start, 0.75, 0.5)
+    games = (
+        TabularGame(laid_out(successors, probability), *rest, **settings),
+        TabularGame.from_successors(successors, probability, *rest, **settings),
+    )
+    answers = [exact.best_response(game, sg.TabularPolicy(game), 0.0) for game in games]
+    values = [
+        exact.leader_value(game, sg.TabularPolicy(game), answer.policy)
+        for game, answer in zip(games, answers, strict=True)
+    ]
+    assert values[0] == pytest.approx(values[1], abs=1e-12)
+    assert answers[0].values == pytest.approx(answers[1].values, abs=1e-12)
+
+
+def test_walls_that_tie_everywhere_are_no_burden() -> None:
+    side = 100
+    game = grid(side, actions=1, follower_discount=0.9, leader_discount=0.9)
+    answer = exact.best_response(game, sg.TabularPolicy(game), 0.0)
+    assert answer.error is not None
+    assert answer.error.max() < 1e-9
+    assert answer.policy.sum(axis=2) == pytest.approx(1.0)
+
+
+def test_configured_arrays_of_small_games_serve_whoever_asks_for_pairs_of_states() -> None:
+    lists = random_lists(4, (30, 1, 3, 2))
+    found = []
+    for dense in (True, False):
+        made: Any = ConfigurableGame if dense else ConfigurableGame.from_successors
+        given = (laid_out(*lists[:2]),) if dense else lists[:2]
+        configure = _configure((30, 1, 3, 2), lists, dense)
+        game: Any = made(*given, *lists[2:], np.full(30, 1 / 30), size=6, configure=configure, leader_discount=0.9)
+        x = torch.linspace(0.1, 0.5, 6, dtype=torch.float64, requires_grad=True)
+        response = torch.full((30, 1, 3), 1 / 3, dtype=torch.float64, requires_grad=True)
+        value = game.objective(x, response)
+        run = sg.train(game, "implicit", sg.make_follower("soft_value_iteration", temperature=0.2), iterations=3)
+        found.append((value.detach(), *torch.autograd.grad(value, [x, response]), run.value))
+    for one, other in zip(*found, strict=True):
+        assert np.abs(np.asarray(one) - np.asarray(other)).max() < 1e-8
+
+
 def test_an_incomplete_factorisation_takes_over_near_discount_one(monkeypatch: pytest.MonkeyPatch) -> None:
     game = grid(50, leader_discount=0.999, follower_discount=0.999)
     policy = sg.TabularPolicy(game)

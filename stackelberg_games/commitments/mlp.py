@@ -36,7 +36,6 @@ class MLPPolicy(DiscretePolicy):
             raise InvalidArgumentError(f"hidden={checks.shown(hidden)}: expected a list of integers >= 1")
         self.hidden = tuple(checks.integer("width of a hidden layer", width, 1) for width in hidden)
         self.network = perceptron([self.states, *self.hidden, self.actions], check_seed(seed))
-        self.register_buffer("inputs", torch.eye(self.states, dtype=torch.float64), persistent=False)
 
     def describe(self) -> dict[str, Any]:
         """Class, sizes and hidden widths."""
@@ -44,4 +43,9 @@ class MLPPolicy(DiscretePolicy):
 
     def log_probabilities(self) -> Tensor:
         """Log-softmax of the network's outputs in every state, ``[S, A]``."""
-        return torch.log_softmax(self.network(self.inputs), dim=1)
+        layers: list[Any] = list(self.network)
+        first, *rest = layers
+        outputs = first.weight.T + first.bias  # what it makes of every one-hot vector
+        for layer in rest:
+            outputs = layer(outputs)
+        return torch.log_softmax(outputs, dim=1)

@@ -48,9 +48,9 @@ class DiscretePolicy(Commitment):
     def sample(self, states: Any, streams: Streams, stage: int) -> IntArray:
         """Draw actions by inversion, int64 ``[N]``."""
         with torch.no_grad():
-            table = cumulative(self.probabilities().numpy())
+            rows = cumulative(self.probabilities().numpy()[np.asarray(states)])
         draws = streams.uniform(Lane.LEADER, stage)
-        return np.asarray((draws >= table[np.asarray(states)]).sum(axis=1), dtype=np.int64)
+        return np.asarray((draws >= rows).sum(axis=1), dtype=np.int64)
 
 
 class TabularPolicy(DiscretePolicy):

@@ -272,18 +272,24 @@ def _steps_follow(game: TabularGame) -> None:
     ):
         if not same(np.asarray(mine), theirs):
             raise ConformanceError(f"the {name} of sampled steps is not that of the arrays", "change both together")
-    probabilities = game.transition[where][::rounds]
-    _chi_squared("the next state", step.states.reshape(len(cells), rounds), probabilities)
+    drawn = step.states.reshape(len(cells), rounds)
+    follow = [game.row(*(int(side[i * rounds]) for side in where)) for i in range(len(cells))]
+    listed = np.unique(np.concatenate([drawn.ravel(), *(successors for successors, _ in follow)]))
+    probabilities = np.zeros((len(cells), len(listed)))
+    for row, (successors, chances) in zip(probabilities, follow, strict=True):
+        row[np.searchsorted(listed, successors)] = chances
+    _chi_squared("the next state", np.searchsorted(listed, drawn), probabilities, listed)
 
 
-def _chi_squared(what: str, drawn: Any, probabilities: Any) -> None:
-    """Hold draws ``[K, N]`` against distributions ``[K, S]``."""
+def _chi_squared(what: str, drawn: Any, probabilities: Any, names: Any = None) -> None:
+    """Hold draws ``[K, N]`` against distributions ``[K, S]`` of outcomes, which may have other numbers ``[S]``."""
     states = probabilities.shape[1]
     counts = np.stack([np.bincount(row, minlength=states) for row in drawn])
     impossible = np.argwhere((counts > 0) & (probabilities == 0))
     if len(impossible):
         raise ConformanceError(
-            f"{what} was {int(impossible[0][1])}, which has probability 0 in the arrays", "change both together"
+            f"{what} was {int(impossible[0][1] if names is None else names[impossible[0][1]])}, which has probability 0 in the arrays",
+            "change both together",
         )
     expected = probabilities * drawn.shape[1]
     large = expected >= 5

@@ -10,14 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from stackelberg_games.arrays import BoolArray, FloatArray
+from stackelberg_games.exact.chain_system import INFLATED
 from stackelberg_games.exact.response import Arrays, Response, System
 
 EPSILON = float(np.finfo(np.float64).eps)
 SPARE = 32
 """Roundings allowed for beside those of sums: of inputs such as policies, and of elementary functions."""
-
-INFLATED = 1.01
-"""For the rounding of the bounds themselves."""
 
 ROUNDS = 30
 
@@ -44,7 +42,7 @@ def evaluation_error(
     """
     table = reward + discount * arrays.kernel.expected(values)
     missing = np.abs(arrays.average(table, policy) - values)
-    return INFLATED * factors.solve(missing + arrays.average(rounding(arrays, reward, discount, values), policy))
+    return factors.bound(missing + arrays.average(rounding(arrays, reward, discount, values), policy))
 
 
 def soft_rounding(arrays: Arrays, solved: Response) -> FloatArray:
@@ -73,7 +71,7 @@ def soft_error(arrays: Arrays, solved: Response, updated: FloatArray, factors: S
     tau, policy = solved.temperature, solved.policy
     own = np.abs(updated - solved.values) + soft_rounding(arrays, solved)
     coarse = INFLATED * float(own.max()) / (1 - arrays.follower_discount)
-    bound = np.minimum(INFLATED * factors.solve(own), coarse)
+    bound = np.minimum(factors.bound(own), coarse)
     leader = arrays.policy * arrays.alive[:, None]
     compared = arrays.compared(solved.q)
     below = compared - compared.max(axis=2, keepdims=True)
@@ -86,7 +84,7 @@ def soft_error(arrays: Arrays, solved: Response, updated: FloatArray, factors: S
             if (over <= bound).all():
                 return np.asarray(bound)
             second = (leader * np.maximum(raised - (policy * carried).sum(axis=2), 0.0)).sum(axis=1)
-            wider = INFLATED * factors.solve(own + second)
+            wider = factors.bound(own + second)
             bound = np.minimum(np.maximum(bound, np.where(np.isfinite(wider), wider, coarse)), coarse)
     return np.where(over <= bound, bound, coarse)
 

@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from stackelberg_games.exact.bounds import EPSILON, INFLATED, SPARE, evaluation_error, open_change
+from stackelberg_games.exact.bounds import EPSILON, SPARE, evaluation_error, open_change
+from stackelberg_games.exact.chain_system import INFLATED
 from stackelberg_games.exact.critics import leader_q
 from stackelberg_games.exact.hard_response import hard_response
 from stackelberg_games.exact.objective import overflow_is_checked, require_finite

@@ -29,6 +29,12 @@ TOLERANCE = 1e-12
 ROUNDING = 64 * float(np.finfo(np.float64).eps)
 """Residuals below this share of the solution are rounding."""
 
+BOUNDED = 1e-6
+"""The same where only a bound is asked for, which takes in what is left."""
+
+INFLATED = 1.01
+"""For the rounding of bounds."""
+
 PATIENCE = 250
 """Iterations with Gauss-Seidel before an incomplete factorisation is made."""
 
@@ -87,6 +93,20 @@ class ChainSystem:
             SolverError: see ``solve``.
         """
         return self._solve(vector, True, TOLERANCE) / self.diagonal
+
+    def bound(self, vector: FloatArray) -> FloatArray:
+        """No less than ``solve`` of a vector without negative entries, whatever rounding does, ``[S]``.
+
+        Where a row of the chain sums to more than one it is infinite.
+
+        Raises:
+            SolverError: see ``solve``.
+        """
+        found = self._solve(vector / self.diagonal, False, BOUNDED)
+        missing = vector - self.diagonal * self.times(found)
+        kept = float((self.diagonal * self.times(np.ones(len(vector)))).min())  # of 1 - discount * sums of rows
+        left = max(0.0, float(missing.max())) / kept if kept > 0 else np.inf
+        return np.asarray(INFLATED * (found + left))
 
     def roughly(self, vector: FloatArray, tolerance: float) -> FloatArray:
         """A solution whose residual is at most ``tolerance`` in each state, or what the iterations came to."""

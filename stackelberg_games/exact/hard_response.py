@@ -16,8 +16,11 @@ import numpy as np
 
 from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.errors import SolverError
-from stackelberg_games.exact.bounds import INFLATED, evaluation_error, rounding
+from stackelberg_games.exact.bounds import evaluation_error, rounding
+from stackelberg_games.exact.chain_system import INFLATED
+from stackelberg_games.exact.listed_response import ListedProblem, solve_listed
 from stackelberg_games.exact.response import Arrays, Response, overflowed
+from stackelberg_games.kinds.successors import SuccessorLists
 
 Ties = Literal["leader", "first", "against"]
 MAX_POLICY_ITERATIONS = 1000
@@ -26,6 +29,10 @@ ENUMERATED = 4096
 
 NEVER = 1e-30
 """Probabilities of the leader's actions below which they break no tie: a policy's zeros may be stored as such."""
+
+
+FORBIDDEN = -1e290
+"""The reward of moves that may not be made, where no mask can say so."""
 
 
 class Plan(NamedTuple):
@@ -85,11 +92,16 @@ def improve(arrays: Arrays, reward: FloatArray, discount: float, allowed: BoolAr
         PrecisionError: values overflow.
         SolverError: it did not settle.
     """
-    choice = np.argmax(np.where(allowed, arrays.compared(reward), -np.inf), axis=2)
+    values: FloatArray | None = None
+    if isinstance(arrays.kernel, SuccessorLists):
+        choice, values = _listed(arrays, arrays.kernel, reward, discount, allowed)
+    else:
+        choice = np.argmax(np.where(allowed, arrays.compared(reward), -np.inf), axis=2)
     for steps in range(1, MAX_POLICY_ITERATIONS):
         policy = _pure(choice, reward.shape[2])
         factors = arrays.system(policy, discount)
-        values = factors.solve(arrays.average(reward, policy))
+        if steps > 1 or values is None:
+            values = factors.solve(arrays.average(reward, policy))
         table = reward + discount * arrays.kernel.expected(values)
         if not np.isfinite(table).all():
             raise overflowed("values of a hard response", reward)
@@ -104,6 +116,16 @@ def improve(arrays: Arrays, reward: FloatArray, discount: float, allowed: BoolAr
             return Plan(policy, values, table, doubt, error, steps)
         choice = switched
     raise SolverError(f"policy iteration did not settle in {MAX_POLICY_ITERATIONS} rounds")
+
+
+def _listed(
+    arrays: Arrays, lists: SuccessorLists, reward: FloatArray, discount: float, allowed: BoolArray
+) -> tuple[IntArray, FloatArray]:
+    """Best moves on lists of successors, ``[S, A]``, and their values, as far as iterations take them."""
+    open_to = reward if allowed.all() else np.where(allowed, reward, FORBIDDEN)
+    found = solve_listed(ListedProblem(lists, open_to, arrays.policy, arrays.alive, discount, arrays.sees), 0.0)
+    choice = np.broadcast_to(found.response.argmax(axis=2), reward.shape[:2])
+    return choice, found.values
 
 
 def _pure(choice: IntArray, replies: int) -> FloatArray:
@@ -144,6 +166,8 @@ def _contested(arrays: Arrays, best: BoolArray) -> BoolArray:
     """Where play may come to a choice among actions that are not the same to the leader, ``[S, A]``."""
     played = (arrays.policy > 0) & arrays.alive[:, None]
     several = np.asarray(played & (best.sum(axis=2) > 1))
+    if isinstance(arrays.kernel, SuccessorLists):
+        return arrays.kernel.differing(several, best, arrays.leader_reward)
     for state, action in np.argwhere(several).tolist():
         first, *others = [(state, action, reply) for reply in np.flatnonzero(best[state, action]).tolist()]
         reward, row = arrays.leader_reward[first], arrays.kernel.row(first)

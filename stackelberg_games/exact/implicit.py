@@ -82,5 +82,12 @@ def adjoint_system(arrays: Arrays, response: FloatArray, u: FloatArray) -> tuple
 
 def action_values(game: ConfigurableGame, tables: Tables, values: FloatArray) -> Tensor:
     """Q(x) = r(x) + gF P(x) V with V held fixed, ``[S, B]``."""
-    following = (tables.transition * game.alive_tensor) @ torch.from_numpy(values)
+    worth = torch.from_numpy(values) * game.alive_tensor
+    if game.lists is None:
+        following = tables.transition @ worth
+    else:
+        entries = tables.transition * worth[game.lists.successors]
+        cells = torch.from_numpy(np.repeat(np.arange(game.leader_reward.size), np.diff(game.lists.first)))
+        following = torch.zeros(game.leader_reward.size, dtype=torch.float64).index_add(0, cells, entries)
+        following = following.reshape(game.leader_reward.shape)
     return (tables.follower_reward + game.follower_discount * following)[:, 0]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.exact.response import Arrays
+from stackelberg_games.kinds.chain import listed_chain
 from stackelberg_games.kinds.finite import Tables
 from stackelberg_games.kinds.kernel import SparseKernel
 
@@ -64,15 +64,14 @@ class Objectives:
 
     def _chain(self, joint: Tensor) -> Tensor:
         """State transitions where both actions have the probabilities ``[S, A, B]``, ``[S, S]``."""
-        lists, states = self.arrays.kernel, len(joint)
-        if self.tables is not None:
-            return torch.einsum("sab,sabn->sn", joint, self.tables.transition)
-        if not isinstance(lists, SparseKernel):
-            return torch.einsum("sab,sabn->sn", joint, torch.from_numpy(lists.dense))
-        cells = np.repeat(np.arange(joint.numel()), np.diff(lists.first))
-        entries = joint.reshape(-1)[torch.from_numpy(cells)] * torch.from_numpy(lists.probability)
-        places = torch.from_numpy(cells // joint[0].numel() * states + lists.successors)
-        return torch.zeros(states * states, dtype=torch.float64).index_add(0, places, entries).reshape(states, states)
+        lists = self.arrays.kernel
+        if isinstance(lists, SparseKernel):
+            probability = torch.from_numpy(lists.probability)
+            if self.tables is not None:
+                probability = self.tables.transition
+            return listed_chain(lists, joint, probability)
+        dense = torch.from_numpy(lists.dense) if self.tables is None else self.tables.transition
+        return torch.einsum("sab,sabn->sn", joint, dense)
 
     def _rewards(self) -> tuple[Tensor, Tensor]:
         """Both players', ``[S, A, B]``."""

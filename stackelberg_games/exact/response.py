@@ -14,7 +14,7 @@ from scipy.linalg import lapack
 
 from stackelberg_games.arrays import BoolArray, FloatArray
 from stackelberg_games.errors import PrecisionError, SolverError
-from stackelberg_games.exact.chain_system import ChainSystem
+from stackelberg_games.exact.chain_system import INFLATED, ChainSystem
 from stackelberg_games.kinds.chain import accumulated
 from stackelberg_games.kinds.conditioning import Condition
 from stackelberg_games.kinds.finite import Model, TabularGame
@@ -185,6 +185,9 @@ class System(Protocol):
     def solve_transposed(self, vector: FloatArray) -> FloatArray:
         """The same for the transposed matrix: discounted visits from a weight of first states, ``[S]``."""
 
+    def bound(self, vector: FloatArray) -> FloatArray:
+        """No less than ``solve`` of a vector without negative entries, whatever rounding does."""
+
 
 class Factorised:
     """The factors of I - discount * chain, for several right-hand sides; one factorisation serves all.
@@ -212,6 +215,10 @@ class Factorised:
     def solve_transposed(self, vector: FloatArray) -> FloatArray:
         """The same for the transposed matrix: discounted visits from a weight of first states, ``[S]``."""
         return np.asarray(lapack.dgetrs(self._factors, self._pivots, vector)[0])
+
+    def bound(self, vector: FloatArray) -> FloatArray:
+        """No less than ``solve`` of a vector without negative entries, whatever rounding does."""
+        return INFLATED * self.solve(vector)
 
 
 def lift(constant: float, stages: float) -> float:

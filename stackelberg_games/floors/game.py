@@ -48,9 +48,8 @@ class FloorGame(ConfigurableGame):
         """
         with torch.no_grad():
             arrays = Arrays.of(self, self.single(self.tables(configuration)))
-        chain = arrays.chain(soft_response(arrays, temperature).policy)
-        system = np.eye(self.states) - self.follower_discount * chain
-        time = np.linalg.solve(system.T, self.initial_distribution) * ~self.terminal
+        system = arrays.system(soft_response(arrays, temperature).policy, self.follower_discount)
+        time = system.solve_transposed(self.initial_distribution) * ~self.terminal
         cells = np.bincount(self.cell_of, weights=time, minlength=self.plan.size)
         return np.asarray(cells / cells.sum())
 

@@ -4,22 +4,55 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.kinds.finite import Model, TabularGame
+from stackelberg_games.kinds.kernel import SparseKernel
+from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.rules.rules import Rules, check_horizon
 
 Numbers = TypeVar("Numbers", FloatArray, Tensor)
 
 
-def leader_chain(model: Model, response: Tensor, alive: Tensor) -> tuple[Tensor, Tensor]:
-    """State transitions ``[S, S]`` and expected leader rewards ``[S]``; dead where terminal."""
+def leader_chain(
+    model: Model, response: Tensor, alive: Tensor, lists: SparseKernel | None = None
+) -> tuple[Tensor, Tensor]:
+    """State transitions ``[S, S]`` and expected leader rewards ``[S]``; dead where terminal.
+
+    Args:
+        model: the game under a commitment.
+        response: g, ``[S, A, B]``.
+        alive: 1 where an episode goes on, ``[S]``.
+        lists: successors of a game that is given as lists.
+
+    Raises:
+        InvalidArgumentError: such a game has too many states for a matrix of them.
+    """
     joint = model.policy[:, :, None] * response * alive[:, None, None]
-    chain = torch.einsum("sab,sabn->sn", joint, model.transition * alive)
+    if lists is None:
+        chain = torch.einsum("sab,sabn->sn", joint, model.transition * alive)
+    else:
+        chain = listed_chain(lists, joint, model.transition * alive[lists.successors])
     return chain, (joint * model.leader_reward).sum(dim=(1, 2))
+
+
+def listed_chain(lists: SparseKernel, joint: Tensor, probability: Tensor) -> Tensor:
+    """Sum over a and b of ``joint`` ``[S, A, B]`` times the probabilities of the successors listed, ``[S, S]``.
+
+    Raises:
+        InvalidArgumentError: the game has too many states.
+    """
+    states = len(joint)
+    if isinstance(lists, SuccessorLists):
+        lists.check_pairs()
+    cells = np.repeat(np.arange(joint.numel()), np.diff(lists.first))
+    entries = joint.reshape(-1)[torch.from_numpy(cells)] * probability
+    places = torch.from_numpy(cells // joint[0].numel() * states + lists.successors)
+    return torch.zeros(states * states, dtype=torch.float64).index_add(0, places, entries).reshape(states, states)
 
 
 def check_objective(game: Rules, discount: float | None, horizon: int | None) -> tuple[float, int | None]:

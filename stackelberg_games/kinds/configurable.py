@@ -212,7 +212,8 @@ class ConfigurableGame(TabularGame):
             configuration: x, ``[C]``.
             response: g, ``[S, 1, B]``; its rows need not be normalised.
         """
-        chain, reward = leader_chain(self.single(self.tables(configuration)), response, self.alive_tensor)
+        model = self.single(self.tables(configuration))
+        chain, reward = leader_chain(model, response, self.alive_tensor, self.lists)
         return self.initial_tensor @ accumulate(self, chain, reward, None, None)
 
     def single(self, tables: Tables) -> Model:

@@ -102,11 +102,13 @@ class SuccessorLists(SparseKernel):
         Raises:
             InvalidArgumentError: the game is too large for an array of pairs of states.
         """
-        if 8.0 * self.shape[0] ** 2 > DENSE_BYTES:
-            _refuse(
-                "the chain of states", (self.shape[0],) * 2, "a function of sg.exact that takes lists of successors"
-            )
+        self.check_pairs()
         return super().chain(joint)
+
+    def check_pairs(self) -> None:
+        """Raise ``InvalidArgumentError`` where an array of pairs of states would take more than ``DENSE_BYTES``."""
+        if 8.0 * self.shape[0] ** 2 > DENSE_BYTES:
+            _refuse("the chain of states", (self.shape[0],) * 2, "what goes by lists: sg.exact's values, bchg")
 
     def entries(self, states: Any, leader: Any, follower: Any, following: Any) -> IntArray:
         """Numbers of the entries that list transitions, ``[M]``; -1 where there is none.
@@ -116,6 +118,12 @@ class SuccessorLists(SparseKernel):
         cells = np.ravel_multi_index((states, leader, follower), self.shape)
         out = np.empty(len(cells), dtype=np.int64)
         _entries(self.first, self.successors, self.probability, cells, np.asarray(following), out)
+        return out
+
+    def differing(self, cells: BoolArray, options: BoolArray, reward: FloatArray) -> BoolArray:
+        """Which of some cells ``[S, A]`` have options ``[S, A, B]`` that differ in a reward or in what follows."""
+        out = np.array(cells)
+        _differing((self.first, self.successors, self.probability), options, reward, out)
         return out
 
     def reached(self, states: BoolArray, allowed: FloatArray | None, ends: BoolArray) -> BoolArray:
@@ -200,6 +208,49 @@ def _entries(first: Any, successors: Any, probability: Any, cells: Any, followin
                 if probability[k] > 0.0:
                     out[i] = k
                     break
+
+
+@compiled
+def _differing(lists: Any, options: Any, reward: Any, out: Any) -> None:
+    """``out`` keeps the cells whose options are not all like the first of them."""
+    states, actions, replies = reward.shape
+    for s in range(states):
+        for a in range(actions):
+            if not out[s, a]:
+                continue
+            out[s, a] = False
+            first = -1
+            for b in range(replies):
+                if not options[s, a, b]:
+                    continue
+                if first < 0:
+                    first = b
+                    continue
+                cell = (s * actions + a) * replies
+                if reward[s, a, b] != reward[s, a, first] or not _alike(lists, cell + first, cell + b):
+                    out[s, a] = True
+                    break
+
+
+@compiled
+def _alike(lists: Any, one: int, other: int) -> bool:
+    """Whether two cells lead to the same states with the same probabilities, a few listed by each."""
+    first, successors, _ = lists
+    for cell in (one, other):
+        for k in range(first[cell], first[cell + 1]):
+            if _chance(lists, one, successors[k]) != _chance(lists, other, successors[k]):
+                return False
+    return True
+
+
+@compiled
+def _chance(lists: Any, cell: int, state: int) -> float:
+    first, successors, probability = lists
+    total = 0.0
+    for k in range(first[cell], first[cell + 1]):
+        if successors[k] == state:
+            total += probability[k]
+    return total
 
 
 @compiled
