@@ -10,7 +10,8 @@
 | Hidden          | r*: 1.5 for entering the goal, 0.5 for a lesser prize; the judge knows it          |
 | Judge           | prefers segment 1 to 2 with probability sigmoid(R*(1) - R*(2))                     |
 | Leader          | -F(x), the mean log-likelihood of the labels under r_x, of pairs the follower plays |
-| Segments        | 6 stages, undiscounted                                                             |
+| Segments        | the first 6 stages of an episode, undiscounted                                     |
+| Horizon         | 30 stages; what comes after the segment shows where the follower goes              |
 | Optimum         | none is known; F and its hypergradient are exact                                   |
 
 Segments with equal visit counts are worth the same. All of them are enumerated and merged, so that F is a quadratic form
@@ -28,7 +29,7 @@ Version history: v0, first version.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -51,7 +52,7 @@ class Layout(NamedTuple):
     """A floor plan with start S, goal G and lesser prize P, and the length of segments."""
 
     plan: str
-    stages: int
+    segment: int
 
 
 VARIANTS = {
@@ -67,15 +68,18 @@ class PreferenceGrid(PreferenceGame, FloorGame):
         plan: a floor plan with one start S, one or more goals G and any number of lesser prizes P.
         goal: what entering a goal is truly worth.
         prize: what entering a lesser prize is truly worth.
-        stages: of a segment.
+        segment: its length.
         judge: who compares.
         discount: of the follower.
+        horizon: stages of an episode.
 
     Raises:
         InvalidGameError: the plan has no start or no goal, or a second start; or all cells are worth the same.
     """
 
-    def __init__(self, plan: str, *, goal: float, prize: float, stages: int, judge: Judge, discount: float) -> None:
+    def __init__(
+        self, plan: str, *, goal: float, prize: float, segment: int, judge: Judge, discount: float, horizon: int
+    ) -> None:
         self.plan = floor = FloorPlan.parse(plan, "SGP")
         self.start, self.goals, self.prizes = floor.only("S", "start"), floor.require("G", "goal"), floor.marks["P"]
         self.cell_of, self.shown_temperature = np.arange(floor.size), 0.1
@@ -86,9 +90,10 @@ class PreferenceGrid(PreferenceGame, FloorGame):
             truth,
             np.eye(floor.size)[self.start],
             cells=floor.steps(),
-            stages=stages,
+            segment=segment,
             judge=judge,
             follower_discount=discount,
+            horizon=horizon,
             name="preference_grid-v0",
         )
         self.state_labels = [f"{row},{column}" for row, column in floor.cells]
@@ -110,10 +115,10 @@ def game(
     plan: str | None = None,
     goal: float = 1.5,
     prize: float = 0.5,
-    stages: int | None = None,
-    judge: Judge | Mapping[str, Any] | str = "bradley_terry",
+    segment: int | None = None,
+    judge: Judge | Mapping[str, Any] | str | Callable[..., float] = "bradley_terry",
     discount: float = 0.9,
-    horizon: int | None = None,
+    horizon: int = 30,
 ) -> PreferenceGrid:
     """A floor on which rewards are learned from preferences.
 
@@ -123,11 +128,12 @@ def game(
             P lesser prizes.
         goal: see ``PreferenceGrid``.
         prize: see ``PreferenceGrid``.
-        stages: see ``PreferenceGrid``; the variant's if not given.
-        judge: who compares: ``"bradley_terry"``, ``"indifferent"``, a dict such as
-            ``{"kind": "bradley_terry", "sharpness": 2.0, "error": 0.1}``, or a ``Judge``.
+        segment: see ``PreferenceGrid``; the variant's if not given.
+        judge: who compares: ``"bradley_terry"``, ``"indifferent"``, ``"person"``, a dict such as
+            ``{"kind": "bradley_terry", "sharpness": 2.0, "error": 0.1}`` or ``{"kind": "process", "command": [...]}``, a
+            function of two segments, or a ``Judge``.
         discount: of the follower, in [0, 1).
-        horizon: another name of ``stages``, by which faces cut episodes.
+        horizon: stages of an episode, at least as many as those of a segment.
 
     Raises:
         InvalidGameError, InvalidArgumentError: see ``PreferenceGrid``; or there is no such variant.
@@ -135,9 +141,15 @@ def game(
     if variant not in VARIANTS:
         raise InvalidGameError(f"variant={variant!r}: expected {' or '.join(map(repr, VARIANTS))}")
     chosen = VARIANTS[variant]
-    length = next((number for number in (stages, horizon, chosen.stages) if number is not None), chosen.stages)
-    floor = chosen.plan if plan is None else plan
-    return PreferenceGrid(floor, goal=goal, prize=prize, stages=length, judge=judge_of(judge), discount=discount)
+    return PreferenceGrid(
+        chosen.plan if plan is None else plan,
+        goal=goal,
+        prize=prize,
+        segment=chosen.segment if segment is None else segment,
+        judge=judge_of(judge),
+        discount=discount,
+        horizon=horizon,
+    )
 
 
 env, raw_env, parallel_env = faces(game)

@@ -92,5 +92,9 @@ class MissingExtraError(StackelbergError, ImportError):
         )
 
 
+class JudgeError(StackelbergError, RuntimeError):
+    """A judge died, did not answer in time, or answered something that is no preference."""
+
+
 class FollowerError(StackelbergError, RuntimeError):
     """A foreign follower died, hung, or answered something that is not an action."""

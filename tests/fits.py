@@ -40,6 +40,7 @@ KINDS: dict[str, Callable[[], sg.Game]] = {
     "finite, configured": lambda: sg.make("warehouse-v0"),
     "finite, configured, and the leader acts too": lambda: sg.make("random_game-v0", configuration_size=2),
     "finite, but for a real leader action": lambda: sg.make("continuous_toy-v0"),
+    "finite, judged by pairs of segments": lambda: sg.make("preference_grid-v0", segment=2),
     "linear-quadratic": lambda: sg.make("lqr-v0"),
     "linear-quadratic, configured": lambda: sg.make("thermal_control-v0"),
     "vectors as states, finitely many actions": lambda: Points(discrete_toy_v0.game()),

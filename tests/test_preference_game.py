@@ -45,7 +45,8 @@ def small(seed: int = 0, judge: Judge | None = None, stages: int = 3) -> Prefere
         draws.normal(size=6),
         draws.dirichlet(np.ones(3)),
         cells=np.arange(6).reshape(3, 2),
-        stages=stages,
+        segment=stages,
+        horizon=stages + 4,
         judge=BradleyTerry(1.3, 0.1) if judge is None else judge,
         follower_discount=0.7,
         name="small",
@@ -57,7 +58,7 @@ def enumerated(game: PreferenceGame, policy: FloatArray) -> tuple[FloatArray, Fl
     chances, counts = [], []
     moves = game.transition[:, 0]
     for start in range(game.states):
-        for path in itertools.product(range(game.follower_actions), range(game.states), repeat=game.stages()):
+        for path in itertools.product(range(game.follower_actions), range(game.states), repeat=game.segment):
             state, chance, count = start, float(game.initial_distribution[start]), np.zeros(game.size)
             for action, following in zip(path[::2], path[1::2], strict=True):
                 chance *= policy[state, action] * moves[state, action, following]
@@ -75,7 +76,7 @@ def loss(game: PreferenceGame, x: FloatArray, tau: float) -> float:
 
 @pytest.mark.parametrize(("stages", "groups"), [(5, 448), (6, 1415)])
 def test_paths_with_equal_counts_are_merged(stages: int, groups: int) -> None:
-    assert grid(variant="decoy", stages=stages).segments.counts.shape == (groups, 25)
+    assert grid(variant="decoy", segment=stages).segments.counts.shape == (groups, 25)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -213,8 +214,8 @@ def test_what_is_paid_for_pairs_has_no_value_by_stages() -> None:
 class Moody(Judge):
     """Answers by no rule that could be written down."""
 
-    def compare(self, first: Any, second: Any, difference: FloatArray, random: np.random.Generator) -> FloatArray:
-        return random.random(len(difference))
+    def compare(self, first: Any, second: Any, difference: FloatArray, draws: FloatArray) -> FloatArray:
+        return draws
 
 
 @pytest.mark.parametrize(
@@ -223,7 +224,8 @@ class Moody(Judge):
         ({"goal": 0.0, "prize": 0.0}, InvalidGameError, "every pair"),
         ({"variant": "closed"}, InvalidGameError, "'open' or 'decoy'"),
         ({"plan": "S  \n   "}, InvalidGameError, "no goal"),
-        ({"stages": 9}, InvalidGameError, "more than 4000 groups"),
+        ({"segment": 9}, InvalidGameError, "more than 4000 groups"),
+        ({"segment": 31}, InvalidGameError, "at least as long"),
         ({"judge": "oracle"}, InvalidArgumentError, "bradley_terry, indifferent"),
         ({"judge": {"kind": "bradley_terry", "sharpness": -1.0}}, InvalidArgumentError, "sharpness=-1.0"),
         ({"judge": {"kind": "bradley_terry", "error": 0.7}}, InvalidArgumentError, "error=0.7"),

@@ -31,7 +31,8 @@ class SoBiRL(Algorithm):
         representation: see ``Algorithm``.
         truncated: the one-step scores of the public code.
         baseline: subtract from each return the mean of the other episodes', which leaves the mean
-            of the estimate and lowers its variance; a batch of one episode has none.
+            of the estimate and lowers its variance; a batch of one episode has none. Where pairs of episodes are
+            compared it is log 2, the loss of a reward that tells nothing.
     """
 
     truncated: bool = False
@@ -47,9 +48,5 @@ class SoBiRL(Algorithm):
 
     def surrogate(self, values: Values) -> Tensor:
         """The direct row, and the response row for returns as credits."""
-        batch = values.batch
-        returns = batch.leader_returns(values.view.leader_discount)
-        if self.baseline and batch.episodes > 1:
-            returns = returns - (returns.sum() - returns) / (batch.episodes - 1)
-        credit = Credit(returns[:, None] * batch.mask) / values.temperature
+        credit = Credit(values.returns(self.baseline)[:, None] * values.batch.mask) / values.temperature
         return values.direct() + (Truncate() if self.truncated else Average())(values, credit)

@@ -28,7 +28,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from stackelberg_games.errors import FollowerError, UnsupportedGameError
+from stackelberg_games.errors import FollowerError, StackelbergError, UnsupportedGameError
 from stackelberg_games.files import parse_json
 
 MAX_LINE = 2**20
@@ -52,7 +52,7 @@ class StrangerProcess:
         if sys.platform == "win32":
             raise UnsupportedGameError("a follower's `command` needs POSIX process groups; give `stranger`, a callable")
         self.command, self.timeout = list(command), timeout
-        self._program: _Program | None = None
+        self._program: LineProgram | None = None
 
     def __call__(
         self, observation: Any, reward: float, termination: bool, truncation: bool, info: dict[str, Any]
@@ -66,7 +66,7 @@ class StrangerProcess:
         turn = {"observation": observation, "reward": reward, "termination": termination, "truncation": truncation}
         line = json.dumps(turn, default=lambda value: np.asarray(value).tolist())
         if self._program is None:
-            self._program = _Program(self.command)
+            self._program = LineProgram(self.command)
         try:
             answer = self._program.ask(line.encode() + b"\n", self.timeout)
             return _action(answer, over=termination or truncation)
@@ -89,10 +89,22 @@ class StrangerProcess:
         StrangerProcess.__init__(self, **state)
 
 
-class _Program:
-    """A running program, the guard of its group, and what it has written."""
+class LineProgram:
+    """A running program, the guard of its group, and what it has written.
 
-    def __init__(self, command: Sequence[str]) -> None:
+    Args:
+        command: program and arguments.
+        who: names it in messages.
+        kind: what to raise where it fails.
+
+    Raises:
+        FollowerError: it cannot be started; ``kind`` names another class.
+    """
+
+    def __init__(
+        self, command: Sequence[str], who: str = "follower", kind: type[StackelbergError] = FollowerError
+    ) -> None:
+        self.who, self.error = who, kind
         pipe, started = subprocess.PIPE, list[subprocess.Popen[bytes]]()
         self.end = weakref.finalize(self, _end, os.getpid(), started)
         try:
@@ -103,7 +115,7 @@ class _Program:
             started.append(program)
         except (OSError, ValueError) as error:
             self.end()
-            raise FollowerError(f"cannot start the follower process {list(command)}: {error}") from error
+            raise self.error(f"cannot start the {self.who} process {list(command)}: {error}") from error
         except BaseException:
             self.end()
             raise
@@ -115,18 +127,18 @@ class _Program:
         end, unsent = time.monotonic() + timeout, memoryview(line)
         while (length := self.written.find(b"\n")) < 0:
             if len(self.written) > MAX_LINE:
-                raise FollowerError(f"the follower process answered a line of more than {MAX_LINE} bytes")
+                raise self.error(f"the {self.who} process answered a line of more than {MAX_LINE} bytes")
             if not self._wait(end, writing=bool(unsent)):
                 read = "" if not unsent else ", nor did it read what it was asked"
-                raise FollowerError(f"the follower process did not answer within {timeout:g} s{read}")
+                raise self.error(f"the {self.who} process did not answer within {timeout:g} s{read}")
             if not self._read() and unsent:
                 unsent = unsent[self._write(unsent) :]
             elif unsent:
-                raise FollowerError(f"the follower process wrote {_shown(self.written)} before it was asked")
+                raise self.error(f"the {self.who} process wrote {_shown(self.written)} before it was asked")
         answer = bytes(self.written[:length])
         del self.written[: length + 1]
         if self.written:
-            raise FollowerError(f"the follower process wrote {_shown(self.written)} after its answer, unasked")
+            raise self.error(f"the {self.who} process wrote {_shown(self.written)} after its answer, unasked")
         return answer
 
     def _wait(self, end: float, *, writing: bool) -> bool:
@@ -147,7 +159,7 @@ class _Program:
         except BlockingIOError:
             return 0
         except BrokenPipeError as error:
-            raise FollowerError(self._ended()) from error
+            raise self.error(self._ended()) from error
 
     def _read(self) -> bool:
         """Take what the program has written so far; whether there was anything."""
@@ -156,15 +168,15 @@ class _Program:
         except BlockingIOError:
             return False
         if not chunk:
-            raise FollowerError(self._ended())
+            raise self.error(self._ended())
         self.written += chunk
         return True
 
     def _ended(self) -> str:
         try:
-            return f"the follower process ended with exit status {self.program.wait(_REAPING)}"
+            return f"the {self.who} process ended with exit status {self.program.wait(_REAPING)}"
         except subprocess.TimeoutExpired:
-            return "the follower process closed its standard input or output"
+            return f"the {self.who} process closed its standard input or output"
 
 
 def _end(owner: int, started: list[subprocess.Popen[bytes]]) -> None:

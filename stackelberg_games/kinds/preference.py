@@ -62,9 +62,10 @@ class PreferenceGame(ConfigurableGame):
         truth: the reward that the judge knows, ``[C]``, one number for each cell.
         initial: ``[S]``.
         cells: the cell that an action in a state visits, int ``[S, B]``; all of 0 to C - 1 appear.
-        stages: H, the length of a segment.
+        segment: H, the length of a segment; the first H stages of an episode are one.
         judge: who compares.
         follower_discount: gF in [0, 1).
+        horizon: stages of an episode, >= H; what follows the segment shows where the follower goes from there.
         name: of the game.
 
     Raises:
@@ -80,9 +81,10 @@ class PreferenceGame(ConfigurableGame):
         initial: ArrayLike,
         *,
         cells: ArrayLike,
-        stages: int,
+        segment: int,
         judge: Judge,
         follower_discount: float,
+        horizon: int,
         name: str,
     ) -> None:
         visited = np.asarray(cells, dtype=np.int64)
@@ -91,6 +93,11 @@ class PreferenceGame(ConfigurableGame):
             raise InvalidGameError(
                 f"truth is {self._truth[0]:g} in every cell: segments of equal length are all worth the same, every pair "
                 "ties, and no label tells anything"
+            )
+        self.segment = checks.integer("segment", segment, 1, error=InvalidGameError)
+        if self.segment > checks.integer("horizon", horizon, 1, error=InvalidGameError):
+            raise InvalidGameError(
+                f"segment={segment}, horizon={horizon}: an episode is at least as long as its segment"
             )
         self.judge, self.cells = judge, visited
         nothing = np.zeros(visited.shape)
@@ -104,7 +111,7 @@ class PreferenceGame(ConfigurableGame):
             spread=0.0,
             leader_discount=1.0,
             follower_discount=follower_discount,
-            horizon=stages,
+            horizon=horizon,
             name=name,
         )
         self._chosen = ChosenReward(self.base, torch.from_numpy(visited[:, None]))
@@ -115,12 +122,13 @@ class PreferenceGame(ConfigurableGame):
         view = super().view(temperature, ledger)
         if self.configure is None:
             return view
-        return dataclasses.replace(view, lever=TabularLever(self._chosen, self.base, self._chosen.first, ledger))
+        lever = TabularLever(self._chosen, self.base, self._chosen.first, ledger)
+        return dataclasses.replace(view, judged=self.segment, lever=lever)
 
     @cached_property
     def segments(self) -> Segments:
         """All segments; enumerated when they are first asked for."""
-        return Segments.of(self.transition[:, 0], self.initial_distribution, self.cells, self.stages())
+        return Segments.of(self.transition[:, 0], self.initial_distribution, self.cells, self.segment)
 
     @cached_property
     def label_chances(self) -> Tensor:
@@ -164,7 +172,7 @@ class PreferenceGame(ConfigurableGame):
     def fingerprint(self) -> str:
         """Also tells apart hidden rewards, cells and judges."""
         digest = hashlib.sha256(super().fingerprint().encode())
-        for part in (self._truth.tobytes(), self.cells.tobytes(), repr(self.judge).encode()):
+        for part in (self._truth.tobytes(), self.cells.tobytes(), f"{self.segment} {self.judge!r}".encode()):
             digest.update(part)
         return digest.hexdigest()
 

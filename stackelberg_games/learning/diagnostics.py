@@ -17,11 +17,11 @@ from stackelberg_games.kinds.game import Game
 from stackelberg_games.learning.ascent import GradientLeader
 from stackelberg_games.learning.follower import Answer, Follower
 from stackelberg_games.learning.information import Evidence, grant
+from stackelberg_games.learning.interview import session_of
 from stackelberg_games.learning.leader import Leader, told
 from stackelberg_games.learning.registry import make_follower, make_leader
 from stackelberg_games.numerics.randomness import generator
 from stackelberg_games.numerics.threads import single_threaded
-from stackelberg_games.play.rollout import rollout
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.rules import require_game
 from stackelberg_games.settings import checked
@@ -151,19 +151,20 @@ def gradient_check(
     leader.begin(view, seed=seed, commitment=commitment)
     start = copy.deepcopy(leader.commitment)
     exact = _exact(game, start, temperature)
-    play_seed = int(generator(seed, 1).integers(2**62))
+    playing = session_of(game, int(generator(seed, 1).integers(2**62)), None, leader.asks)
 
     def evidence(number: int, answer: Answer) -> Evidence:
-        batch = rollout(game, start, answer.policy, episodes=episodes, seed=play_seed, first_episode=number * episodes)
+        played = playing.hold(start, answer.policy, episodes, number)
         if ledger is not None:
-            ledger.reveal(batch)
+            played.reveal(ledger)
         return grant(
             leader.information,
-            batch,
+            played.batch,
             game=game,
             follower_policy=answer.policy,
             follower_values=answer.values,
             follower_rewards=leader.granted_follower_rewards,
+            comparisons=played.comparisons,
         )
 
     estimates, spent = [], (warmup + 1) * episodes * game.stages()

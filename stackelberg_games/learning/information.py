@@ -10,6 +10,7 @@ from stackelberg_games.errors import InformationError
 from stackelberg_games.exact.response import Response
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.play.rollout import ResponsePolicy, TabularResponse
+from stackelberg_games.rules.comparisons import Comparisons
 from stackelberg_games.rules.trajectories import Trajectories
 
 
@@ -41,6 +42,7 @@ class Evidence:
         follower_policy: the response that was played.
         follower_values: the follower's values.
         game: the game itself.
+        comparisons: what a judge said of pairs of episodes, in a preference game; else None.
     """
 
     leader_returns: FloatArray
@@ -48,6 +50,15 @@ class Evidence:
     follower_policy: ResponsePolicy | None = None
     follower_values: Response | None = None
     game: Game | None = None
+    comparisons: Comparisons | None = None
+
+    def require_comparisons(self) -> Comparisons:
+        """What a judge said, or ``InformationError`` where nobody was asked."""
+        if self.comparisons is None:
+            raise InformationError(
+                "this leader learns from a judge's labels, which only preference games have; preference_grid-v0 is one"
+            )
+        return self.comparisons
 
     def require_trajectories(self) -> Trajectories:
         """The trajectories, or ``InformationError`` where the class does not grant them."""
@@ -79,6 +90,7 @@ def grant(
     follower_policy: ResponsePolicy,
     follower_values: Response | None,
     follower_rewards: bool,
+    comparisons: Comparisons | None = None,
 ) -> Evidence:
     """Cut the outcome of an iteration down to an information class; nothing that is given changes.
 
@@ -94,4 +106,5 @@ def grant(
         follower_policy if information >= Information.FOLLOWER_POLICY else None,
         follower_values if information >= Information.FOLLOWER_VALUES else None,
         game if information >= Information.MODEL else None,
+        comparisons if information >= Information.TRAJECTORIES else None,
     )

@@ -1,8 +1,8 @@
-"""Judges that stand in for a person: they know what segments are truly worth, and answer by a rule."""
+"""Judges by name, and those that stand in for a person: they know what segments are worth, and answer by a rule."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.learning.asked_judges import Called, Person, Process
 from stackelberg_games.rules.comparisons import Judge
 from stackelberg_games.rules.trajectories import Trajectories
 
@@ -44,10 +45,10 @@ class BradleyTerry(Judge):
         return np.asarray(self.error + (1 - 2 * self.error) * sure)
 
     def compare(
-        self, first: Trajectories, second: Trajectories, difference: FloatArray, random: np.random.Generator
-    ) -> FloatArray:
+        self, first: Trajectories, second: Trajectories, difference: FloatArray, draws: FloatArray
+    ) -> Iterable[float]:
         """See ``Judge.compare``."""
-        return np.asarray(random.random(len(difference)) < self.chance(difference), dtype=np.float64)
+        return np.asarray(draws < self.chance(difference), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -59,29 +60,36 @@ class Indifferent(Judge):
         return np.full(np.shape(difference), 0.5)
 
     def compare(
-        self, first: Trajectories, second: Trajectories, difference: FloatArray, random: np.random.Generator
-    ) -> FloatArray:
+        self, first: Trajectories, second: Trajectories, difference: FloatArray, draws: FloatArray
+    ) -> Iterable[float]:
         """One half."""
         return self.chance(difference)
 
 
-KINDS: Mapping[str, type[Judge]] = {"bradley_terry": BradleyTerry, "indifferent": Indifferent}
+KINDS: Mapping[str, type[Judge]] = {
+    "bradley_terry": BradleyTerry,
+    "indifferent": Indifferent,
+    "person": Person,
+    "process": Process,
+}
 
 
 def judge_of(given: Any) -> Judge:
-    """A judge as users write it: an object, the name of a kind, or a dict with ``kind`` and its settings.
+    """A judge as users write it: an object, a function, the name of a kind, or a dict with ``kind`` and its settings.
 
     Raises:
         InvalidArgumentError: it is nothing of the kind.
     """
     if isinstance(given, Judge):
         return given
+    if callable(given):
+        return Called(given)
     settings = {"kind": given} if isinstance(given, str) else dict(given) if isinstance(given, Mapping) else {}
     kind = settings.pop("kind", None)
     if kind not in KINDS:
         raise InvalidArgumentError(
             f"judge={checks.shown(given)}: expected one of {', '.join(KINDS)}, a dict with such a 'kind' and its "
-            "settings, or an object such as BradleyTerry(sharpness=2.0)"
+            "settings, a function of two segments, or an object such as BradleyTerry(sharpness=2.0)"
         )
     try:
         return KINDS[kind](**settings)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from stackelberg_games.commitments.first import usual_commitment
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.learning.interview import Pairs
 from stackelberg_games.numerics.stateful import Stateful
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Ledger
@@ -109,6 +110,11 @@ class Leader(Checked, Stateful, ABC):
     def granted_follower_rewards(self) -> bool:
         """Whether its trajectories hold the follower's rewards; not where it was told to do without."""
         return self.needs_follower_rewards
+
+    @property
+    def asks(self) -> Pairs:
+        """Who plays the pairs that it has a judge compare, in a preference game; see ``learning.interview``."""
+        return "on_policy"
 
     @property
     def recommendation(self) -> Commitment:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,9 +27,11 @@ from stackelberg_games.exact.objective import best_response, leader_objective, l
 from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
+from stackelberg_games.kinds.preference import require_paid_by_stage
 from stackelberg_games.learning import restored
 from stackelberg_games.learning.follower import Answer, Follower
 from stackelberg_games.learning.information import Information, grant
+from stackelberg_games.learning.interview import Held, Session, session_of
 from stackelberg_games.learning.leader import Leader, Told, told
 from stackelberg_games.learning.registry import make_follower, make_leader, refusals_named
 from stackelberg_games.learning.run import (
@@ -48,12 +50,11 @@ from stackelberg_games.learning.score import Score, score
 from stackelberg_games.numerics import checkpoint
 from stackelberg_games.numerics.randomness import check_seed, generator
 from stackelberg_games.numerics.threads import single_threaded
-from stackelberg_games.play.rollout import PointResponse, TabularResponse, play
+from stackelberg_games.play.rollout import PointResponse, TabularResponse
 from stackelberg_games.progress import progress_of
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.rules import require_lasting
-from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.settings import checked
 
 if TYPE_CHECKING:
@@ -137,16 +138,21 @@ def train(
     horizon = match.game.horizon
     if stages is not None and horizon is not None and stages > horizon:
         raise InvalidArgumentError(f"stages={stages!r}: episodes of {match.game.name} have {horizon} stages")
+    if score_episodes:
+        require_paid_by_stage(match.game)
     if not match.affords(budget):
         raise InvalidArgumentError(f"budget={budget!r}: less than one batch of {episodes} episodes can take")
-    with match.follower:
+    with match.follower, ExitStack() as ending:
         match.begin(commitment, temperature)
+        ending.callback(match.close)
         settings = match.settings(temperature)
         if folder is not None:
             require_lasting(match.game)
         with writable(folder) as kept, progress_of("iterations", iterations, progress) as advance:
             if folder is not None:
                 match.resume(folder, settings)
+            if kept is not None:
+                match.playing.keep(kept)
             while match.iteration < iterations and match.affords(budget):
                 if kept != folder:
                     raise CheckpointError(f"{folder} cannot be written to; its run has {match.iteration} iterations")
@@ -195,7 +201,7 @@ class _Loop:
     history: list[Record] = field(default_factory=list)
     transitions: int = 0
     follower_transitions: int = 0
-    play_seed: int = 0
+    playing: Session = field(init=False)
     ledger: Ledger | None = None
 
     @property
@@ -217,7 +223,8 @@ class _Loop:
         with refusals_named("follower", self.follower, self.game):
             self.follower.begin(self.game, seed=self.seed)
         # Play has a seed of its own, so that evaluating with the match's seed meets new episodes.
-        self.play_seed, self.score_seed = (int(number) for number in generator(self.seed, 1).integers(2**62, size=2))
+        play_seed, self.score_seed = (int(number) for number in generator(self.seed, 1).integers(2**62, size=2))
+        self.playing = session_of(self.game, play_seed, self.stages, self.leader.asks)
 
     def play_or_keep(self, kept: Path | None) -> Record:
         """Play an iteration; where the follower fails, what is finished is stored, and the run goes on from there."""
@@ -228,6 +235,10 @@ class _Loop:
                 self.store(kept)
             raise
 
+    def close(self) -> None:
+        """End what was running to play."""
+        self.playing.close()
+
     def scored(self, commitment: Commitment, episodes: int) -> Score:
         """Returns of episodes with a commitment, after the follower has settled on it."""
         return score(self.game, commitment, self.follower, episodes=episodes, seed=self.score_seed)
@@ -236,43 +247,46 @@ class _Loop:
         """One iteration; the record is complete before the leader learns."""
         with refusals_named("follower", self.follower, self.game):
             answer = self.follower.respond(self.game, self.leader.commitment)
-        stages = self.game.stages() if self.stages is None else self.stages
-        drawn = self.play_seed, self.episodes, self.iteration * self.episodes
-        batch = play(self.game, self.leader.commitment, answer.policy, stages, drawn)
-        record = self._record(batch, answer)
+        played = self.playing.hold(self.leader.commitment, answer.policy, self.episodes, self.iteration)
+        record = self._record(played, answer)
         if self.evaluate_every and self.iteration % self.evaluate_every == 0:
             record |= self._evaluate(answer)
         if self.ledger is not None and self.leader.information >= Information.TRAJECTORIES:
-            self.ledger.reveal(batch)
+            played.reveal(self.ledger)
         with refusals_named("leader", self.leader, self.game):
             evidence = grant(
                 self.leader.information,
-                batch,
+                played.batch,
                 game=self.game,
                 follower_policy=answer.policy,
                 follower_values=answer.values,
                 follower_rewards=self.leader.granted_follower_rewards,
+                comparisons=played.comparisons,
             )
             record |= {f"leader/{name}": value for name, value in self.leader.update(evidence).items()}
         self.history.append(record)
         return record
 
-    def _record(self, batch: Trajectories, answer: Answer) -> Record:
-        self.transitions += batch.transitions
+    def _record(self, played: Held, answer: Answer) -> Record:
+        batch = played.batch
+        self.transitions += played.transitions
         self.follower_transitions += answer.transitions
+        asked = self.playing.asked
         return {
             "iteration": self.iteration,
             "transitions": self.transitions,
             "follower_transitions": self.follower_transitions,
             "leader_return": float(batch.leader_returns(self.game.leader_discount).mean()),
             "follower_return": float(batch.follower_returns(self.game.follower_discount).mean()),
+            **({} if asked is None else {"labels": asked}),
         }
 
     def _evaluate(self, answer: Answer) -> Record:
         values = {}
         game, policy = self.game, answer.policy
         if isinstance(game, TabularGame | EmbeddedGame) and isinstance(policy, TabularResponse | PointResponse):
-            values["leader_value"] = leader_value(game, self.leader.commitment, policy.probabilities)
+            with suppress(UnsupportedGameError):  # a judge who follows no known rule
+                values["leader_value"] = leader_value(game, self.leader.commitment, policy.probabilities)
         optimal = self.recommended_value()
         return values if optimal is None else {**values, "recommended_value": optimal}
 
@@ -281,10 +295,10 @@ class _Loop:
         temperature, recommendation = self.follower.declared_temperature, self.leader.recommendation
         if temperature is None:
             return None
-        if isinstance(self.game, TabularGame):
-            optimal = best_response(self.game, recommendation, temperature).policy
-            return leader_value(self.game, recommendation, optimal)
         with torch.no_grad(), suppress(UnsupportedGameError, SolverError):
+            if isinstance(self.game, TabularGame):
+                optimal = best_response(self.game, recommendation, temperature).policy
+                return leader_value(self.game, recommendation, optimal)
             return float(leader_objective(self.game, recommendation, temperature))
         return None
 
@@ -356,6 +370,8 @@ class _Loop:
         restored.check(str(file), state, *seen)
         self.history = read_history(folder, state["history"])
         self.transitions, self.follower_transitions = state["transitions"], state["follower_transitions"]
+        if self.playing.asked is not None:
+            self.playing.asked = int(self.history[-1]["labels"]) if self.history else 0
         try:
             if self.ledger is not None:
                 self.ledger.load_state_dict(state["ledger"])
@@ -369,6 +385,7 @@ class _Loop:
         commitment, temperature = self.given
         before = None if commitment is None else restored.still(dict(commitment.state_dict()))
         twin = replace(self, follower=self.follower.rehearsal(self.game), evaluate_every=0, history=[])
+        twin.playing = self.playing.rehearsal()
         try:
             for _ in range(REHEARSALS):
                 twin.play()

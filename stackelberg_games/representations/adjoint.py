@@ -60,6 +60,15 @@ class Bootstrap:
 
 
 @dataclass(frozen=True)
+class Solve:
+    """dQF from the fitted game, by one linear solve."""
+
+    def __call__(self, values: Values, credit: Credit) -> Tensor:
+        """The response row."""
+        return values.solved(credit)
+
+
+@dataclass(frozen=True)
 class Average:
     """dQF(s, a, b) - E_b dQF as the difference of two means over visits, each unrolled along its trajectory.
 
@@ -85,7 +94,7 @@ class Truncate:
         return values.truncated(credit)
 
 
-KINDS: dict[str, type[Unroll | Bootstrap]] = {"unroll": Unroll, "bootstrap": Bootstrap}
+KINDS: dict[str, type[Unroll | Bootstrap | Solve]] = {"unroll": Unroll, "bootstrap": Bootstrap, "solve": Solve}
 
 
 def adjoint(settings: Mapping[str, Any], offered: tuple[str, ...], by: str) -> Adjoint:

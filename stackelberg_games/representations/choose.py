@@ -7,6 +7,7 @@ from typing import Any
 
 from stackelberg_games.errors import InvalidArgumentError, RegistrationError, UnsupportedGameError
 from stackelberg_games.learning import registry
+from stackelberg_games.representations.compared import Compared
 from stackelberg_games.representations.configured_linear import ConfiguredLinear
 from stackelberg_games.representations.finite import Finite
 from stackelberg_games.representations.inferred import inferring
@@ -16,8 +17,10 @@ from stackelberg_games.representations.protocol import Needs, Representation
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.view import LeaderView
 
-USUAL: tuple[type[Representation], ...] = (Finite, ConfiguredLinear, Linear, Networks)
+USUAL: tuple[type[Representation], ...] = (Compared, Finite, ConfiguredLinear, Linear, Networks)
 """In the order in which they are asked whether they fit."""
+
+_SOURCES = {False: "rewards of stages", True: "a judge's labels of pairs of episodes"}
 
 
 def kind_of(view: LeaderView, commitment: Commitment, name: str | None) -> type[Representation]:
@@ -60,6 +63,11 @@ def choose(
     """
     chosen = dict(settings)
     kind = kind_of(view, commitment, chosen.pop("kind", None))
+    if (view.judged is not None) != kind.compares:
+        raise UnsupportedGameError(
+            f"representation {name_of(kind)!r} learns from {_SOURCES[kind.compares]}, and in this game there are "
+            f"{_SOURCES[view.judged is not None]}; drlhf, bchg, hpgd and sobirl learn from a judge's labels"
+        )
     offered = kind.settings(view, needs)
     for name in chosen:
         if name not in offered:

@@ -85,7 +85,7 @@ class Finite(Representation):
         self.random = generator(seed, 7)
         self.sarsa = None if needs.sarsa is None else self.random.normal(size=self.counts.shape)
 
-    reads = ("none", "policy", "values")
+    reads: tuple[str, ...] = ("none", "policy", "values")
     planning: tuple[str, ...] = (
         "rate",
         "steps",

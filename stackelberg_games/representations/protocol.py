@@ -167,6 +167,17 @@ class Values(ABC):
     def benefit(self) -> Credit:
         """B = QL(s, a, b) - E_b QL(s, a, b)."""
 
+    def returns(self, baseline: bool) -> FloatArray:
+        """The leader's return of every episode, ``[N]``, by which its score is weighed.
+
+        Args:
+            baseline: less the mean of the other episodes, which a batch of one has not.
+        """
+        returns = self.batch.leader_returns(self.view.leader_discount)
+        if not baseline or self.batch.episodes == 1:
+            return returns
+        return np.asarray(returns - (returns.sum() - returns) / (self.batch.episodes - 1))
+
     @abstractmethod
     def direct(self) -> Tensor:
         """sum_t gL^t dVL(s_t), the follower held as it is; a scalar, the mean over the episodes."""
@@ -184,6 +195,10 @@ class Values(ABC):
     def bootstrapped(self, credit: Credit) -> Tensor:
         """The same with dQF from the critic of the next state at once."""
         raise self._lacks("the adjoint 'bootstrap'")
+
+    def solved(self, credit: Credit) -> Tensor:
+        """The same with dQF from the fitted game, by one linear solve."""
+        raise self._lacks("the adjoint 'solve'")
 
     def truncated(self, credit: Credit) -> Tensor:
         """The same with nothing of dQF - E_b dQF but its first term, d rF(s, a, b) - E_b d rF."""
@@ -306,8 +321,10 @@ class Representation(Stateful, ABC):
         reads: what it can read of the follower where an algorithm asks it to.
         planning: names of the settings of ``Planning`` that its fitted game makes use of.
         manner: how its fitted game is climbed.
+        compares: whether it learns from a judge's labels, in the place of rewards of stages.
     """
 
+    compares: bool = False
     adjoints: tuple[str, ...] = ("unroll",)
     reads: tuple[str, ...] = ("none",)
     planning: tuple[str, ...] = ("rate", "steps", "explore", "reach")

@@ -7,6 +7,7 @@ better one, and is handed the answers.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,28 +85,28 @@ class Judge(ABC):
             difference: of the true returns, first less second; an array.
 
         Returns:
-            An array of the same shape; None where the answers follow no such rule, and the leader's exact objective
-            is not known.
+            An array of the same shape; None where the answers follow no known rule.
         """
         return None
 
     @abstractmethod
     def compare(
-        self, first: Trajectories, second: Trajectories, difference: FloatArray, random: np.random.Generator
-    ) -> FloatArray:
-        """Labels of pairs.
+        self, first: Trajectories, second: Trajectories, difference: FloatArray, draws: FloatArray
+    ) -> Iterable[float]:
+        """Labels of pairs, one by one; each is kept before the next one is asked for.
 
         Args:
-            first, second: the segments, without rewards.
+            first: segments, K episodes, without rewards.
+            second: those they are compared with.
             difference: of their true returns, ``[K]``; for judges that stand in for somebody who knows.
-            random: to draw answers from.
+            draws: of the uniform distribution over [0, 1), one for each pair, ``[K]``; for answers by chance.
 
         Returns:
-            Numbers in [0, 1], ``[K]``; see ``Comparisons``.
+            K numbers in [0, 1]; see ``Comparisons``.
 
         Raises:
             JudgeError: it died, did not answer in time, or answered nonsense.
         """
 
     def close(self) -> None:  # noqa: B027 (most have nothing to end)
-        """End whatever it keeps running."""
+        """End whatever it keeps running; it may be asked again. Never raises."""

@@ -24,6 +24,8 @@ class LeaderView:
         follower_sees_action: whether the follower observes the leader's action before it moves.
         temperature: the follower's temperature as the leader believes it, or None if untold.
         estimates: whether that is a number to begin with only, and the leader estimates it.
+        judged: length of a segment, where the leader is paid for pairs of episodes whose first segments a judge compares,
+            and for no stage of them; else None.
         lever: how the leader's configuration enters, where it has one to choose; else None. One lever never equals
             another, so that views which compare equal can stand for each other.
     """
@@ -37,6 +39,7 @@ class LeaderView:
     follower_sees_action: bool
     temperature: float | None = None
     estimates: bool = False
+    judged: int | None = None
     lever: Lever | None = field(default=None, repr=False)
 
     def sizes(self) -> tuple[int, int, int]:

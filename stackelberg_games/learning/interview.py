@@ -1,0 +1,298 @@
+"""What is played in an iteration, and the judge who is asked about it in a preference game.
+
+In most games a leader is paid stage by stage, and an iteration is a batch of episodes. In a preference game the first
+segments of two episodes are compared, and both episodes of a pair are paid minus the loss of its label under the leader's
+reward, where their segments end. Who plays the pairs is for the leader to say:
+
+    "on_policy"   both are the follower's
+    "anchored"    the first is the follower's, the second that of a walker who draws every action alike
+    "fixed"       both are the walker's
+
+Every label is stored before the next pair is asked about, so that none that was bought is lost: a run that is taken up
+again asks only about pairs that nobody has compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+
+from stackelberg_games import checks
+from stackelberg_games.arrays import FloatArray
+from stackelberg_games.errors import CheckpointError, InvalidArgumentError, JudgeError
+from stackelberg_games.files import parse_json
+from stackelberg_games.kinds.game import Game
+from stackelberg_games.kinds.preference import PreferenceGame
+from stackelberg_games.numerics.randomness import generator
+from stackelberg_games.play.rollout import ResponsePolicy, TabularResponse, play
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.comparisons import Comparisons
+from stackelberg_games.rules.lever import Ledger
+from stackelberg_games.rules.trajectories import Trajectories
+
+Pairs = Literal["on_policy", "anchored", "fixed"]
+
+LABELS = "labels.jsonl"
+"""File of a run's folder with a label a line."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """What came of an iteration.
+
+    Attributes:
+        batch: the episodes that pay the leader.
+        comparisons: what a judge said of them, in a preference game; else None.
+        transitions: stages that were played for them.
+    """
+
+    batch: Trajectories
+    comparisons: Comparisons | None
+    transitions: int
+
+    def reveal(self, ledger: Ledger) -> None:
+        """Enter all stages that the leader gets to see."""
+        ledger.reveal(self.batch)
+        if self.comparisons is not None:
+            ledger.reveal(self.comparisons.first)
+            ledger.reveal(self.comparisons.second)
+
+
+class Session:
+    """Plays the episodes of an iteration.
+
+    Args:
+        game: the rules.
+        seed: of the episodes.
+        stages: after which they are cut; the game's own number if None.
+
+    Attributes:
+        asked: labels so far; None in games without a judge.
+    """
+
+    asked: int | None = None
+
+    def __init__(self, game: Game, seed: int, stages: int | None = None) -> None:
+        self.game, self.seed, self.stages = game, seed, stages
+
+    def hold(self, commitment: Commitment, policy: ResponsePolicy, episodes: int, number: int) -> Held:
+        """Play ``episodes`` of iteration ``number``."""
+        batch = self._rollout(commitment, policy, self.seed, episodes, number * episodes)
+        return Held(batch, None, batch.transitions)
+
+    def _rollout(
+        self, commitment: Commitment, policy: ResponsePolicy, seed: int, episodes: int, first: int
+    ) -> Trajectories:
+        stages = self.game.stages() if self.stages is None else self.stages
+        return play(self.game, commitment, policy, stages, (seed, episodes, first))
+
+    def keep(self, folder: Path) -> None:
+        """Store labels in a folder, and take up those that are there."""
+
+    def rehearsal(self) -> Session:
+        """One that asks nobody."""
+        return self
+
+    def close(self) -> None:
+        """End what is running, and close files."""
+
+
+class Interview(Session):
+    """Plays pairs in a preference game, and asks its judge.
+
+    Args:
+        game: the rules.
+        seed: see ``Session``.
+        stages: see ``Session``.
+        pairs: who plays them.
+
+    Raises:
+        InvalidArgumentError: segments are to be cut short.
+    """
+
+    game: PreferenceGame
+
+    def __init__(self, game: PreferenceGame, seed: int, stages: int | None, pairs: Pairs) -> None:
+        super().__init__(game, seed, stages)
+        if stages is not None and stages < game.segment:
+            raise InvalidArgumentError(f"stages={stages!r}: segments of {game.name} have {game.segment} stages")
+        self.pairs, self.asked, self.silent = pairs, 0, False
+        self.walker = TabularResponse.uniform(game)
+        self._answers: dict[int, tuple[str, float]] = {}
+        self._file: IO[str] | None = None
+
+    def hold(self, commitment: Commitment, policy: ResponsePolicy, episodes: int, number: int) -> Held:
+        """Play pairs, ask, and pay.
+
+        Raises:
+            InvalidArgumentError: the episodes do not make pairs.
+            JudgeError: the judge fails.
+        """
+        if episodes % 2:
+            raise InvalidArgumentError(
+                f"episodes={episodes}: pairs are compared in {self.game.name}; give an even number"
+            )
+        first, second = self._sides(commitment, policy, episodes // 2, number)
+        one, other = (_segment(side, self.game.segment) for side in (first, second))
+        label = np.array(list(self._labels(one, other, number * first.episodes)))
+        gains = (side.follower_returns() for side in (one, other))  # under the reward that the leader chose
+        gap = next(gains) - next(gains)
+        paid = label * gap - np.logaddexp(0.0, gap)
+        sides = [_paid(side, paid, self.game.segment) for side in (first, second)]
+        batch = sides[0] if self.pairs == "anchored" else _interleaved(*sides)
+        told = Comparisons(_hidden(one), _hidden(other), label)
+        return Held(batch, told, first.transitions + second.transitions)
+
+    def _sides(
+        self, commitment: Commitment, policy: ResponsePolicy, count: int, number: int
+    ) -> tuple[Trajectories, Trajectories]:
+        """The first and the second segments of the pairs of an iteration."""
+        walking = int(generator(self.seed, 31).integers(2**62))
+        played = {"on_policy": 2, "anchored": 1, "fixed": 0}[self.pairs] * count
+        walked = 2 * count - played
+        batches = []
+        if played:
+            batches.append(self._rollout(commitment, policy, self.seed, played, number * played))
+        if walked:
+            batches.append(self._rollout(commitment, self.walker, walking, walked, number * walked))
+        return (batches[0], batches[1]) if len(batches) > 1 else (batches[0][0::2], batches[0][1::2])
+
+    def _labels(self, first: Trajectories, second: Trajectories, start: int) -> Iterator[float]:
+        """Labels of pairs, those that are stored and those that the judge gives now."""
+        count = first.episodes
+        if self.silent:
+            yield from [0.5] * count
+            return
+        prints = [_print(first, second, index) for index in range(count)]
+        known = [self._answers.get(start + index) for index in range(count)]
+        number = next((index for index, answer in enumerate(known) if answer is None), count)
+        for index, answer in enumerate(known[:number]):
+            assert answer is not None
+            if answer[0] != prints[index]:
+                raise CheckpointError(
+                    f"label {start + index} in {LABELS} is of another pair of segments; choose another directory"
+                )
+            self.asked = (self.asked or 0) + 1
+            yield answer[1]
+        if number == count:
+            return
+        left = slice(number, None)
+        truth = self.game.true_rewards(first).sum(axis=1) - self.game.true_rewards(second).sum(axis=1)
+        draws = generator(self.seed, 32, start).random(count)
+        answers = iter(self.game.judge.compare(_hidden(first)[left], _hidden(second)[left], truth[left], draws[left]))
+        for index in range(number, count):
+            label = _checked(next(answers, None), start + index)
+            self._store(start + index, prints[index], label)
+            self.asked = (self.asked or 0) + 1
+            yield label
+
+    def _store(self, number: int, fingerprint: str, label: float) -> None:
+        if self._file is not None:
+            line = {"pair": number, "segments": fingerprint, "label": label}
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+
+    def keep(self, folder: Path) -> None:
+        """See ``Session.keep``; a line that was not finished counts for nothing.
+
+        Raises:
+            CheckpointError: the file cannot be read or written.
+        """
+        path = folder / LABELS
+        try:
+            lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+            if lines and not lines[-1].endswith("\n"):
+                path.write_text("".join(lines[:-1]))
+                lines.pop()
+            self._answers = dict(_read(line, path) for line in lines)
+            self._file = path.open("a")
+        except OSError as error:
+            raise CheckpointError(f"cannot keep labels in {path}: {error.strerror or error}") from error
+
+    def rehearsal(self) -> Session:
+        """One that asks nobody: every label is one half, and none is stored."""
+        twin = Interview(self.game, self.seed, self.stages, self.pairs)
+        twin.silent = True
+        return twin
+
+    def close(self) -> None:
+        """See ``Session.close``."""
+        self.game.judge.close()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def session_of(game: Game, seed: int, stages: int | None, pairs: Pairs) -> Session:
+    """Who plays the iterations of a game."""
+    if isinstance(game, PreferenceGame):
+        return Interview(game, seed, stages, pairs)
+    return Session(game, seed, stages)
+
+
+def _checked(label: Any, number: int) -> float:
+    """A judge's answer; raise ``JudgeError`` unless it is a number in [0, 1]."""
+    if label is None:
+        raise JudgeError(f"the judge did not answer about pair {number}")
+    if not checks.is_number(label) or not 0 <= label <= 1:
+        raise JudgeError(f"the judge answered {checks.shown(label)} about pair {number}: expected a number in [0, 1]")
+    return float(label)
+
+
+def _read(line: str, path: Path) -> tuple[int, tuple[str, float]]:
+    facts = parse_json(line, str(path), CheckpointError)
+    try:
+        number = checks.integer("pair", facts["pair"], 0)
+        return number, (checks.text("segments", facts["segments"]), checks.number("label", facts["label"], 0, 1))
+    except (KeyError, TypeError, InvalidArgumentError) as error:
+        raise CheckpointError(f"{path} was altered: {line.strip()!r} is no label ({error})") from error
+
+
+def _print(first: Trajectories, second: Trajectories, index: int) -> str:
+    """What a pair is told again by."""
+    digest = hashlib.sha256()
+    for batch in (first, second):
+        digest.update(np.ascontiguousarray(batch.states[index]).tobytes())
+        digest.update(np.ascontiguousarray(batch.follower_actions[index]).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _hidden(batch: Trajectories) -> Trajectories:
+    """A batch without any reward."""
+    return replace(batch, leader_rewards=np.zeros_like(batch.leader_rewards), follower_rewards=None)
+
+
+def _segment(batch: Trajectories, stages: int) -> Trajectories:
+    """The first stages of every episode."""
+    rewards = batch.follower_rewards
+    return Trajectories(
+        batch.states[:, : stages + 1],
+        batch.leader_actions[:, :stages],
+        batch.follower_actions[:, :stages],
+        batch.leader_rewards[:, :stages],
+        None if rewards is None else rewards[:, :stages],
+        np.minimum(batch.lengths, stages),
+        batch.terminated & (batch.lengths <= stages),
+    )
+
+
+def _paid(batch: Trajectories, paid: FloatArray, stages: int) -> Trajectories:
+    """A batch that pays the leader where its segments end."""
+    rewards = np.zeros_like(batch.leader_rewards)
+    rewards[np.arange(batch.episodes), np.minimum(batch.lengths, stages) - 1] = paid
+    return replace(batch, leader_rewards=rewards)
+
+
+def _interleaved(first: Trajectories, second: Trajectories) -> Trajectories:
+    """Both sides of all pairs, episodes 2k and 2k + 1 those of pair k."""
+    parts: dict[str, Any] = {}
+    for part in fields(Trajectories):
+        one, other = getattr(first, part.name), getattr(second, part.name)
+        parts[part.name] = None if one is None else np.stack([one, other], axis=1).reshape(-1, *one.shape[1:])
+    return Trajectories(**parts)
