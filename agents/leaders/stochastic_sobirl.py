@@ -25,6 +25,7 @@ from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.learning.information import Evidence
+from stackelberg_games.learning.powers import Power
 from stackelberg_games.representations.adjoint import Average
 from stackelberg_games.representations.algorithm import Algorithm
 from stackelberg_games.representations.compared import Compared
@@ -62,6 +63,7 @@ class StochasticSoBiRL(Algorithm):
     needs_temperature: ClassVar[bool] = True
     estimates_temperature: ClassVar[bool] = False
     keeps: ClassVar[tuple[str, ...]] = ("count", "momentum", "earlier")
+    powers: ClassVar[frozenset[Power]] = frozenset({Power.ASK})
 
     def __post_init__(self) -> None:
         super().__post_init__()

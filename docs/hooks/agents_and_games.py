@@ -133,9 +133,11 @@ def leader_facts(name: str) -> str:
     rewards, temperature = (
         "yes" if flag else "no" for flag in (leader.needs_follower_rewards, leader.needs_temperature)
     )
+    does = ", ".join(sorted(power.value for power in leader.powers)) or "nothing"
     return (
         "| it needs | |\n|---|---|\n"
         f"| Information class | `{leader.information.name}` |\n"
+        f"| What it does beside committing | {does} |\n"
         f"| The follower's rewards | {rewards} |\n"
         f"| The follower's temperature | {temperature} |"
     )
@@ -182,11 +184,11 @@ def index(kind: Kind) -> str:
     """The list of a kind."""
     names = KINDS[kind]()
     if kind == "leader":
-        names = sorted(names, key=lambda name: (sg.make_leader(name).information, name))
+        names = sorted(names, key=lambda name: (sg.make_leader(name).division, name))
     head = "| id | class | |\n|---|---|---|" if kind == "leader" else "| id | |\n|---|---|"
     rows = []
     for name in names:
-        middle = f" `{sg.make_leader(name).information.name}` |" if kind == "leader" else ""
+        middle = f" `{sg.make_leader(name).division.name}` |" if kind == "leader" else ""
         rows.append(f"| [`{name}`]({name}.md) |{middle} {first_line(kind, name)} |")
     pictures = [
         f"[![{name}](../images/games/{name}.png)]({name}.md)"

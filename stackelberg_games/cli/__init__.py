@@ -204,7 +204,7 @@ def _report(experiment: Experiment, runs: dict[int, Run], out: Path | None) -> N
     if out is not None:
         from stackelberg_games.learning.plots import learning_curves
 
-        title = f"{name} ({leader.information.name.lower()}) on {game.name}"
+        title = f"{name} ({leader.division.name.lower()}) on {game.name}"
         learning_curves({name: list(runs.values())}, out / "learning.png", optimum=optimum, title=title)
         click.echo(f"runs and figure: {out}")
 

@@ -11,7 +11,7 @@ import click
 from stackelberg_games.cli.stopping import matches_kept, stoppable
 
 if TYPE_CHECKING:
-    from stackelberg_games.learning.information import Information
+    from stackelberg_games.learning.information import Division
     from stackelberg_games.tournaments.leaderboard import Standing
     from stackelberg_games.tournaments.results import Results
 
@@ -186,7 +186,7 @@ def _print(results: Results) -> None:
         )
 
 
-def _board(results: Results, information: Information, standings: list[Standing]) -> Any:
+def _board(results: Results, information: Division, standings: list[Standing]) -> Any:
     """The standings of one class as a table."""
     from rich.table import Table
 

@@ -14,6 +14,7 @@ from stackelberg_games.exact.objective import (
 from stackelberg_games.exact.optimum import Solution, solve
 from stackelberg_games.exact.preference import PreferenceRows, PreferenceValues, preference, preference_rows
 from stackelberg_games.exact.response import Response
+from stackelberg_games.exact.twins import twin_objective
 
 __all__ = [
     "Certificate",
@@ -33,4 +34,5 @@ __all__ = [
     "preference",
     "preference_rows",
     "solve",
+    "twin_objective",
 ]

@@ -17,6 +17,11 @@ TINY = 1e-30
 """Probability whose logarithm stands for that of a reply that is never made; it has no gradient."""
 
 
+def log_policy(response: FloatArray) -> Tensor:
+    """Logarithms of a response, those of replies that are never made at ``TINY``."""
+    return torch.log(torch.tensor(response).clamp_min(TINY))
+
+
 @dataclass(frozen=True)
 class Objectives:
     """Both returns.
@@ -35,11 +40,15 @@ class Objectives:
 
     def logits(self, response: FloatArray) -> Tensor:
         """A leaf of the follower's parameters at a response ``[S, A, B]``; one row where it does not see the action."""
-        given = torch.tensor(response if self.arrays.sees else response[:, :1])
-        return torch.log(given.clamp_min(TINY)).requires_grad_()
+        return log_policy(response if self.arrays.sees else response[:, :1]).requires_grad_()
 
     def __call__(self, policy: Tensor, logits: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-        """The leader's return, and the follower's mean value with ``temperature`` times its entropy added.
+        """The leader's return, and the follower's mean value with ``temperature`` times its entropy added; see ``returns``."""
+        leader, follower = self.returns(policy, logits, temperature)
+        return leader, follower.mean()
+
+    def returns(self, policy: Tensor, logits: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+        """The leader's return, and the follower's value of every state with ``temperature`` times its entropy added, ``[S]``.
 
         Args:
             policy: the leader's, ``[S, A]``.
@@ -60,7 +69,7 @@ class Objectives:
             leader = torch.zeros_like(earned)
             for _ in range(self.horizon):
                 leader = earned + arrays.leader_discount * chain @ leader
-        return self.initial @ leader, follower.mean()
+        return self.initial @ leader, follower
 
     def _chain(self, joint: Tensor) -> Tensor:
         """State transitions where both actions have the probabilities ``[S, A, B]``, ``[S, S]``."""

@@ -19,6 +19,7 @@ from stackelberg_games.learning.follower import Answer, Follower
 from stackelberg_games.learning.information import Evidence, grant
 from stackelberg_games.learning.interview import session_of
 from stackelberg_games.learning.leader import Leader, told
+from stackelberg_games.learning.powers import Lent
 from stackelberg_games.learning.registry import make_follower, make_leader
 from stackelberg_games.numerics.randomness import generator
 from stackelberg_games.numerics.threads import single_threaded
@@ -165,11 +166,13 @@ def gradient_check(
             follower_values=answer.values,
             follower_rewards=leader.granted_follower_rewards,
             comparisons=played.comparisons,
+            doings=lent.at(start, playing, episodes, number),
         )
 
-    estimates, spent = [], (warmup + 1) * episodes * game.stages()
+    estimates, spent = [], (warmup + 1) * (1 + leader.further_batches) * episodes * game.stages()
     with follower:
         follower.begin(game, seed=seed)
+        lent = Lent(leader.powers, game, follower, seed, ledger)
         answer = follower.respond(game, start)
         for number in range(batches):
             leader.begin(view, seed=seed, commitment=copy.deepcopy(start))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import total_ordering
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InformationError
 from stackelberg_games.exact.response import Response
 from stackelberg_games.kinds.game import Game
+from stackelberg_games.learning.powers import Doings, Power
 from stackelberg_games.play.rollout import ResponsePolicy, TabularResponse
 from stackelberg_games.rules.comparisons import Comparisons
 from stackelberg_games.rules.trajectories import Trajectories
@@ -32,6 +34,42 @@ class Information(enum.IntEnum):
     """The game's transitions and rewards."""
 
 
+@total_ordering
+@dataclass(frozen=True)
+class Empowered:
+    """The class of leaders that see as much and do something beside committing; it comes after those that do not."""
+
+    information: Information
+    powers: frozenset[Power]
+
+    @property
+    def name(self) -> str:
+        """Such as TRAJECTORIES+PAYS."""
+        return "+".join((self.information.name, *self._does))
+
+    @property
+    def _does(self) -> tuple[str, ...]:
+        return tuple(sorted(power.value.upper() for power in self.powers))
+
+    def __lt__(self, other: object) -> bool:
+        if isinstance(other, Information):
+            return self.information < other
+        if isinstance(other, Empowered):
+            return (self.information, self._does) < (other.information, other._does)
+        return NotImplemented
+
+
+Division = Information | Empowered
+"""Leaders are ranked only against leaders that see as much and do the same."""
+
+
+def division(name: str) -> Division:
+    """The class of that name."""
+    information, *does = name.split("+")
+    powers = frozenset(Power(word.lower()) for word in does)
+    return Empowered(Information[information], powers) if powers else Information[information]
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What the training loop hands to a leader; fields beyond its class are None.
@@ -43,6 +81,7 @@ class Evidence:
         follower_values: the follower's values.
         game: the game itself.
         comparisons: what a judge said of pairs of episodes, in a preference game; else None.
+        doings: what the leader may do beside committing; see ``Leader.powers``.
     """
 
     leader_returns: FloatArray
@@ -59,6 +98,8 @@ class Evidence:
                 "this leader learns from a judge's labels, which only preference games have; preference_grid-v0 is one"
             )
         return self.comparisons
+
+    doings: Doings = field(default_factory=Doings)
 
     def require_trajectories(self) -> Trajectories:
         """The trajectories, or ``InformationError`` where the class does not grant them."""
@@ -91,6 +132,7 @@ def grant(
     follower_values: Response | None,
     follower_rewards: bool,
     comparisons: Comparisons | None = None,
+    doings: Doings | None = None,
 ) -> Evidence:
     """Cut the outcome of an iteration down to an information class; nothing that is given changes.
 
@@ -107,4 +149,5 @@ def grant(
         follower_values if information >= Information.FOLLOWER_VALUES else None,
         game if information >= Information.MODEL else None,
         comparisons if information >= Information.TRAJECTORIES else None,
+        Doings() if doings is None else doings,
     )

@@ -92,6 +92,10 @@ class Session:
         stages = self.game.stages() if self.stages is None else self.stages
         return play(self.game, commitment, policy, stages, (seed, episodes, first))
 
+    def again(self, commitment: Commitment, policy: ResponsePolicy, episodes: int, number: int) -> Trajectories:
+        """A further batch of iteration ``number`` under the same random numbers."""
+        return self._rollout(commitment, policy, self.seed, episodes, number * episodes)
+
     def keep(self, folder: Path) -> None:
         """Store labels in a folder, and take up those that are there."""
 

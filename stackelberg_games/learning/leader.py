@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Literal
 
 from stackelberg_games.commitments.first import usual_commitment
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.learning.information import Division, Empowered, Evidence, Information
 from stackelberg_games.learning.interview import Pairs
+from stackelberg_games.learning.powers import Power
 from stackelberg_games.numerics.stateful import Stateful
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Ledger
@@ -58,12 +59,16 @@ class Leader(Checked, Stateful, ABC):
         needs_follower_rewards: whether its trajectories must hold the follower's rewards.
         needs_temperature: whether it must be told the follower's temperature.
         estimates_temperature: whether it can find it out.
+        powers: what it does beside committing; leaders are ranked apart by it.
+        further_batches: how many batches it has played with them in every iteration, at most.
         keeps: see ``Stateful``: a subclass names what it changes beside the commitment.
     """
 
     needs_follower_rewards: ClassVar[bool] = False
     needs_temperature: ClassVar[bool] = False
     estimates_temperature: ClassVar[bool] = False
+    powers: ClassVar[frozenset[Power]] = frozenset()
+    further_batches: ClassVar[int] = 0
     keeps: ClassVar[tuple[str, ...]] = ("commitment",)
     view: LeaderView
     commitment: Commitment
@@ -91,6 +96,11 @@ class Leader(Checked, Stateful, ABC):
             )
         self.view = view
         self.commitment = self.first_commitment(view, seed) if commitment is None else commitment
+
+    @property
+    def division(self) -> Division:
+        """Among whom it is ranked: its information class, and what it does beside committing."""
+        return Empowered(self.information, self.powers) if self.powers else self.information
 
     @property
     def temperature(self) -> float:

@@ -33,6 +33,7 @@ from stackelberg_games.learning.follower import Answer, Follower
 from stackelberg_games.learning.information import Information, grant
 from stackelberg_games.learning.interview import Held, Session, session_of
 from stackelberg_games.learning.leader import Leader, Told, told
+from stackelberg_games.learning.powers import Lent
 from stackelberg_games.learning.registry import make_follower, make_leader, refusals_named
 from stackelberg_games.learning.run import (
     SETTINGS,
@@ -203,6 +204,7 @@ class _Loop:
     follower_transitions: int = 0
     playing: Session = field(init=False)
     ledger: Ledger | None = None
+    lent: Lent | None = None
 
     @property
     def iteration(self) -> int:
@@ -211,7 +213,8 @@ class _Loop:
     def affords(self, budget: int | None) -> bool:
         """Whether one more batch fits into the budget however long its episodes last."""
         longest = self.game.stages() if self.stages is None else self.stages
-        return budget is None or self.transitions + self.episodes * longest <= budget
+        batches = 1 + self.leader.further_batches
+        return budget is None or self.transitions + batches * self.episodes * longest <= budget
 
     def begin(self, commitment: Commitment | None, temperature: Told) -> None:
         self.given = commitment, temperature
@@ -222,6 +225,8 @@ class _Loop:
             self.leader.begin(view, seed=self.seed, commitment=commitment)
         with refusals_named("follower", self.follower, self.game):
             self.follower.begin(self.game, seed=self.seed)
+        with refusals_named("leader", self.leader, self.game):
+            self.lent = Lent(self.leader.powers, self.game, self.follower, self.seed, self.ledger)
         # Play has a seed of its own, so that evaluating with the match's seed meets new episodes.
         play_seed, self.score_seed = (int(number) for number in generator(self.seed, 1).integers(2**62, size=2))
         self.playing = session_of(self.game, play_seed, self.stages, self.leader.asks)
@@ -248,6 +253,7 @@ class _Loop:
         with refusals_named("follower", self.follower, self.game):
             answer = self.follower.respond(self.game, self.leader.commitment)
         played = self.playing.hold(self.leader.commitment, answer.policy, self.episodes, self.iteration)
+        assert self.lent is not None
         record = self._record(played, answer)
         if self.evaluate_every and self.iteration % self.evaluate_every == 0:
             record |= self._evaluate(answer)
@@ -262,20 +268,25 @@ class _Loop:
                 follower_values=answer.values,
                 follower_rewards=self.leader.granted_follower_rewards,
                 comparisons=played.comparisons,
+                doings=self.lent.at(self.leader.commitment, self.playing, self.episodes, self.iteration),
             )
+            before = self.lent.transitions, self.lent.follower_transitions
             record |= {f"leader/{name}": value for name, value in self.leader.update(evidence).items()}
+        record |= self._counted(self.lent.transitions - before[0], self.lent.follower_transitions - before[1])
         self.history.append(record)
         return record
 
+    def _counted(self, transitions: int, follower_transitions: int) -> Record:
+        """Enter stages that were played; the sums so far."""
+        self.transitions += transitions
+        self.follower_transitions += follower_transitions
+        return {"transitions": self.transitions, "follower_transitions": self.follower_transitions}
+
     def _record(self, played: Held, answer: Answer) -> Record:
-        batch = played.batch
-        self.transitions += played.transitions
-        self.follower_transitions += answer.transitions
-        asked = self.playing.asked
+        batch, asked = played.batch, self.playing.asked
         return {
             "iteration": self.iteration,
-            "transitions": self.transitions,
-            "follower_transitions": self.follower_transitions,
+            **self._counted(played.transitions, answer.transitions),
             "leader_return": float(batch.leader_returns(self.game.leader_discount).mean()),
             "follower_return": float(batch.follower_returns(self.game.follower_discount).mean()),
             **({} if asked is None else {"labels": asked}),
@@ -337,6 +348,7 @@ class _Loop:
             "ledger": None if self.ledger is None else self.ledger.state_dict(),
             "leader": self.leader.state_dict(),
             "follower": self.follower.state_dict(),
+            **({"lent": self.lent.state_dict()} if self.lent is not None and self.lent.powers else {}),
         }
 
     def resume(self, folder: Path, settings: dict[str, Any]) -> None:
@@ -377,6 +389,8 @@ class _Loop:
                 self.ledger.load_state_dict(state["ledger"])
             self.leader.load_state_dict(state["leader"])
             self.follower.load_state_dict(state["follower"])
+            if self.lent is not None and self.lent.powers:
+                self.lent.load_state_dict(state["lent"])
         except Exception as error:  # what cannot be seen from outside, such as the numbers of a random state
             raise CheckpointError(f"{file} cannot be restored: {type(error).__name__}: {error}") from error
 

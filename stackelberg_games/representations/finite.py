@@ -337,6 +337,17 @@ class FiniteValues(Values):
 
     def players(self) -> tuple[Tensor, Tensor, Tensor]:
         """See ``Values.players``; the parameters are the response's logits."""
+        objectives = self._objectives(self.view.horizon)
+        logits = objectives.logits(self._learned.probable)
+        return *objectives(self._commitment.probabilities(), logits, self.temperature), logits
+
+    def both_returns(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """See ``Values.both_returns``."""
+        objectives = self._objectives(None)
+        leader, follower = objectives.returns(self._commitment.probabilities(), logits, self.temperature)
+        return leader, objectives.initial @ follower
+
+    def _objectives(self, horizon: int | None) -> Objectives:
         learned = self._learned
         tables = (
             None
@@ -344,9 +355,7 @@ class FiniteValues(Values):
             else self._lever.differentiable(learned.arrays, self._terms)
         )
         starts = torch.from_numpy(learned.starts / learned.starts.sum())
-        objectives = Objectives(learned.arrays, starts, self.view.horizon, tables)
-        logits = objectives.logits(learned.probable)
-        return *objectives(self._commitment.probabilities(), logits, self.temperature), logits
+        return Objectives(learned.arrays, starts, horizon, tables)
 
     # Sums over stages.
 

@@ -216,6 +216,14 @@ class Values(ABC):
         """Both players' returns in the fitted game, and the parameters of the response they are functions of."""
         raise self._lacks("both players' returns as functions of both policies")
 
+    def both_returns(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Both players' endless returns in the fitted game, the follower's with its entropy, under a response of one's own.
+
+        Args:
+            logits: the response's, ``[S, A, B]``; the same for every action that the follower does not see.
+        """
+        raise self._lacks("returns under a response of one's own")
+
     def _lacks(self, what: str) -> UnsupportedGameError:
         return UnsupportedGameError(
             f"{type(self).__name__} do not give {what}; bchg and policy_gradient ask for nothing of the kind"

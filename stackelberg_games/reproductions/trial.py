@@ -102,7 +102,7 @@ class Trial:
         curve.finish(spent, run.commitment)
         return {
             "status": "done",
-            "information": leader.information.name,
+            "information": leader.division.name,
             "curve": curve.upto(self.budget),
             "transitions": spent,
             "follower_transitions": int(run.history[-1]["follower_transitions"]),

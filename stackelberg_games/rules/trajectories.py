@@ -135,6 +135,11 @@ class Trajectories:
         """The same episodes as seen by a leader that does not observe the follower's rewards."""
         return replace(self, follower_rewards=None)
 
+    def joined(self, *others: Trajectories) -> Trajectories:
+        """These episodes and those of other batches with as many stages."""
+        batches = (self, *others)
+        return Trajectories(*(np.concatenate([getattr(b, f.name) for b in batches]) for f in fields(self)))
+
     def __getitem__(self, episodes: slice) -> Trajectories:
         """A batch of some of the episodes.
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from stackelberg_games import checks, files
-from stackelberg_games.learning.information import Information
+from stackelberg_games.learning.information import Division
 from stackelberg_games.learning.plots import COLOURS
 from stackelberg_games.tournaments import report
 from stackelberg_games.tournaments.charts import Line
@@ -77,7 +77,7 @@ def _colour(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
 
 
-def _leaderboard(standings: dict[Information, list[Standing]], results: Payoffs) -> Any:
+def _leaderboard(standings: dict[Division, list[Standing]], results: Payoffs) -> Any:
     rows = [(information, s) for information, members in standings.items() for s in members]
     figure, (axes,) = _new(6.5, 1.1 + 0.26 * len(rows))
     for place, (information, s) in enumerate(rows):
@@ -98,7 +98,7 @@ def _leaderboard(standings: dict[Information, list[Standing]], results: Payoffs)
     return figure
 
 
-def _cost(standings: dict[Information, list[Standing]]) -> Any:
+def _cost(standings: dict[Division, list[Standing]]) -> Any:
     rows = [s for members in standings.values() for s in members]
     figure, axes = _new(7.0, 1.0 + 0.26 * len(rows), columns=2)
     for axis, name, label in (

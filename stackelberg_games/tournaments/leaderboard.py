@@ -10,7 +10,7 @@ import numpy as np
 
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.learning.information import Information
+from stackelberg_games.learning.information import Division
 from stackelberg_games.settings import checked
 from stackelberg_games.tournaments.match import OWN
 from stackelberg_games.tournaments.payoffs import FLOOR, Payoffs, Progress, Role
@@ -40,7 +40,7 @@ class Standing:
     """
 
     leader: str
-    information: Information
+    information: Division
     rank: int | None
     score: Estimate
     tasks: int
@@ -53,7 +53,7 @@ class Standing:
 
 
 @checked
-def leaderboard(results: Payoffs, *, confidence: float = 0.95) -> dict[Information, list[Standing]]:
+def leaderboard(results: Payoffs, *, confidence: float = 0.95) -> dict[Division, list[Standing]]:
     """Standings by information class, the class with the least information first, best leader first.
 
     The list is in the order of ranks, then of scores. Leaders share a rank where none beats the other.
@@ -65,7 +65,7 @@ def leaderboard(results: Payoffs, *, confidence: float = 0.95) -> dict[Informati
     return {i: _standings(results, members, confidence) for i, members in classes(results).items()}
 
 
-def classes(results: Payoffs) -> dict[Information, list[str]]:
+def classes(results: Payoffs) -> dict[Division, list[str]]:
     """Leaders by information class, in the tournament's order."""
     found = sorted(set(results.information.values()))
     return {i: [m for m in results.leaders if results.information[m] == i] for i in found}

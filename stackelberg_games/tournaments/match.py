@@ -207,7 +207,7 @@ class Match:
         last = run.history[-1]
         return {
             "status": "done",
-            "information": leader.information.name,
+            "information": leader.division.name,
             "evaluations": self._measure(game, run.commitment, follower),
             "curve": curve.finish(last["transitions"], leader),
             "transitions": int(last["transitions"]),

@@ -10,7 +10,7 @@ import numpy as np
 
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.learning.information import Information
+from stackelberg_games.learning.information import division
 from stackelberg_games.settings import checked
 from stackelberg_games.tournaments.evaluation import Evaluation
 from stackelberg_games.tournaments.match import BEST, OWN, REFERENCES, Outcome
@@ -81,7 +81,7 @@ class Payoffs:
         )
         self.references: list[str] = list(plan["references"])
         self.seeds: list[int] = list(plan["seeds"])
-        self.information = {entry["label"]: Information[entry["information"]] for entry in plan["leaders"]}
+        self.information = {entry["label"]: division(entry["information"]) for entry in plan["leaders"]}
         self.measures = [BEST, OWN, *self.held_out]
         self._index = {
             kind: {label: i for i, label in enumerate(labels)}

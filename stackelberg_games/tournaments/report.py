@@ -16,7 +16,8 @@ from markupsafe import Markup, escape
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.files import write_atomically
-from stackelberg_games.learning.information import Information
+from stackelberg_games.learning.information import Division, Empowered, Information
+from stackelberg_games.learning.powers import Power
 from stackelberg_games.tournaments import leaderboard as boards
 from stackelberg_games.tournaments import statistics
 from stackelberg_games.tournaments.charts import UNKNOWN, Level, Line, line_chart, number, percent
@@ -37,6 +38,7 @@ SEES = {
     Information.FOLLOWER_VALUES: "reads the follower's policy and values",
     Information.MODEL: "reads the whole game",
 }
+DOES = {Power.PAY: "pays followers", Power.TRAIN: "trains a follower of its own", Power.ASK: "asks a judge"}
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def render(results: Payoffs, title: str = "Stackelberg tournament") -> str:
         best={i: next(s for s in standings[i] if s.leader in names) for i, names in members},
         upsets=upsets(results),
         above_optimum=results.above_optimum(),
-        sees=SEES,
+        sees={i: _sees(i) for i in standings},
         references={i: reference_rows(results, i) for i in standings},
         axis=axis,
         bounds=(FLOOR, results.ceiling(), CEILING),
@@ -116,7 +118,14 @@ def render(results: Payoffs, title: str = "Stackelberg tournament") -> str:
     )
 
 
-def scored_classes(results: Payoffs) -> list[tuple[Information, list[str]]]:
+def _sees(information: Division) -> str:
+    """What leaders of a class see, and what else they do."""
+    if not isinstance(information, Empowered):
+        return SEES[information]
+    return ", ".join([SEES[information.information], *sorted(DOES[power] for power in information.powers)])
+
+
+def scored_classes(results: Payoffs) -> list[tuple[Division, list[str]]]:
     """Information classes that have a score, with the leaders that do."""
     found = []
     for information, members in boards.classes(results).items():
@@ -126,13 +135,13 @@ def scored_classes(results: Payoffs) -> list[tuple[Information, list[str]]]:
     return found
 
 
-def reference_rows(results: Payoffs, information: Information) -> list[tuple[str, float]]:
+def reference_rows(results: Payoffs, information: Division) -> list[tuple[str, float]]:
     """Mean scores of the reference players on the common tasks of a class."""
     tasks = boards.common_tasks(results, boards.classes(results)[information])
     return [(label, results.reference_score(label, tasks=tasks)) for label in results.references]
 
 
-def _axis(standings: dict[Information, list[Standing]]) -> tuple[float, float]:
+def _axis(standings: dict[Division, list[Standing]]) -> tuple[float, float]:
     """Ends of the scale of scores: 0 and 1, and whatever else is needed."""
     ends = [end for rows in standings.values() for s in rows for end in s.score if np.isfinite(end)]
     low, high = min(0.0, *ends, 0.0), max(1.0, *ends, 1.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stackelberg_games import display
 from stackelberg_games.errors import StoreError
-from stackelberg_games.learning.information import Information
+from stackelberg_games.learning.information import Division
 from stackelberg_games.tournaments import export, leaderboard, report, verdict
 from stackelberg_games.tournaments.leaderboard import Standing
 from stackelberg_games.tournaments.payoffs import Payoffs
@@ -60,7 +60,7 @@ class Results(Payoffs):
         """Write the tables as Parquet; needs the extra ``parquet``."""
         return export.write_parquet(self, folder)
 
-    def leaderboard(self, *, confidence: float = 0.95) -> dict[Information, list[Standing]]:
+    def leaderboard(self, *, confidence: float = 0.95) -> dict[Division, list[Standing]]:
         """Standings within information classes; see ``leaderboard.leaderboard``."""
         return leaderboard.leaderboard(self, confidence=confidence)
 

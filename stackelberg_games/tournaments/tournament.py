@@ -22,7 +22,7 @@ from stackelberg_games.errors import (
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.learning.follower import Follower
-from stackelberg_games.learning.information import Information
+from stackelberg_games.learning.information import Division, Information
 from stackelberg_games.learning.leader import Leader, told
 from stackelberg_games.numerics.randomness import check_seed
 from stackelberg_games.play.rollout import TabularResponse
@@ -223,13 +223,13 @@ class Tournament:
                 f"a tournament of {count:,} matches: expected at most {MAX_MATCHES:,}; use fewer seeds"
             )
 
-    def _check_pairs(self) -> dict[str, Information]:
+    def _check_pairs(self) -> dict[str, Division]:
         """Start every follower in every game, and every leader with it, before anything is played."""
         problems = dict(problem for game in self.games for problem in self._problems(game))
         if problems:
             kind = type(next(iter(problems.values())))
             raise kind("; ".join(problems))
-        return {leader.label: leader.build().information for leader in self.leaders}
+        return {leader.label: leader.build().division for leader in self.leaders}
 
     def _problems(self, game_data: Contestant) -> Iterator[tuple[str, StackelbergError]]:
         """Who cannot play one of the games, and why."""

@@ -8,14 +8,14 @@ from typing import Literal
 
 import numpy as np
 
-from stackelberg_games.learning.information import Information
+from stackelberg_games.learning.information import Division, Empowered, Information
 from stackelberg_games.tournaments.charts import percent
 from stackelberg_games.tournaments.leaderboard import Standing, classes, common_tasks, compare, complete, mean_score
 from stackelberg_games.tournaments.payoffs import Payoffs
 from stackelberg_games.tournaments.statistics import Comparison, Estimate
 
 State = Literal["no scores", "incomplete", "alone", "winner", "tied", "divided"]
-Standings = Mapping[Information, Sequence[Standing]]
+Standings = Mapping[Division, Sequence[Standing]]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Verdict:
     """
 
     state: State
-    information: Information | None
+    information: Division | None
     first: Standing | None
     contenders: tuple[Standing, ...]
     against: Standing | None
@@ -55,7 +55,7 @@ class Upset:
     """
 
     leader: str
-    information: Information
+    information: Division
     score: Estimate
     others: tuple[tuple[str, Estimate, Comparison | None], ...]
 
@@ -93,7 +93,7 @@ def verdict(results: Payoffs, standings: Standings) -> Verdict:
 
 
 def _decided(
-    chosen: Information, first: Standing, others: list[Standing], pairs: Mapping[tuple[str, str], Comparison]
+    chosen: Division, first: Standing, others: list[Standing], pairs: Mapping[tuple[str, str], Comparison]
 ) -> Verdict:
     """The headline of a complete class of several leaders."""
     met = {s.leader: pairs.get((first.leader, s.leader)) for s in others}
@@ -123,7 +123,7 @@ def _gain(standing: Standing) -> str:
     return f"{percent(standing.score.value)} of what there is to gain"
 
 
-def _unfinished(results: Payoffs, chosen: Information, members: list[str]) -> str:
+def _unfinished(results: Payoffs, chosen: Division, members: list[str]) -> str:
     planned, finished, failed, _ = results.progress(members)
     lost = f" ({failed} failed)" if failed else ""
     sentence = f"No winner yet: {finished:,} of {planned:,} matches of class {chosen.name} are finished{lost}"
@@ -131,16 +131,18 @@ def _unfinished(results: Payoffs, chosen: Information, members: list[str]) -> st
     return sentence + (f", and {waiting} of reference players are missing." if waiting else ".")
 
 
-def upsets(results: Payoffs) -> dict[Information, Upset]:
-    """For each class, the leader of a lower one that scores higher than some of its members, if there is one.
+def upsets(results: Payoffs) -> dict[Division, Upset]:
+    """For each class, the leader that sees less and scores higher than some of its members, if there is one.
 
     The best of those leaders is taken, each pair on the tasks that both have in common.
     """
-    found: dict[Information, Upset] = {}
+    found: dict[Division, Upset] = {}
     below: list[str] = []
     for information, members in classes(results).items():
-        tasks = common_tasks(results, [*below, *members])
-        lower = [(mean_score(results, m, tasks), m) for m in below]
+        sees = information.information if isinstance(information, Empowered) else information
+        less_seen = [m for m in below if results.information[m] < sees]
+        tasks = common_tasks(results, [*less_seen, *members])
+        lower = [(mean_score(results, m, tasks), m) for m in less_seen]
         known = [(score, m) for score, m in lower if not np.isnan(score.value)]
         if known:
             score, best = max(known, key=lambda entry: entry[0].value)
@@ -150,5 +152,5 @@ def upsets(results: Payoffs) -> dict[Information, Upset]:
             others = tuple((m, scores[m], pairs.get((best, m))) for m in less)
             if others:
                 found[information] = Upset(best, results.information[best], score, others)
-        below += members
+        below += members if isinstance(information, Information) else []  # who does more is not merely blinder
     return found
