@@ -6,12 +6,14 @@ import importlib
 import warnings
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pettingzoo
 import pytest
+import torch
 from gymnasium import spaces
 from pettingzoo.test.api_test import api_test
 from pettingzoo.test.seed_test import seed_test
@@ -20,6 +22,8 @@ from pettingzoo.utils.wrappers import BaseWrapper
 import stackelberg_games as sg
 from stackelberg_games.adapters.black_box import StrangerPolicy
 from stackelberg_games.adapters.episodes import episode_seed
+from stackelberg_games.adapters.policies import ask
+from stackelberg_games.adapters.spaces import Moves
 from stackelberg_games.commitments.networks import MLPCategoricalPolicy
 from stackelberg_games.errors import (
     FollowerError,
@@ -316,3 +320,43 @@ def test_unequal_followers_unreadable_spaces_and_wrong_sources_are_refused_when_
         sg.adapt("no/such-v0")
     with pytest.raises(InvalidArgumentError, match="cannot be imported"):
         sg.adapt("no.such.module:env")
+
+
+class Module:
+    """As RLlib's: from a batch of observations to the parameters of distributions."""
+
+    def forward_inference(self, batch: dict[str, Any]) -> dict[str, Any]:
+        assert batch["obs"].shape[0] == 1
+        return {"action_dist_inputs": torch.tensor([[0.0, 3.0, 1.0]])}
+
+
+class OnTheNewStack:
+    """As RLlib's algorithms are there: asked for one action it fails, its module answers."""
+
+    def __init__(self) -> None:
+        self.config = SimpleNamespace(enable_env_runner_and_connector_v2=True)
+
+    def compute_single_action(self, observation: Any) -> Any:
+        raise AttributeError("no attribute 'get_policy'")
+
+    def get_module(self) -> Module:
+        return Module()
+
+
+class OnTheOldStack:
+    """An algorithm or a policy of RLlib's old stack; a policy answers with its state beside the action."""
+
+    def compute_single_action(self, observation: Any) -> Any:
+        return 1, [], {}
+
+
+@pytest.mark.parametrize(
+    "policy", [Module(), OnTheNewStack(), OnTheOldStack()], ids=lambda policy: type(policy).__name__
+)
+def test_policies_of_rllib_are_asked_their_way(policy: Any) -> None:
+    call = ask(policy, Moves("driver", spaces.Discrete(3)))
+    assert call(np.zeros(2), None) == 1
+    with pytest.raises(InvalidActionError, match="which its mask forbids"):
+        ask(OnTheOldStack(), Moves("driver", spaces.Discrete(3)))(np.zeros(2), np.array([True, False, True]))
+    masked = ask(Module(), Moves("driver", spaces.Discrete(3)))
+    assert masked(np.zeros(2), np.array([True, False, True])) == 2

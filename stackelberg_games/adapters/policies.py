@@ -42,6 +42,8 @@ def ask(policy: Any, moves: Moves, deterministic: bool = True) -> Ask:
         InvalidArgumentError: it is nothing of the kind.
     """
     check_policy(policy)
+    if getattr(getattr(policy, "config", None), "enable_env_runner_and_connector_v2", False):
+        policy = policy.get_module()  # RLlib's algorithms answer by themselves on its old stack only
     call = _call(policy, moves, deterministic)
 
     def answer(observation: Any, mask: BoolArray | None) -> Any:
@@ -104,10 +106,15 @@ def _inferred(module: Any, seen: Any, mask: BoolArray | None, moves: Moves) -> A
         found = module.forward_inference({"obs": torch.as_tensor(np.asarray(seen))[None]})
     if "actions" in found:
         return found["actions"][0]
-    law = np.array(found["action_dist_inputs"][0])
+    law = _array(found["action_dist_inputs"][0])
     if not moves.finite:
         return np.clip(law[: moves.size], moves.space.low, moves.space.high)
     return int(np.argmax(law if mask is None else np.where(mask, law, -np.inf)))
+
+
+def _array(values: Any) -> Any:
+    """Of a tensor, too."""
+    return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
 
 
 def _plain(action: Any, moves: Moves, mask: BoolArray | None) -> Any:
@@ -116,9 +123,7 @@ def _plain(action: Any, moves: Moves, mask: BoolArray | None) -> Any:
     Raises:
         InvalidActionError: it is neither, or it is forbidden.
     """
-    if hasattr(action, "detach"):
-        action = action.detach().cpu().numpy()
-    array = np.asarray(action)
+    array = _array(action)
     if not moves.finite:
         return array.reshape(-1)
     if array.size != 1 or array.dtype.kind not in "iu":
