@@ -79,7 +79,7 @@ def test_the_followers_policy_fades_and_the_model_does_not() -> None:
     estimator = TabularEstimator(game.view(temperature), memory=0.25)
     estimator.observe(batch)
     estimator.observe(batch)
-    assert estimator.visits.sum() == pytest.approx(2 * batch.transitions)
+    assert estimator.counted.sum() == pytest.approx(2 * batch.transitions)
     assert estimator.recent.sum() == pytest.approx(1.25 * batch.transitions)
 
 
@@ -159,7 +159,7 @@ def test_faded_counts_still_give_distributions() -> None:
     counts = leader.learned.counts
     totals = counts.totals
     assert ((totals > 0) & (totals < 0.1)).any()
-    np.testing.assert_allclose(totals, counts.visits.sum(axis=3), rtol=1e-12)
+    np.testing.assert_allclose(totals, counts.counted.sum(axis=3), rtol=1e-12)
     sums = counts.kernel().dense.sum(axis=3)
     np.testing.assert_allclose(sums, totals > 0, atol=1e-12)
 

@@ -41,6 +41,15 @@ class DiscretePolicy(Commitment):
     def log_probabilities(self) -> Tensor:
         """Log-probabilities ``[S, A]``, float64, differentiable."""
 
+    def rows(self, states: Tensor, *, sparse: bool = False) -> Tensor:
+        """Log-probabilities in some states ``[M]``, ``[M, A]``.
+
+        Args:
+            states: their numbers.
+            sparse: whether gradients shall hold the rows of these states alone, where that is possible.
+        """
+        return self.log_probabilities()[states]
+
     def probabilities(self) -> Tensor:
         """Action probabilities ``[S, A]``."""
         return self.log_probabilities().exp()
@@ -87,6 +96,10 @@ class TabularPolicy(DiscretePolicy):
     def log_probabilities(self) -> Tensor:
         """Log-softmax of the logits, ``[S, A]``."""
         return torch.log_softmax(self.logits, dim=1)
+
+    def rows(self, states: Tensor, *, sparse: bool = False) -> Tensor:
+        """See ``DiscretePolicy.rows``; no other row is looked at."""
+        return torch.log_softmax(nn.functional.embedding(states, self.logits, sparse=sparse), dim=1)
 
 
 def sizes_of(game: FiniteSized) -> tuple[int, int]:

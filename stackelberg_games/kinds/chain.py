@@ -36,7 +36,7 @@ def leader_chain(
     if lists is None:
         chain = torch.einsum("sab,sabn->sn", joint, model.transition * alive)
     else:
-        chain = listed_chain(lists, joint, model.transition * alive[lists.successors])
+        chain = listed_chain(lists, joint, model.transition * alive[torch.tensor(lists.successors)])
     return chain, (joint * model.leader_reward).sum(dim=(1, 2))
 
 

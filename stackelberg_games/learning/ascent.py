@@ -35,7 +35,7 @@ class GradientLeader(Leader):
         """The hypergradient estimate from one batch as a vector; the commitment stays as it is."""
         surrogate, parameters = self.objective(evidence)(), list(self.commitment.parameters())
         gradients = torch.autograd.grad(surrogate, parameters, materialize_grads=True)
-        return torch.cat([gradient.ravel() for gradient in gradients])
+        return torch.cat([(g.to_dense() if g.is_sparse else g).ravel() for g in gradients])
 
 
 @dataclass
@@ -71,7 +71,9 @@ class GradientAscent(GradientLeader):
         """See ``Leader.begin``."""
         super().begin(view, seed=seed, commitment=commitment)
         parameters = list(self.commitment.parameters())
-        self.optimizer = torch.optim.Adam(parameters, lr=self.learning_rate, maximize=True, fused=True)
+        self.optimizer: torch.optim.Optimizer = torch.optim.Adam(
+            parameters, lr=self.learning_rate, maximize=True, fused=True
+        )
 
     def update(self, evidence: Evidence) -> dict[str, float]:
         """Learn from the batch, then climb."""
@@ -84,5 +86,6 @@ class GradientAscent(GradientLeader):
             self.optimizer.step()
         for parameter in parameters:
             if parameter.grad is not None:
-                norm += float(parameter.grad.square().sum())
+                held = parameter.grad.coalesce().values() if parameter.grad.is_sparse else parameter.grad
+                norm += float(held.square().sum())
         return {"gradient_norm": norm**0.5}

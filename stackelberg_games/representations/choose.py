@@ -14,6 +14,7 @@ from stackelberg_games.representations.inferred import inferring
 from stackelberg_games.representations.linear import Linear
 from stackelberg_games.representations.networks import Networks
 from stackelberg_games.representations.protocol import Needs, Representation
+from stackelberg_games.representations.seen import Seen
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.view import LeaderView
 
@@ -79,7 +80,8 @@ def choose(
         raise UnsupportedGameError(
             f"reads={needs.reads!r}: {name_of(kind)} reads nothing of the follower; set reads='none', as bchg does by itself"
         )
-    made = kind(view, commitment, needs, seed, **chosen)
+    large = kind is Finite and Seen.fits(view, commitment)
+    made = (Seen if large else kind)(view, commitment, needs, seed, **chosen)
     return inferring(made, view) if needs.infers else made
 
 

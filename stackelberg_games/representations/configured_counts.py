@@ -16,13 +16,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stackelberg_games.arrays import FloatArray
+from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.exact.response import Arrays
 from stackelberg_games.kinds.finite import Tables
 from stackelberg_games.kinds.kernel import Kernel, SparseKernel
+from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.representations.counts import TabularEstimator
+from stackelberg_games.representations.visits import ListedVisits
 from stackelberg_games.rules.lever import Lever, Stages, Terms
-from stackelberg_games.rules.trajectories import Trajectories, mark, table_of
+from stackelberg_games.rules.trajectories import Trajectories, check_played, mark, table_of
 from stackelberg_games.rules.view import LeaderView
 
 
@@ -48,7 +50,9 @@ class ConfiguredEstimator(TabularEstimator):
         self.lever = lever
         self.configuration = torch.zeros(0, dtype=torch.float64)
         self.share = 1.0
-        self._seen = np.zeros(self.visits.shape, dtype=np.bool_)
+        self._seen: BoolArray | ListedVisits = (
+            ListedVisits() if isinstance(self.visits, ListedVisits) else np.zeros(self.visits.shape, dtype=np.bool_)
+        )
         self._incentives: tuple[FloatArray | None, FloatArray | None] = (None, None)
         self._probability: FloatArray | None = None
         self._learn()
@@ -59,25 +63,34 @@ class ConfiguredEstimator(TabularEstimator):
         Returns:
             The lever's terms at the stages ``asked`` about, differentiable in the configuration.
         """
-        if mark(batch, self._seen):
-            self._learn()
+        self.admit(batch)
         terms = self.consider(configuration)
         if not self.lever.constant_base:
-            for counts in (self.visits, self.totals, self.leader_rewards, self.follower_rewards):
+            visits = self.visits.counts if isinstance(self.visits, ListedVisits) else self.visits
+            for counts in (visits, self.totals, self.leader_rewards, self.follower_rewards):
                 counts *= self.memory
         self._add(batch, self._incentives)
         return terms
 
     def admit(self, batch: Trajectories) -> None:
-        """Ask the lever about the stages of a batch that is not counted."""
-        if mark(batch, self._seen):
+        """Ask the lever about the stages of a batch, whether that is counted or not."""
+        if isinstance(self._seen, ListedVisits):
+            check_played(batch, self.shape)
+            new = self._seen.add(self._seen.keys_of(Stages.of(batch), self.shape))
+        else:
+            new = mark(batch, self._seen)
+        if new:
             self._learn()
 
     def _learn(self) -> None:
         """List the stages seen: all of them, and one for each (s, a, b)."""
-        self._flat = np.flatnonzero(self._seen)
-        self.known = Stages(*np.unravel_index(self._flat, self.visits.shape))
-        self._rows = self._flat // self.visits.shape[3]
+        if isinstance(self._seen, ListedVisits):
+            self._flat, self._rows, following = self._seen.keys, self._seen.cells, self._seen.successors
+        else:
+            self._flat = np.flatnonzero(self._seen)
+            self._rows, following = np.divmod(self._flat, self.shape[0])
+        cells: Any = np.unravel_index(self._rows, self.shape)
+        self.known = Stages(cells[0], cells[1], cells[2], following)
         self._first = np.searchsorted(self._rows, np.arange(self.recent.size + 1))
         shown = self._first[:-1][np.diff(self._first) > 0]
         self.asked = self.known if self.lever.moves_transitions else Stages(*(part[shown] for part in self.known))
@@ -104,9 +117,7 @@ class ConfiguredEstimator(TabularEstimator):
         """Weights of the stages played, ``[N, T]``, added up over equal stages ``asked`` about; mean over episodes."""
         if not self.lever.moves_transitions:
             return np.asarray(table_of(batch, weights, self.shape)[self.asked[:3]] / batch.episodes)
-        played: Any = tuple(Stages.of(batch))
-        flat = np.ravel_multi_index(played, self.visits.shape)
-        index = np.searchsorted(self._flat, flat)
+        index = np.searchsorted(self._flat, self._numbers(Stages.of(batch)))
         return np.bincount(index, weights[batch.mask], minlength=len(self._flat)) / batch.episodes
 
     def spread(self, table: FloatArray) -> FloatArray:
@@ -116,7 +127,16 @@ class ConfiguredEstimator(TabularEstimator):
 
     def frequency(self, stages: Stages) -> FloatArray:
         """Observed frequency of each stage's successor."""
+        if isinstance(self.visits, ListedVisits):
+            return np.asarray(self.visits.of(self._numbers(stages)) / self.weights[stages[:3]])
         return np.asarray(self.visits[tuple(stages)] / self.weights[stages[:3]])
+
+    def _numbers(self, stages: Stages) -> IntArray:
+        """What stages are looked up by."""
+        if isinstance(self._seen, ListedVisits):
+            return self._seen.keys_of(stages, self.shape)
+        index: Any = tuple(stages)
+        return np.asarray(np.ravel_multi_index(index, (*self.shape, self.shape[0])))
 
     def arrays(self, policy: FloatArray) -> Arrays:
         """The estimated game under the leader's policy and the current configuration."""
@@ -149,10 +169,18 @@ class ConfiguredEstimator(TabularEstimator):
     def kernel(self) -> Kernel:
         """The transitions under the current configuration, where it moves them; else the estimated ones."""
         successors = np.asarray(self.known.next_states)
-        weights = self.visits.ravel()[self._flat] if self._probability is None else self._probability
+        if self._probability is not None:
+            weights = self._probability
+        elif isinstance(self.visits, ListedVisits):
+            weights = self.visits.of(self._flat)
+        else:
+            weights = self.visits.ravel()[self._flat]
         totals = np.bincount(self._rows, weights, minlength=self.recent.size)[self._rows]
         probability = np.divide(weights, totals, out=np.zeros(len(weights)), where=totals > 0)
-        return SparseKernel(self.shape, self._first, successors, probability * self.alive[successors])
+        probability = probability * self.alive[successors]
+        if isinstance(self._seen, ListedVisits):
+            return SuccessorLists(self.shape, self._first, successors.astype(np.int32), probability)
+        return SparseKernel(self.shape, self._first, successors, probability)
 
     def state_dict(self) -> dict[str, Any]:
         """The counts, and the current configuration."""
@@ -163,7 +191,11 @@ class ConfiguredEstimator(TabularEstimator):
         state = dict(state)
         configuration = torch.from_numpy(np.array(state.pop("configuration")))
         super().load_state_dict(state)
-        self._seen[:] = self.visits > 0
+        if isinstance(self.visits, ListedVisits):
+            assert isinstance(self._seen, ListedVisits)
+            self._seen.keys, self._seen.counts = self.visits.keys.copy(), self.visits.counts.copy()
+        else:
+            self._seen = self.visits > 0
         self._learn()
         if len(configuration):
             self.consider(configuration)

@@ -13,12 +13,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.exact.critics import CriticTables, leader_q
-from stackelberg_games.exact.response import Arrays, Factorised
+from stackelberg_games.exact.response import Arrays
 from stackelberg_games.kinds.kernel import DenseKernel, Kernel
 from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.numerics.stateful import Stateful
+from stackelberg_games.representations.visits import ListedVisits, is_large
+from stackelberg_games.rules.lever import Stages
 from stackelberg_games.rules.trajectories import Trajectories, check_played
 from stackelberg_games.rules.view import LeaderView
 
@@ -27,15 +29,22 @@ from stackelberg_games.rules.view import LeaderView
 def _count(batch: Any, lengths: Any, known: Any, out: Any) -> None:
     states, leader, follower, leader_rewards, follower_rewards = batch
     known_leader, known_follower = known
-    visits, totals, recent, leader_reward, follower_reward = out
+    totals, recent, leader_reward, follower_reward = out
     for i in range(lengths.shape[0]):
         for t in range(lengths[i]):
             s, a, b = states[i, t], leader[i, t], follower[i, t]
-            visits[s, a, b, states[i, t + 1]] += 1.0
             totals[s, a, b] += 1.0
             recent[s, a, b] += 1.0
             leader_reward[s, a, b] += leader_rewards[i, t] - known_leader[s, a, b]
             follower_reward[s, a, b] += follower_rewards[i, t] - known_follower[s, a, b]
+
+
+@compiled
+def _count_transitions(batch: Any, lengths: Any, visits: Any) -> None:
+    states, leader, follower = batch
+    for i in range(lengths.shape[0]):
+        for t in range(lengths[i]):
+            visits[states[i, t], leader[i, t], follower[i, t], states[i, t + 1]] += 1.0
 
 
 class TabularEstimator(Stateful):
@@ -50,11 +59,12 @@ class TabularEstimator(Stateful):
         UnsupportedGameError: a space is not discrete.
 
     Attributes:
-        visits: how often every stage was observed, ``[S, A, B, S]``.
+        visits: how often every stage was observed, ``[S, A, B, S]``; in large games a list of the stages that were.
         totals: the same without regard to the next state, ``[S, A, B]``.
         recent: faded counts of the follower's actions, ``[S, A, B]``.
     """
 
+    visits: FloatArray | ListedVisits
     keeps: ClassVar[tuple[str, ...]] = ("visits", "totals", "recent", "leader_rewards", "follower_rewards", "alive")
 
     def __init__(self, view: LeaderView, memory: float = 0.8) -> None:
@@ -62,7 +72,8 @@ class TabularEstimator(Stateful):
             raise InvalidArgumentError(f"memory={memory!r}: expected a number in [0, 1]")
         states, leader, follower = view.sizes()
         self.view, self.memory = view, memory
-        self.visits = np.zeros((states, leader, follower, states))
+        large = is_large((states, leader, follower))
+        self.visits = ListedVisits() if large else np.zeros((states, leader, follower, states))
         self.totals = np.zeros((states, leader, follower))
         self.recent = np.zeros_like(self.totals)
         self.leader_rewards = np.zeros_like(self.recent)
@@ -73,8 +84,34 @@ class TabularEstimator(Stateful):
     @property
     def shape(self) -> tuple[int, int, int]:
         """Numbers of states, leader actions and follower actions."""
-        states, actions, replies, _ = self.visits.shape
+        states, actions, replies = self.totals.shape
         return states, actions, replies
+
+    @property
+    def counted(self) -> FloatArray:
+        """``visits`` as an array.
+
+        Raises:
+            UnsupportedGameError: the game is too large for it.
+        """
+        if isinstance(self.visits, ListedVisits):
+            raise UnsupportedGameError(
+                f"a game of {self.shape[0]} states cannot be planned in as an array of all transitions; bchg, "
+                "policy_gradient and evolution_strategies learn in large games"
+            )
+        return self.visits
+
+    def listed(self) -> None:
+        """Count in a list from the beginning, whatever the size of the game."""
+        self.visits = ListedVisits()
+
+    def grow(self, states: int) -> None:
+        """Make room for more states, which were never seen."""
+        more = states - len(self.alive)
+        for name in ("totals", "recent", "leader_rewards", "follower_rewards", "_nothing"):
+            table = getattr(self, name)
+            setattr(self, name, np.concatenate([table, np.zeros((more, *table.shape[1:]))]))
+        self.alive = np.concatenate([self.alive, np.ones(more, dtype=np.bool_)])
 
     def observe(self, batch: Trajectories) -> None:
         """Add a batch; without follower rewards theirs count as zero.
@@ -96,8 +133,13 @@ class TabularEstimator(Stateful):
             (batch.states, batch.leader_actions, batch.follower_actions, batch.leader_rewards, follower_rewards),
             batch.lengths,
             (nothing if known[0] is None else known[0], nothing if follower_known is None else follower_known),
-            (self.visits, self.totals, self.recent, self.leader_rewards, self.follower_rewards),
+            (self.totals, self.recent, self.leader_rewards, self.follower_rewards),
         )
+        if isinstance(self.visits, ListedVisits):
+            self.visits.add(self.visits.keys_of(Stages.of(batch), self.shape))
+        else:
+            played = (batch.states, batch.leader_actions, batch.follower_actions)
+            _count_transitions(played, batch.lengths, self.visits)
         ends = batch.states[np.arange(batch.episodes), batch.lengths]
         self.alive[ends[batch.terminated]] = False
 
@@ -131,6 +173,9 @@ class TabularEstimator(Stateful):
 
     def kernel(self) -> Kernel:
         """The estimated transitions; columns of terminal states are zero."""
+        if isinstance(self.visits, ListedVisits):
+            share = self.visits.counts / self.weights.ravel()[self.visits.cells]
+            return self.visits.lists(self.shape, share * self.alive[self.visits.successors])
         return DenseKernel(self.visits * (self.alive / self.weights[..., None]))
 
     @property
@@ -159,7 +204,7 @@ class TabularEstimator(Stateful):
         surprise = -temperature * np.log(np.where(response > 0, response, 1.0))
         if follower_q is None:
             reward = arrays.average(arrays.follower_reward + surprise, response)
-            system = Factorised(arrays.chain(response), arrays.follower_discount)
+            system = arrays.system(response, arrays.follower_discount)
             follower_q = arrays.follower_q(system.solve(reward))
         action_values = (response * (follower_q + surprise)).sum(axis=2)
         never = self.totals.sum(axis=2) == 0

@@ -24,6 +24,7 @@ from stackelberg_games.exact.critics import CriticTables
 from stackelberg_games.exact.players import Objectives
 from stackelberg_games.hypergradient import Influence
 from stackelberg_games.kinds.configurable import ConfigurableGame
+from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.numerics.randomness import generator
 from stackelberg_games.representations.configured_counts import ConfiguredEstimator
@@ -417,7 +418,10 @@ class FiniteValues(Values):
             at = weights[lever.asked[:3]]
             return self._dot(at if leader else None, None if leader else at, None)
         following = lever.known.next_states
-        probability = arrays.transition[tuple(lever.known)]
+        if isinstance(arrays.kernel, SuccessorLists):
+            probability = arrays.kernel.probability  # an entry for each stage known, in their order
+        else:
+            probability = arrays.transition[tuple(lever.known)]
         ends = ~arrays.alive[following]  # their columns are zero in the estimate; the stage still pays
         if ends.any():
             probability = probability + ends * lever.frequency(lever.known)

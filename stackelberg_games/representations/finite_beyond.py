@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.exact.response import Arrays, Factorised
+from stackelberg_games.exact.response import Arrays, System
 from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.rules.trajectories import Trajectories
 
@@ -41,7 +41,7 @@ class Beyond:
 
     def __init__(self, arrays: Arrays, response: FloatArray, endless: bool) -> None:
         self.arrays, self.endless = arrays, endless
-        self.joint = arrays.joint(response)
+        self._response, self.joint = response, arrays.joint(response)
 
     def at_ends(self, batch: Trajectories, weights: FloatArray) -> FloatArray:
         """Weights of the episodes at the states where they were cut, ``[S]``; mean over episodes."""
@@ -50,14 +50,14 @@ class Beyond:
         return out
 
     @cached_property
-    def _leaving(self) -> Factorised:
-        return Factorised(self.arrays.kernel.chain(self.joint), self.arrays.leader_discount)
+    def _leaving(self) -> System:
+        return self.arrays.system(self._response, self.arrays.leader_discount)
 
     @cached_property
-    def _following(self) -> Factorised:
+    def _following(self) -> System:
         if self.endless and self.arrays.follower_discount == self.arrays.leader_discount:
             return self._leaving
-        return Factorised(self.arrays.kernel.chain(self.joint), self.arrays.follower_discount)
+        return self.arrays.system(self._response, self.arrays.follower_discount)
 
     def occupied(self, batch: Trajectories) -> FloatArray | None:
         """dL, ``[S]``; None where the leader's play ends with the trajectories."""

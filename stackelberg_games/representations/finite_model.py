@@ -111,7 +111,7 @@ class FiniteModel(Fitted):
             starts: how often every state was the first, ``[S]``.
         """
         visits, scale = counts.totals, 1.0 / counts.weights
-        transition = counts.visits * scale[..., None]
+        transition = counts.counted * scale[..., None]
         unseen = np.nonzero(visits == 0)
         transition[(*unseen, unseen[0])] = 1.0
         leader, follower = counts.leader_rewards * scale, counts.follower_rewards * scale

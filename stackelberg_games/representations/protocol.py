@@ -330,6 +330,7 @@ class Representation(Stateful, ABC):
         planning: names of the settings of ``Planning`` that its fitted game makes use of.
         manner: how its fitted game is climbed.
         compares: whether it learns from a judge's labels, in the place of rewards of stages.
+        sparse: whether gradients hold only the rows of a large table that a batch has touched.
     """
 
     compares: bool = False
@@ -337,6 +338,7 @@ class Representation(Stateful, ABC):
     reads: tuple[str, ...] = ("none",)
     planning: tuple[str, ...] = ("rate", "steps", "explore", "reach")
     manner: Manner = Manner()
+    sparse: bool = False
 
     def __init__(self, view: LeaderView, commitment: Commitment, needs: Needs, seed: int = 0) -> None:
         self.view, self.needs, self.seed = view, needs, seed

@@ -1,0 +1,160 @@
+"""The states that were seen of a large finite game, numbered as they come; what is learned of them is ``Finite``.
+
+States that were never seen carry no weight in any estimate, so leaving them out changes nothing but the cost: what an update
+takes does not depend on how many states the game has. The commitment enters by the rows of its table that were seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+import torch
+from torch import Tensor
+
+from stackelberg_games.arrays import IntArray
+from stackelberg_games.commitments.tabular import DiscretePolicy, TabularPolicy
+from stackelberg_games.errors import UnsupportedGameError
+from stackelberg_games.learning.information import Evidence
+from stackelberg_games.play.rollout import TabularResponse
+from stackelberg_games.representations.finite import Finite
+from stackelberg_games.representations.protocol import Fitted, Needs, Representation, Values
+from stackelberg_games.representations.visits import is_large
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.trajectories import check_played
+from stackelberg_games.rules.view import LeaderView
+
+LAZY = 50_000
+"""Numbers in a table beyond which Adam moves only the rows that a batch has touched."""
+
+
+class AtStates(DiscretePolicy):
+    """A policy in some of its states.
+
+    Args:
+        policy: in all of them.
+        numbers: of the states, ``[M]``.
+        sparse: whether the gradient shall hold their rows alone.
+    """
+
+    def __init__(self, policy: DiscretePolicy, numbers: IntArray, *, sparse: bool) -> None:
+        super().__init__()
+        self.policy, self.numbers, self.sparse = policy, torch.from_numpy(numbers), sparse
+        self.states, self.actions = len(numbers), policy.actions
+
+    def log_probabilities(self) -> Tensor:
+        """See ``DiscretePolicy``."""
+        return self.policy.rows(self.numbers, sparse=self.sparse)
+
+
+class Seen(Representation):
+    """Counts of the states seen, where the leader acts at every stage in a large finite game.
+
+    Args:
+        view, commitment, needs, seed: see ``Representation``.
+        settings: of ``Finite``.
+
+    Raises:
+        UnsupportedGameError: see ``Finite``; or the leader configures the game.
+    """
+
+    keeps: ClassVar[tuple[str, ...]] = ("numbers", "inner")
+    reads = Finite.reads
+    planning: tuple[str, ...] = tuple(name for name in Finite.planning if name not in ("cold_share", "belief"))
+
+    def __init__(self, view: LeaderView, commitment: Commitment, needs: Needs, seed: int = 0, **settings: Any) -> None:
+        super().__init__(view, commitment, needs, seed)
+        if not isinstance(commitment, DiscretePolicy):
+            raise UnsupportedGameError(f"{self.name} needs a policy over finitely many actions at every stage")
+        if not needs.values or needs.players or needs.sarsa is not None:
+            raise UnsupportedGameError(
+                f"a game of {view.sizes()[0]} states is too large for what this leader learns; bchg, hpgd and policy_gradient "
+                "learn in large games"
+            )
+        self.numbers: IntArray = np.zeros(0, dtype=np.int64)
+        self.sparse = isinstance(commitment, TabularPolicy) and commitment.logits.numel() > LAZY
+        self._code = np.full(view.sizes()[0], -1, dtype=np.int64)
+        self.inner = Finite(
+            self._facing(1), AtStates(commitment, np.zeros(1, np.int64), sparse=False), needs, seed, **settings
+        )
+        self.inner.counts.listed()
+
+    @property
+    def name(self) -> str:
+        """That of ``Finite``: which of the two it is follows from the size of the game."""
+        return self.inner.name
+
+    @classmethod
+    def fits(cls, view: LeaderView, commitment: Commitment) -> bool:
+        """Where all spaces are finite, and an array of all transitions would be large."""
+        acts = isinstance(commitment, DiscretePolicy) and view.lever is None
+        return acts and Finite.fits(view, commitment) and is_large(view.sizes())
+
+    @classmethod
+    def settings(cls, view: LeaderView, needs: Needs) -> tuple[str, ...]:
+        """Those of ``Finite``."""
+        return Finite.settings(view, needs)
+
+    def _facing(self, states: int) -> LeaderView:
+        return replace(self.view, state_space=gymnasium.spaces.Discrete(states))
+
+    def among(self, commitment: Commitment) -> AtStates:
+        """A commitment in the states seen."""
+        assert isinstance(commitment, DiscretePolicy)
+        return AtStates(commitment, self.numbers, sparse=self.sparse)
+
+    def observe(self, evidence: Evidence, commitment: Commitment) -> None:
+        """Number the states that are new, and count."""
+        batch = evidence.require_trajectories()
+        check_played(batch, self.view.sizes())
+        new = np.unique(batch.states[self._code[batch.states] < 0])
+        if len(new):
+            self._code[new] = len(self.numbers) + np.arange(len(new))
+            self.numbers = np.concatenate([self.numbers, new])
+            self._grow()
+        coded: dict[str, Any] = {"trajectories": replace(batch, states=self._code[batch.states])}
+        if evidence.follower_policy is not None and self.needs.reads != "none":
+            coded["follower_policy"] = TabularResponse(evidence.require_table()[self.numbers])
+        if evidence.follower_values is not None:
+            held = evidence.follower_values
+            parts = {name: getattr(held, name)[self.numbers] for name in ("policy", "q", "values")}
+            coded["follower_values"] = replace(held, **parts, error=None)
+        self.inner.observe(replace(evidence, **coded), self.among(commitment))
+
+    def _grow(self) -> None:
+        """Make room for the states that are new."""
+        states = len(self.numbers)
+        self.inner.view = self._facing(states)
+        self.inner.counts.grow(states)
+        self.inner.starts = np.concatenate([self.inner.starts, np.zeros(states - len(self.inner.starts))])
+
+    def at(self, commitment: Commitment) -> Values:
+        """See ``Representation.at``."""
+        return self.inner.at(self.among(commitment))
+
+    def fitted(self) -> Fitted:
+        """See ``Representation.fitted``; there is no such game."""
+        raise UnsupportedGameError(
+            f"a game of {len(self._code)} states is too large to be planned in on an estimate; bchg, hpgd and policy_gradient "
+            "learn in large games"
+        )
+
+    def replies(self) -> Any:
+        """See ``Representation.replies``."""
+        return self.inner.replies()
+
+    def retell(self, temperature: float) -> None:
+        """See ``Representation.retell``."""
+        super().retell(temperature)
+        self.inner.retell(temperature)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See ``Representation.load_state_dict``."""
+        self.numbers = np.array(state["numbers"])
+        self._code[self.numbers] = np.arange(len(self.numbers))
+        if len(self.numbers):
+            self._grow()
+        super().load_state_dict(state)
