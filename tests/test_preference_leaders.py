@@ -278,3 +278,66 @@ def test_black_boxes_climb_what_the_labels_pay() -> None:
     run = sg.train(grid(), "evolution_strategies", follower(), iterations=3, episodes=8)
     assert run.history[-1]["labels"] == 12
     assert all(-5.0 < row["leader_return"] < 0.0 for row in run.history)
+
+
+POPULATION: list[tuple[dict[str, Any], float, tuple[float, float, float]]] = [
+    ({"pairs": "fixed", "response": 0.0}, 0.1, (0.996, 0.6910, 0.95)),
+    ({"response": 0.0}, 0.5, (0.987, 0.4974, 0.99)),
+    ({}, 0.5, (0.530, 0.4569, 0.66)),
+    ({"truncated": True}, 0.5, (1.064, 0.4481, 0.61)),
+    ({"pairs": "anchored", "response": 0.0}, 0.5, (0.982, 0.4970, 1.00)),
+    ({"pairs": "anchored", "win_rate": True}, 0.5, (0.484, 0.7090, 0.29)),
+]
+"""Settings, temperature, and what 150 steps over all pairs of the decoy come to: share of the true return, loss, correlation.
+
+Measured beforehand by an independent program.
+"""
+
+
+@pytest.mark.parametrize(("chosen", "tau", "wanted"), POPULATION, ids=lambda value: str(value))
+def test_descents_over_all_pairs_end_where_another_program_does(
+    chosen: dict[str, Any], tau: float, wanted: tuple[float, float, float]
+) -> None:
+    game, leader = grid(), sg.make_leader("population_gradient", **chosen)
+    run = sg.train(game, leader, follower(tau), iterations=150, episodes=2, evaluate_every=0)
+    found = exact.preference(game, run.commitment, tau)
+    assert (found.share, found.loss, found.correlation) == pytest.approx(wanted, abs=6e-3)
+    assert found.loss == pytest.approx(wanted[1], abs=1e-4)
+
+
+@pytest.mark.parametrize("chosen", [{"pairs": "anchored"}, {"pairs": "fixed"}, {"pairs": "anchored", "win_rate": True}])
+def test_rows_of_other_pairs_are_those_of_central_differences(chosen: dict[str, Any]) -> None:
+    game, x = grid(), drawn().weights.detach().numpy()
+    rows = exact.preference_rows(game, drawn(), TAU, **chosen)
+    walked = game.segments.probabilities(torch.full((25, 4), 0.25, dtype=torch.float64))
+
+    def value(moved: FloatArray) -> float:
+        commitment = Configuration(moved, states=25)
+        response = torch.from_numpy(exact.best_response(game, commitment, TAU).policy[:, 0])
+        reached = game.segments.probabilities(response)
+        with torch.no_grad():
+            first = walked if chosen["pairs"] == "fixed" else reached
+            if "win_rate" in chosen:
+                return -float(first @ game.label_chances @ walked)
+            return float(game.expected_loss(commitment.weights, first, walked))
+
+    for direction in np.eye(25)[::6]:
+        slope = (value(x + 1e-5 * direction) - value(x - 1e-5 * direction)) / 2e-5
+        assert slope == pytest.approx(rows.total @ direction, abs=1e-6 * max(1.0, np.abs(rows.total).max()))
+
+
+def test_a_population_is_known_in_a_preference_game_only() -> None:
+    with pytest.raises(UnsupportedGameError, match="no preference game"):
+        sg.train(sg.make("four_rooms-v0"), "population_gradient", follower(), iterations=1)
+    with pytest.raises(InvalidArgumentError, match="penalty=-1"):
+        sg.make_leader("population_gradient", penalty=-1.0)
+
+
+def test_anchored_pairs_reach_the_oracle_with_200_labels() -> None:
+    game, shares = grid("open"), []
+    for seed in range(3):
+        leader = sg.make_leader("drlhf", pairs="anchored")
+        run = sg.train(game, leader, follower(0.1), iterations=10, episodes=40, evaluate_every=0, seed=seed)
+        assert run.history[-1]["labels"] == 200
+        shares.append(exact.preference(game, run.commitment, 0.1).share)
+    assert sorted(shares)[1] > 0.95

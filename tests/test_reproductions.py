@@ -20,6 +20,7 @@ from stackelberg_games.reproductions.trial import Trial
 TINY = {
     "discrete_toy": (0.004, ["R = 2, undiscounted"]),
     "four_rooms": (0.0004, ["temperature 0.003, 200 transitions"]),
+    "preference": (0.1, ["decoy, temperature 0.5"]),
     "sobirl_synthetic": (0.02, ["the first 300 updates"]),
     "suboptimal_follower": (0.004, ["toy, 5 sweeps, drawn anew", "toy, 100 sweeps, drawn anew"]),
     "thermal_control": (0.001, []),

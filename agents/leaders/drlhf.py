@@ -15,10 +15,10 @@ from torch import Tensor
 
 from stackelberg_games import checks
 from stackelberg_games.errors import UnsupportedGameError
+from stackelberg_games.exact.preference import Pairs
 from stackelberg_games.learning.answered import Answered
 from stackelberg_games.learning.ascent import GradientAscent
 from stackelberg_games.learning.information import Evidence, Information
-from stackelberg_games.learning.interview import Pairs
 from stackelberg_games.learning.powers import Power
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import require_lever

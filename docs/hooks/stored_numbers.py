@@ -4,7 +4,9 @@ A line ``<!-- stored: NAME -->`` is replaced: ``performance/rollout`` by what th
 ``results/discrete_toy`` by the table of that study, ``coverage/tournament_statistics`` by what
 simulated tournaments say of the intervals, ``headlines/tournament_statistics`` of the headlines,
 ``invariance/invariance`` and ``never_below/never_below`` by what campaigns found of the exact functions,
-``environments/foreign_environments`` by the table of adapted environments, ``learning/foreign_learning`` by what was learned.
+``environments/foreign_environments`` by the table of adapted environments, ``learning/foreign_learning`` by what was learned,
+``preferences/preferences`` by the study of rewards that are learned from labels,
+``momentum/stochastic_sobirl`` by what recursive momentum does there.
 """
 
 from __future__ import annotations
@@ -147,6 +149,34 @@ def learning(name: str) -> str:
     return "\n\n".join(parts)
 
 
+def preferences(name: str) -> str:
+    """Loss and true return of every leader, one table for each setting."""
+    data = stored(name)
+    parts = []
+    for setting in dict.fromkeys(line[0] for line in data["lines"]):
+        header = data["headers"][1:]
+        table = [f"**{setting}**", "", f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+        table += [f"| {' | '.join(line[1:])} |" for line in data["lines"] if line[0] == setting]
+        parts.append("\n".join(table))
+    return "\n\n".join([*parts, f"<small>Stored by `{data['command']}`, {data['date']}.</small>"])
+
+
+def momentum(name: str) -> str:
+    """What recursive momentum does to the error of estimates, and to the fall of the gradient."""
+    data = stored(name)
+    lines = ["| game | estimate | squared error, last third | slope of the least squared norm |", "|---|---|---|---|"]
+    for row in data["rows"]:
+        error = "{:.4f} ({:.4f} to {:.4f})".format(*row["error"])
+        slope = "{:.2f} ({:.2f} to {:.2f})".format(*row["slope"])
+        lines.append(f"| `{row['variant']}` | {row['way']} | {error} | {slope} |")
+    what = (
+        f"{data['seeds']} seeds, {data['updates']} updates of {data['pairs']} labels, temperature {data['temperature']}"
+    )
+    return "\n".join(
+        [*lines, "", f"<small>{what}; 95 % intervals. Stored by `{data['command']}`, {data['date']}.</small>"]
+    )
+
+
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace the marks of a page."""
     makers = {
@@ -158,5 +188,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         "never_below": never_below,
         "environments": environments,
         "learning": learning,
+        "preferences": preferences,
+        "momentum": momentum,
     }
     return _MARK.sub(lambda match: makers[match[1]](match[2]), markdown)

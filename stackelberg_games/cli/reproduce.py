@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,7 @@ from stackelberg_games.cli.stopping import stoppable
 
 if TYPE_CHECKING:
     from stackelberg_games.reproductions import Reproduction
+    from stackelberg_games.reproductions.judged import Ended
 
 
 @click.command()
@@ -52,6 +54,7 @@ def reproduce(
       stackelberg reproduce thermal_control --fraction 0.1 --seeds 3
     """
     from stackelberg_games.reproductions import load, names, reproduce, save
+    from stackelberg_games.reproductions.judged import FILE, is_judged, read, save_judged
 
     if name is None:
         for known in names():
@@ -74,11 +77,31 @@ def reproduce(
             progress=False if quiet else None,
         )
         files = save(done, folder)
-    _print(done)
+        if judged := is_judged(done):
+            files = [*(file for file in files if file.suffix in (".json", ".csv")), *save_judged(done, folder)]
+    if judged:
+        _print_judged(read(Path(folder) / FILE))
+    else:
+        _print(done)
     click.echo("written: " + ", ".join(str(file) for file in files))
     if done.failed:
         last = done.failed[0].error.strip().splitlines()[-1]
         raise click.ClickException(f"{len(done.failed)} of {len(done.trials)} runs failed; the first: {last}")
+
+
+def _print_judged(rows: list[Ended]) -> None:
+    """Loss and true return side by side, one line for a leader in a setting."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from stackelberg_games.reproductions.judged import HEADERS, lines
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in HEADERS:
+        table.add_column(column, justify="left" if column in HEADERS[:2] else "right")
+    for line in lines(rows):
+        table.add_row(*line)
+    Console(highlight=False).print(table)
 
 
 def _print(done: Reproduction) -> None:

@@ -8,6 +8,7 @@ to tell apart, which says nothing of whether they are good.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -23,6 +24,9 @@ from stackelberg_games.kinds.preference import PreferenceGame
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.rules import Rules
 from stackelberg_games.settings import checked
+
+Pairs = Literal["on_policy", "anchored", "fixed"]
+"""Who plays the pairs; see ``learning.interview``."""
 
 
 @dataclass(frozen=True)
@@ -110,13 +114,17 @@ def preference(game: Rules, commitment: Commitment, temperature: float) -> Prefe
 
 @checked
 @overflow_is_checked
-def preference_rows(game: Rules, commitment: Commitment, temperature: float) -> PreferenceRows:
+def preference_rows(
+    game: Rules, commitment: Commitment, temperature: float, *, pairs: Pairs = "on_policy", win_rate: bool = False
+) -> PreferenceRows:
     """The gradient of F in the configuration, its rows apart.
 
     Args:
         game: a preference game.
         commitment: the chosen reward.
         temperature: of the follower, > 0.
+        pairs: who plays them: the follower both, or the first, or neither; the others are a uniform walker's.
+        win_rate: of minus the probability that the first segment is preferred, in the place of F.
 
     Raises:
         UnsupportedGameError: it is no preference game, or its judge follows no known rule.
@@ -125,7 +133,14 @@ def preference_rows(game: Rules, commitment: Commitment, temperature: float) -> 
     chosen = configuration_of(commitment, posed).detach().requires_grad_()
     solved = best_response(posed, commitment, temperature)
     response = torch.tensor(solved.policy, requires_grad=True)
-    loss = -posed.objective(chosen, response)
+    reached = posed.segments.probabilities(response[:, 0])
+    walked = posed.segments.probabilities(torch.full_like(response[:, 0], 1 / response.shape[2])).detach()
+    first, second = (walked if pairs == "fixed" else reached), (reached if pairs == "on_policy" else walked)
+    if win_rate:
+        loss = 0.0 * chosen.sum() - first @ posed.label_chances @ second
+    else:
+        loss = posed.expected_loss(chosen, first, second)
+    loss = loss + 0.0 * reached.sum()  # so that there is a gradient where the follower plays neither
     credit = solved.policy[:, 0] * partial(loss, response)
     (direct,) = torch.autograd.grad(loss, chosen)
     arrays, policy = arrays_under(posed, commitment), solved.policy[:, 0]

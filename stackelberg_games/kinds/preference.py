@@ -26,6 +26,9 @@ from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView
 
+NEGLIGIBLE = 1e-25
+"""Probability below which a group of segments is left out of a mean: all of them together are far below rounding."""
+
 
 @dataclasses.dataclass(frozen=True)
 class ChosenReward:
@@ -142,10 +145,18 @@ class PreferenceGame(ConfigurableGame):
             )
         return torch.from_numpy(np.asarray(chances, dtype=np.float64))
 
-    def pair_losses(self, configuration: Tensor) -> Tensor:
-        """Expected loss of every pair of groups of segments, ``[G, G]``."""
+    def expected_loss(self, configuration: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        """Mean loss of the labels of independent pairs, differentiable; a scalar.
+
+        Args:
+            configuration: the chosen reward, ``[C]``.
+            first, second: probabilities of the groups of segments on either side, ``[G]``.
+        """
+        one, other = (torch.nonzero(side > NEGLIGIBLE)[:, 0] for side in (first.detach(), second.detach()))
         worth = torch.from_numpy(self.segments.counts) @ configuration
-        return pair_losses(worth[:, None] - worth[None, :], self.label_chances)
+        chances = self.label_chances[one][:, other]
+        losses = pair_losses(worth[one][:, None] - worth[other][None, :], chances)
+        return first[one] @ losses @ second[other]
 
     def objective(self, configuration: Tensor, response: Tensor) -> Tensor:
         """-F(x, g), differentiable in both.
@@ -154,7 +165,7 @@ class PreferenceGame(ConfigurableGame):
             UnsupportedGameError: the judge's answers follow no known rule.
         """
         chances = self.segments.probabilities(response[:, 0])
-        return -(chances @ self.pair_losses(configuration) @ chances)
+        return -self.expected_loss(configuration, chances, chances)
 
     def true_rewards(self, batch: Trajectories) -> FloatArray:
         """What stages are truly worth, ``[N, T]``; for judges and for the record, never for a leader."""

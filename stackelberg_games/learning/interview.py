@@ -19,13 +19,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import numpy as np
 
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import CheckpointError, InvalidArgumentError, JudgeError
+from stackelberg_games.exact.preference import Pairs
 from stackelberg_games.files import parse_json
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.kinds.preference import PreferenceGame
@@ -35,8 +36,6 @@ from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.comparisons import Comparisons
 from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.trajectories import Trajectories
-
-Pairs = Literal["on_policy", "anchored", "fixed"]
 
 LABELS = "labels.jsonl"
 """File of a run's folder with a label a line."""

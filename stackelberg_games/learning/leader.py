@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Literal
 
 from stackelberg_games.commitments.first import usual_commitment
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
+from stackelberg_games.exact.preference import Pairs
 from stackelberg_games.learning.information import Division, Empowered, Evidence, Information
-from stackelberg_games.learning.interview import Pairs
 from stackelberg_games.learning.powers import Power
 from stackelberg_games.numerics.stateful import Stateful
 from stackelberg_games.rules.commitment import Commitment

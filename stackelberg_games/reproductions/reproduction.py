@@ -22,8 +22,6 @@ from stackelberg_games.tournaments.match import Outcome
 from stackelberg_games.tournaments.runner import play_and_keep
 from stackelberg_games.tournaments.store import Store
 
-POINTS = 50
-
 
 @dataclass(frozen=True)
 class Summary:
@@ -197,13 +195,16 @@ def _trials(
     study: Study, settings: list[str], leaders: list[str], seeds: range, fraction: float, folder: str
 ) -> Iterator[Trial]:
     """Seed by seed, so that a run that is cut short has something of everything."""
-    for seed in seeds:
+    for number, seed in enumerate(seeds):
         for label in settings:
             setting = study.settings[label]
             for leader in leaders:
+                most = study.entries[leader].seeds
+                if most is not None and number >= most:
+                    continue
                 sections = study.run(setting, study.entries[leader]).sections
                 budget = setting.budget(fraction)
-                yield Trial(label, leader, seed, sections, budget, POINTS, setting.discount, folder)
+                yield Trial(label, leader, seed, sections, budget, study.points, setting.discount, folder)
 
 
 def _chosen(kind: str, wanted: Iterable[str], known: Iterable[str]) -> list[str]:

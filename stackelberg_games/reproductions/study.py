@@ -5,6 +5,7 @@ source = "BC-HG, arXiv 2603.14867"
 reading = "how the published values were read, and how precise they are"
 seeds = 10                                # as published
 columns = 1                               # of panels in the figure
+points = 50                               # measurements of a run on its way
 
 [experiment.game]                         # sections as in an experiment file; see ``Experiment``
 id = "thermal_control-v0"
@@ -79,11 +80,13 @@ class Entry:
         label: its name in the figure.
         settings: id and settings of the leader.
         training: what differs in the training loop.
+        seeds: how many seeds at most; a leader that draws nothing needs one. All if None.
     """
 
     label: str
     settings: Mapping[str, Any]
     training: Mapping[str, Any] = field(default_factory=dict)
+    seeds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ class Study:
         seeds, first_seed: the published number, and the first of them.
         columns: panels in a row of the figure.
         abscissa: label of the numbers in ``Setting.at``.
+        points: how often a run is measured on its way.
     """
 
     name: str
@@ -124,6 +128,7 @@ class Study:
     first_seed: int = 0
     columns: int = 1
     abscissa: str = ""
+    points: int = 50
 
     def run(self, setting: Setting, entry: Entry) -> Experiment:
         """The experiment of a leader in a setting."""
@@ -180,7 +185,8 @@ def parse(name: str, content: Mapping[str, Any]) -> Study:
 
 def _entry(row: Mapping[str, Any]) -> Entry:
     settings = dict(row)
-    return Entry(settings.pop("label"), training=settings.pop("training", {}), settings=settings)
+    seeds, training = settings.pop("seeds", None), settings.pop("training", {})
+    return Entry(settings.pop("label"), settings, training, seeds)
 
 
 def _published(rows: list[Mapping[str, Any]]) -> Iterator[tuple[tuple[str, str], Published]]:
