@@ -73,14 +73,12 @@ class Objectives:
 
     def _chain(self, joint: Tensor) -> Tensor:
         """State transitions where both actions have the probabilities ``[S, A, B]``, ``[S, S]``."""
-        lists = self.arrays.kernel
+        lists, given = self.arrays.kernel, None if self.tables is None else self.tables.transition
+        if given is not None and given.dim() == 4:  # an estimate's tables are dense also where its counts are lists
+            return torch.einsum("sab,sabn->sn", joint, given)
         if isinstance(lists, SparseKernel):
-            probability = torch.from_numpy(lists.probability)
-            if self.tables is not None:
-                probability = self.tables.transition
-            return listed_chain(lists, joint, probability)
-        dense = torch.from_numpy(lists.dense) if self.tables is None else self.tables.transition
-        return torch.einsum("sab,sabn->sn", joint, dense)
+            return listed_chain(lists, joint, torch.from_numpy(lists.probability) if given is None else given)
+        return torch.einsum("sab,sabn->sn", joint, torch.from_numpy(lists.dense))
 
     def _rewards(self) -> tuple[Tensor, Tensor]:
         """Both players', ``[S, A, B]``."""

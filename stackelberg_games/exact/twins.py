@@ -17,7 +17,6 @@ from typing import Literal
 from torch import Tensor
 
 from stackelberg_games import checks
-from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.exact.objective import best_response
 from stackelberg_games.exact.players import Objectives, log_policy
 from stackelberg_games.exact.response import Arrays
@@ -44,18 +43,11 @@ def held_returns(
         temperature: weight of the response's entropy in the follower's return.
         share: of the leader's reward that the follower is paid beside its own.
         horizon: of the leader's return; None for that of endless play.
-
-    Raises:
-        UnsupportedGameError: the game is given by lists of successors.
     """
-    if game.lists is not None:
-        raise UnsupportedGameError(
-            f"{game.name} is given by lists of successors, and returns under a response held are computed in dense tables; "
-            "exact_gradient plays it"
-        )
     model = game.model(commitment)
     paid_reward = model.follower_reward + share * model.leader_reward
-    tables = Tables(model.transition * game.alive_tensor, model.leader_reward, paid_reward)
+    alive = game.alive_tensor if game.lists is None else game.alive_tensor[game.lists.successors]
+    tables = Tables(model.transition * alive, model.leader_reward, paid_reward)
     objectives = Objectives(Arrays.of(game, model), game.initial_tensor, horizon, tables)
     leader, follower = objectives.returns(model.policy, logits, temperature)
     return leader, game.initial_tensor @ follower
