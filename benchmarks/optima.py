@@ -71,6 +71,9 @@ CASES = (
         for temperature in (0.0, 0.1)
     ),
     *(Case("principal_agent-v0", {}, temperature) for temperature in (0.0, 0.05)),
+    *(Case("duopoly-v0", {}, temperature) for temperature in (0.0, 0.5)),
+    *(Case("wholesale-v0", {}, temperature) for temperature in (0.0, 0.01)),
+    *(Case("tax_linear-v0", {}, temperature) for temperature in (0.0, 0.01)),
     Case("pendulum_grid-v0", {}, 2.0),
     Case("random_game-v0", {}, 0.05),
     Case("random_game-v0", {"seed": 1}, 0.05),

@@ -245,6 +245,59 @@ def test_principal_agent_is_not_trapped_where_nothing_is_paid() -> None:
     assert exact.solve(game, 0.05).value == pytest.approx(42.48501, abs=6e-6)
 
 
+def nested_best(reply: Any, earned: Any, high: float) -> float:
+    """The leader's optimum over a real number, the follower's answer found by a numerical search of its own."""
+
+    def loss(x: float) -> float:
+        answer = minimize_scalar(lambda y: -reply(x, y), bounds=(0.0, high), method="bounded", options={"xatol": 1e-11})
+        return -float(earned(x, answer.x))
+
+    found = minimize_scalar(loss, bounds=(0.0, high), method="bounded", options={"xatol": 1e-9})
+    return -float(found.fun)
+
+
+STATIC: dict[str, Any] = {
+    "duopoly-v0": (10.125, lambda x, y: (9 - x - y) * y, lambda x, y: (9 - x - y) * x, 9.0),
+    "wholesale-v0": (0.16, lambda x, y: y - y**2 / 2 - x * y, lambda x, y: (x - 0.2) * y, 1.0),
+    "tax_linear-v0": (0.38490018, lambda x, y: (1 - x) * y - y**3 / 3, lambda x, y: x * y, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", STATIC)
+def test_static_games_have_the_optimum_of_the_continuum(name: str) -> None:
+    value, reply, earned, high = STATIC[name]
+    assert nested_best(reply, earned, high) == pytest.approx(value, abs=2e-8)
+    found = exact.solve(made(name), 0.0)
+    if name == "tax_linear-v0":  # where ties between amounts of labour are the leader's
+        assert found.value == pytest.approx(value + (1 / 3) / 300, abs=3e-5)
+        assert exact.solve(made(name, levels=1200), 0.0).value == pytest.approx(value + (1 / 3) / 1200, abs=3e-6)
+    else:
+        assert found.value == pytest.approx(value, abs=1e-12)
+    assert found.gap < 1e-9
+
+
+def test_quantities_and_prices_are_those_of_the_closed_form() -> None:
+    duopoly, wholesale = made("duopoly-v0"), made("wholesale-v0")
+    first, second = (int(part.argmax()) for part in (strong(duopoly)[0], strong(duopoly)[1]))
+    assert (0.25 * first, 0.125 * second) == (4.5, 2.25)
+    assert duopoly.follower_reward[0, first, second] == pytest.approx(5.0625)
+    price, order = (int(part.argmax()) / 50 for part in strong(wholesale))
+    assert (price, order) == (0.6, 0.4)
+    rate = exact.solve(made("tax_linear-v0"), 0.01, starts=4)
+    assert rate.value == pytest.approx(0.37983, abs=6e-6)
+    configuration = rate.commitment.configuration()
+    assert configuration is not None
+    assert configuration.item() == pytest.approx(0.657, abs=2e-3)
+    assert exact.solve(made("wholesale-v0", levels=200), 0.01, starts=1).value == pytest.approx(0.160005, abs=6e-7)
+
+
+def strong(game: TabularGame) -> tuple[FloatArray, FloatArray]:
+    """What the leader plays at the optimum, and how that is answered."""
+    found = exact.solve(game, 0.0)
+    policy = found.commitment.probabilities()[0].detach().numpy()
+    return policy, found.response[0, int(policy.argmax())]
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_no_commitment_is_worth_more_than_what_the_follower_can_secure_allows(seed: int) -> None:
     draws = np.random.default_rng(seed)
@@ -295,6 +348,10 @@ def min_max(game: TabularGame) -> float:
         ("contract-v0", {"highest_payment": -1.0}, InvalidGameError),
         ("principal_agent-v0", {"highest_payment": -1.0}, InvalidGameError),
         ("principal_agent-v0", {"states": 1}, InvalidGameError),
+        ("duopoly-v0", {"step": 0.4}, InvalidGameError),
+        ("duopoly-v0", {"cost": 11.0}, InvalidGameError),
+        ("wholesale-v0", {"cost": 1.0}, InvalidGameError),
+        ("tax_linear-v0", {"elasticity": 0.0}, InvalidGameError),
     ],
 )
 def test_what_does_not_make_a_game_is_refused(name: str, settings: dict[str, Any], error: type[Exception]) -> None:

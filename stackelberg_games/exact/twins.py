@@ -21,7 +21,7 @@ from stackelberg_games.exact.objective import best_response
 from stackelberg_games.exact.players import Objectives, log_policy
 from stackelberg_games.exact.response import Arrays
 from stackelberg_games.kinds.finite import Tables, TabularGame
-from stackelberg_games.kinds.paid import one_control_problem, paid
+from stackelberg_games.kinds.paid import one_control_problem, paid, paid_by_stage
 from stackelberg_games.rules.commitment import Commitment
 
 
@@ -43,8 +43,11 @@ def held_returns(
         temperature: weight of the response's entropy in the follower's return.
         share: of the leader's reward that the follower is paid beside its own.
         horizon: of the leader's return; None for that of endless play.
+
+    Raises:
+        UnsupportedGameError: what a player gets is not all in the game's tables.
     """
-    model = game.model(commitment)
+    model = paid_by_stage(game, "held_returns").model(commitment)
     paid_reward = model.follower_reward + share * model.leader_reward
     alive = game.alive_tensor if game.lists is None else game.alive_tensor[game.lists.successors]
     tables = Tables(model.transition * alive, model.leader_reward, paid_reward)

@@ -29,6 +29,11 @@ def one_control_problem(game: object, who: str) -> TabularGame:
             f"{who} needs both players to discount alike, so that one control problem answers for both; {game.name} has "
             f"{game.leader_discount} and {game.follower_discount}; bchg and exact_gradient play it"
         )
+    return paid_by_stage(game, who)
+
+
+def paid_by_stage(game: TabularGame, who: str) -> TabularGame:
+    """``game`` if all that either player gets is in its tables; raise ``UnsupportedGameError`` if not."""
     own = isinstance(game, ConfigurableGame) and (
         type(game).objective is not ConfigurableGame.objective
         or type(game).follower_tables is not ConfigurableGame.follower_tables
@@ -36,7 +41,7 @@ def one_control_problem(game: object, who: str) -> TabularGame:
     if own:
         raise UnsupportedGameError(
             f"{who} needs rewards that are paid stage by stage; those of {game.name} depend on the response; "
-            "exact_gradient plays it"
+            "bchg plays it"
         )
     return game
 

@@ -11,7 +11,7 @@ from stackelberg_games.rules.drawing import FAINT, FOLLOWER_COLOR, HERE, LEADER_
 from stackelberg_games.rules.scene import Scene
 
 WRITTEN = 80
-"""Cells up to which numbers are written; more are shaded by what the leader is paid."""
+"""Cells up to which numbers are written; more are shaded by what the leader, or else the follower, is paid."""
 
 
 class Paid(Protocol):
@@ -30,9 +30,11 @@ class PayoffPicture:
 
     def draw_background(self, axes: Any) -> None:
         """The table."""
+        if self.leader.size > WRITTEN:
+            shown = self.leader if self.leader.any() else self.follower
+            axes.imshow(shown, extent=(0, self.columns, self.rows, 0), aspect="auto", cmap="Purples", alpha=0.8)
         self._frame(axes)
         if self.leader.size > WRITTEN:
-            axes.imshow(self.leader, extent=(0, self.columns, self.rows, 0), aspect="auto", cmap="Purples", alpha=0.8)
             return
         size = min(15.0, 105 / self.columns, 180 / self.rows)
         for i in range(self.rows):
