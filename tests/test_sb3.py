@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -149,6 +148,26 @@ def test_a_third_party_environment_meets_a_third_party_learner() -> None:
     assert run.history[-1]["follower_transitions"] == 4 * 256
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"algorithm": "PPO"},
+        {"algorithm": "A2C", "copies": 2},
+        {"algorithm": "SAC", "temperature": 0.1, "options": {"learning_starts": 40, "train_freq": 16}},
+    ],
+    ids=lambda settings: settings["algorithm"],
+)
+def test_it_learns_in_games_without_bounds_within_reach(settings: dict[str, Any]) -> None:
+    game = sg.make("lqr-v0", horizon=20)
+    follower = sg.make_follower("sb3", budget=64, reach=0.2, **settings)
+    run = sg.train(game, "policy_gradient", follower, iterations=2, episodes=2, progress=False)
+    assert run.history[-1]["follower_transitions"] >= 128
+    assert (run.value is not None) == ("temperature" in settings)  # known of a follower with a temperature
+    batch = sg.rollout(game, run.commitment, follower.respond(game, run.commitment).policy, episodes=50)
+    assert batch.follower_actions.dtype == np.float64
+    assert 0.1 < np.abs(batch.follower_actions).max() <= 0.2 + 1e-6
+
+
 def test_settings_and_games_that_do_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for settings in ({"algorithm": "TRPO"}, {"budget": 0}, {"start": "hot"}, {"temperature": 0.0}):
         with pytest.raises(InvalidArgumentError):
@@ -156,7 +175,11 @@ def test_settings_and_games_that_do_not_fit_are_refused(monkeypatch: pytest.Monk
     for algorithm, game in (("DQN", Drift()), ("SAC", sg.make("matrix-v0")), ("PPO", sg.make("lqr-v0"))):
         with pytest.raises(UnsupportedGameError, match=algorithm):
             sg.make_follower("sb3", algorithm=algorithm).begin(game)
-    assert isinstance(sg.make("lqr-v0").follower_action_space, gymnasium.spaces.Box)
+    for algorithm, name in (("PPO", "matrix-v0"), ("SAC", "guided_pendulum-v0"), ("DQN", "lqr-v0")):
+        with pytest.raises(UnsupportedGameError, match=r"reach=2\.0"):
+            sg.make_follower("sb3", algorithm=algorithm, reach=2.0).begin(sg.make(name))
+    with pytest.raises(InvalidArgumentError, match="reach=0"):
+        sg.make_follower("sb3", reach=0.0)
     monkeypatch.setitem(__import__("sys").modules, "stable_baselines3", None)
     with pytest.raises(MissingExtraError, match=r"stackelberg-games\[sb3\]"):
         sg.make_follower("sb3").begin(sg.make("matrix-v0"))

@@ -53,7 +53,7 @@ class SB3Response:
     def sample(self, states: Any, leader_actions: Any, streams: Streams, stage: int) -> Any:
         """Actions for states ``[N, ...]`` and the leader actions it observes."""
         observations = shown(self.game, states, leader_actions, self.configuration)
-        return self.reply(observations, streams, stage)
+        return np.asarray(self.reply(observations, streams, stage), dtype=self.game.follower_action_space.dtype)
 
     def reply(self, observations: Any, streams: Streams, stage: int, masks: Any = None) -> Any:
         """Actions for observations as ``best_response_env`` shows them, and masks ``[N, n]`` where there are some."""
@@ -77,9 +77,7 @@ class SB3Response:
                 rows = np.cumsum(law.probs.numpy().astype(np.float64), axis=1)[:, :-1]
                 return (streams.uniform(Lane.FOLLOWER, stage) >= rows).sum(axis=1).astype(np.int64)
             drawn = law.mean + law.stddev * self._normal(law.mean, streams, stage)
-            space = self.game.follower_action_space
-            assert isinstance(space, gymnasium.spaces.Box)
-            return np.clip(drawn.numpy(), space.low, space.high)
+            return np.clip(drawn.numpy(), self.model.action_space.low, self.model.action_space.high)
 
     @staticmethod
     def _normal(like: Any, streams: Streams, stage: int) -> Any:
@@ -107,6 +105,8 @@ class StableBaselines3(Follower):
             transition, and each plays its share of the budget.
         softmax: DQN, which learns the values of greedy play, answers by the softmax of its values over the temperature in
             the place of the best reply.
+        reach: PPO, A2C and SAC act in a Box with bounds; where the game sets none, as linear-quadratic games do, each
+            number of an action lies between -reach and reach.
     """
 
     algorithm: Literal["PPO", "A2C", "DQN", "SAC", "MaskablePPO"] = "PPO"
@@ -116,6 +116,7 @@ class StableBaselines3(Follower):
     options: dict[str, Any] = field(default_factory=dict)
     copies: int = 1
     softmax: bool = False
+    reach: float | None = None
 
     def __post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS:
@@ -127,6 +128,8 @@ class StableBaselines3(Follower):
         self.copies = checks.integer("copies", self.copies, 1, self.budget)
         if self.temperature is not None and not self.temperature > 0:
             raise InvalidArgumentError(f"temperature={self.temperature!r}: expected None or a number > 0")
+        if self.reach is not None:
+            self.reach = checks.number("reach", self.reach, above=0)
         if self.softmax and (self.algorithm != "DQN" or self.temperature is None):
             raise InvalidArgumentError(
                 f"softmax=True with algorithm={self.algorithm!r} and temperature={self.temperature!r}: DQN answers by a softmax, "
@@ -144,13 +147,13 @@ class StableBaselines3(Follower):
 
         Raises:
             MissingExtraError: Stable-Baselines3 is not installed.
-            UnsupportedGameError: the algorithm cannot play the follower's actions, or several copies
-                are asked for of a game without a horizon.
+            UnsupportedGameError: the algorithm cannot play the follower's actions, ``reach`` is given where they have
+                bounds, or several copies are asked for of a game without a horizon.
         """
         _library(self.algorithm)
         if self.copies > 1 and game.horizon is None:
             raise UnsupportedGameError(f"copies={self.copies!r}: {game.name} has no horizon; play one copy of it")
-        _check_actions(self.algorithm, game)
+        _check_actions(self.algorithm, game, self.reach)
         self.seed, self.count = seed, 0
         self.model: Any = None
         self._stored: Any = None
@@ -175,9 +178,12 @@ class StableBaselines3(Follower):
 
     def _environment(self, game: Game, commitment: Commitment, seed: int) -> Any:
         """What the model trains on; episode 0 of the seed is begun."""
+        space = _actions(game, self.reach)
         if self.copies > 1:
-            return _vectorised(ResponseVectorEnv(game, self.copies, commitment, AutoresetMode.SAME_STEP), seed)
+            return _vectorised(ResponseVectorEnv(game, self.copies, commitment, AutoresetMode.SAME_STEP), seed, space)
         env: Any = best_response_env(game, commitment)
+        if self.reach is not None:
+            env = gymnasium.wrappers.TransformAction(env, _as_it_is, space)
         if game.horizon is None:
             env = gymnasium.wrappers.TimeLimit(env, game.stages())
         env.reset(seed=seed)
@@ -226,7 +232,7 @@ def _library(algorithm: str) -> Any:
     return stable_baselines3
 
 
-def _vectorised(inner: ResponseVectorEnv, seed: int) -> Any:
+def _vectorised(inner: ResponseVectorEnv, seed: int, actions: gymnasium.Space[Any]) -> Any:
     """The library's own kind of vector environment over ours."""
     from stable_baselines3.common.vec_env import VecEnv
 
@@ -265,7 +271,20 @@ def _vectorised(inner: ResponseVectorEnv, seed: int) -> Any:
             return [False] * inner.num_envs
 
     inner.reset(seed=seed)
-    return Copies(inner.num_envs, inner.single_observation_space, inner.single_action_space)
+    return Copies(inner.num_envs, inner.single_observation_space, actions)
+
+
+def _actions(game: Game, reach: float | None) -> gymnasium.Space[Any]:
+    """The follower's actions as the learner knows them: within reach."""
+    space = game.follower_action_space
+    if reach is None:
+        return space
+    assert isinstance(space, gymnasium.spaces.Box)
+    return gymnasium.spaces.Box(-reach, reach, space.shape, np.float32)
+
+
+def _as_it_is(action: Any) -> Any:
+    return action
 
 
 def _divisor(number: int, limit: int) -> int:
@@ -274,10 +293,15 @@ def _divisor(number: int, limit: int) -> int:
     return best if 4 * best >= min(number, limit) else min(number, limit)
 
 
-def _check_actions(algorithm: str, game: Game) -> None:
+def _check_actions(algorithm: str, game: Game, reach: float | None) -> None:
     space = game.follower_action_space
     finite = isinstance(space, gymnasium.spaces.Discrete)
     bounded = isinstance(space, gymnasium.spaces.Box) and space.is_bounded("both")
+    if reach is not None and (bounded or finite or algorithm == "DQN"):
+        raise UnsupportedGameError(
+            f"reach={reach!r}: {algorithm} in {game.name} plays {space}, which needs no bounds; leave it out"
+        )
+    bounded = bounded or reach is not None
     if game.follower_masked != (algorithm == "MaskablePPO"):
         reason = "forbids actions at times, and" if game.follower_masked else "forbids no actions, and"
         remedy = (
@@ -288,7 +312,7 @@ def _check_actions(algorithm: str, game: Game) -> None:
     if not fits:
         raise UnsupportedGameError(
             f"{algorithm} cannot play follower actions in {space}; DQN plays finitely many, SAC a bounded Box, PPO and "
-            "A2C either, and maxent_lqr plans where actions are unbounded"
+            "A2C either; give reach=... where a Box has no bounds, or take maxent_lqr, which plans there"
         )
 
 
