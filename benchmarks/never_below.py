@@ -43,6 +43,12 @@ SHIPPED: tuple[tuple[str, dict[str, Any], float], ...] = (
     ("warehouse-v0", {}, 0.02),
     ("warehouse-v0", {}, 0.05),
     ("warehouse-v0", {"lever": "one_way"}, 0.02),
+    ("security_game-v0", {}, 0.1),
+    ("repeated_pd-v0", {}, 0.01),
+    ("repeated_pd-v0", {}, 0.1),
+    ("myopic-v0", {}, 0.1),
+    ("contract-v0", {}, 0.1),
+    ("principal_agent-v0", {}, 0.1),
 )
 LEADERS: tuple[tuple[str, dict[str, Any], int], ...] = (
     ("exact_gradient", {"learning_rate": 0.1}, 400),
@@ -71,7 +77,7 @@ def compared(number: int, seeds: int) -> dict[str, Any]:
     name, game, temperature = case(number)
     start = time.process_time()
     best = sg.exact.solve(game, temperature)
-    record: dict[str, Any] = {"number": number, "game": name, "temperature": temperature, "value": best.value}
+    record: dict[str, Any] = {"game": name, "temperature": temperature, "value": best.value}
     record |= {"evidence": best.evidence, "seconds": time.process_time() - start, "leader": None, "leaders": {}}
     for leader, settings, iterations in LEADERS:
         follower = sg.make_follower("soft_value_iteration", temperature=temperature)
@@ -110,17 +116,18 @@ def main() -> None:
     chosen = parser.parse_args()
     numbers = range(len(SHIPPED) + chosen.random)
     before = json.loads(chosen.out.read_text())["rows"] if chosen.out.exists() else []
-    known = {row["number"]: row for row in before}
-    missing = [number for number in numbers if number not in known]
+    known = {(row["game"], row["temperature"]): row for row in before}
+    asked = [(name, temperature) for name, _, temperature in map(case, numbers)]
+    missing = [number for number, key in zip(numbers, asked, strict=True) if key not in known]
     command = f"python benchmarks/never_below.py --random {chosen.random} --seeds {chosen.seeds}"
     made = Parallel(n_jobs=chosen.workers, return_as="generator_unordered")(
         delayed(compared)(number, chosen.seeds) for number in missing
     )
     for row in made:
-        known[row["number"]] = row
-        rows = [known[number] for number in numbers if number in known]
+        known[(row["game"], row["temperature"])] = row
+        rows = [known[key] for key in asked if key in known]
         chosen.out.write_text(json.dumps({"command": command, "rows": rows}, indent=1) + "\n")
-    rows = [known[number] for number in numbers]
+    rows = [known[key] for key in asked]
     above = [row for row in rows if row["above"] > 1e-6 * max(1.0, abs(row["value"]))]
     print(f"{len(rows)} games, a leader above the optimum in {len(above)}: {[row['game'] for row in above]}")
 
