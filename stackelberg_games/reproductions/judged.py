@@ -17,6 +17,7 @@ from stackelberg_games.learning.experiment import Experiment
 from stackelberg_games.learning.plots import COLOURS
 from stackelberg_games.learning.run import Run
 from stackelberg_games.reproductions.reproduction import Reproduction
+from stackelberg_games.reproductions.study import Study
 from stackelberg_games.reproductions.trial import Trial
 
 FILE = "preferences.json"
@@ -110,7 +111,7 @@ def save_judged(done: Reproduction, folder: str | Path) -> list[Path]:
     data = [{**asdict(row)} for row in rows]
     files.write_atomically(place / FILE, (json.dumps(data, indent=1) + "\n").encode())
     pictures = [place / f"{done.study.name}.{suffix}" for suffix in ("png", "svg")]
-    draw_judged(done, rows, pictures)
+    draw_judged(done.study, rows, pictures)
     return [place / FILE, *pictures]
 
 
@@ -121,45 +122,44 @@ def read(path: Path) -> list[Ended]:
     return [Ended(**{name: row[name] for name in names[:-1]}, values=PreferenceValues(**row["values"])) for row in rows]
 
 
-def draw_judged(done: Reproduction, rows: Sequence[Ended], paths: Sequence[Path]) -> None:
+def draw_judged(study: Study, rows: Sequence[Ended], paths: Sequence[Path]) -> None:
     """The true return against the loss: a panel for each setting, all pairs filled, labels open."""
     from matplotlib.figure import Figure
 
     settings = list(dict.fromkeys(row.setting for row in rows)) or [""]
-    columns = min(done.study.columns, len(settings))
+    columns = min(study.columns, len(settings))
     height = -(-len(settings) // columns)
-    figure = Figure(figsize=(max(7.0, 4.6 * columns), 3.6 * height + 2.2), dpi=150, layout="constrained")
+    figure = Figure(figsize=(max(7.0, 4.8 * columns), 3.3 * height + 1.8), dpi=150, layout="constrained")
     panels = figure.subplots(height, columns, squeeze=False)
     leaders = list(dict.fromkeys(row.leader for row in rows))
-    colours = dict(zip(leaders, COLOURS * len(leaders), strict=False))
-    marks = dict(zip(leaders, "osD^v<>P" * len(leaders), strict=False))
+    looks = dict(zip(leaders, zip("osD^v<>P" * len(leaders), COLOURS * len(leaders), strict=False), strict=False))
     for axes, setting in zip(panels.flat, settings, strict=False):
         for _, leader, members in grouped([row for row in rows if row.setting == setting]):
-            (share, above), (loss, beside) = cell(members, "share"), cell(members, "loss")
-            full = members[0].labels is None
-            axes.errorbar(
-                loss, share, above or None, beside or None, fmt=marks[leader], color=colours[leader], label=leader,
-                markersize=6.5, markerfacecolor=colours[leader] if full else "white", linewidth=1, capsize=0,
-            )  # fmt: skip
-        axes.axhline(1.0, color="0.6", linewidth=0.8, linestyle="--")
+            _draw_leader(axes, leader, members, *looks[leader])
+        axes.axhline(1.0, color="0.6", linewidth=0.8, linestyle="--", zorder=0)
         axes.set_title(setting, loc="left", fontsize=9)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.set_ylim(-0.05, 1.15)
+        axes.set_ylim(-0.06, 1.16)
     for axes in list(panels.flat)[len(settings) :]:
         axes.set_axis_off()
-    figure.supxlabel("F: loss of the judge's labels on the follower's own pairs (lower explains more)", fontsize=9)
-    figure.supylabel("J: true return, share of the oracle's", fontsize=9)
-    figure.suptitle(done.study.title, x=0.01, ha="left", fontsize=11)
-    found = {
-        label: handle for axes in panels.flat for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(
-        found.values(),
-        found.keys(),
-        loc="outside lower center",
-        ncols=2 if columns == 1 else 3,
-        frameon=False,
-        fontsize=8,
-    )
+    for axes in panels[-1]:
+        axes.set_xlabel("F: loss of the labels of the follower's own pairs", fontsize=9)
+    for axes in panels[:, 0]:
+        axes.set_ylabel("J: true return, share of the oracle's", fontsize=9)
+    figure.suptitle(study.title, x=0.01, ha="left", fontsize=11)
+    drawn = [axes.get_legend_handles_labels() for axes in panels.flat]
+    found = {label: handle for handles, labels in drawn for handle, label in zip(handles, labels, strict=True)}
+    legend = {"ncols": min(3, 1 + columns), "frameon": False, "fontsize": 8}
+    figure.legend(found.values(), found.keys(), loc="outside lower center", **legend)
     for path in paths:
         files.save_figure(figure, path)
+
+
+def _draw_leader(axes: Any, leader: str, members: Sequence[Ended], mark: str, colour: str) -> None:
+    """A mark at the means, and bars of the deviations over the seeds."""
+    (share, above), (loss, beside) = cell(members, "share"), cell(members, "loss")
+    full = members[0].labels is None
+    style = {"color": colour, "fmt": mark, "markersize": 6.5, "markerfacecolor": colour if full else "white"}
+    bars = axes.errorbar(loss, share, above or None, beside or None, label=leader, elinewidth=0.7, **style)
+    for line in bars.lines[2]:
+        line.set_alpha(0.55)
