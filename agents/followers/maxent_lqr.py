@@ -9,7 +9,7 @@ that equation make of the last P (``start="carry"``) or of a random one (``start
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -50,6 +50,10 @@ class MaxEntLQR(Follower):
             raise InvalidArgumentError(f"sweeps={self.sweeps!r}: expected None or an integer >= 1")
         if self.start not in ("carry", "reset"):
             raise InvalidArgumentError(f"start={self.start!r}: expected 'carry' or 'reset'")
+
+    def tracking(self, updates: int) -> MaxEntLQR:
+        """Sweeps, carried on from commitment to commitment."""
+        return replace(self, sweeps=updates, start="carry")
 
     def begin(self, game: Game, *, seed: int = 0) -> None:
         """Forget earlier responses.

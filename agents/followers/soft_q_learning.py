@@ -8,7 +8,7 @@ Haarnoja, Tang, Abbeel and Levine, ICML 2017 (arXiv 1702.08165), in its tabular 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -108,6 +108,10 @@ class SoftQLearning(Follower):
             )
         if min(self.transitions, self.first_transitions) < 1:
             raise InvalidArgumentError(f"{self}: expected at least one transition")
+
+    def tracking(self, updates: int) -> SoftQLearning:
+        """Transitions, each of which updates an entry of the table."""
+        return replace(self, transitions=updates, first_transitions=updates)
 
     def begin(self, game: Game, *, seed: int = 0) -> None:
         """Start with a table of zeros."""

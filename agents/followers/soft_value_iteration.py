@@ -9,7 +9,7 @@ from the last table (``start="carry"``) or from a standard normal one (``start="
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -54,6 +54,10 @@ class SoftValueIteration(FiniteFollower):
     def planning_temperature(self) -> float:
         """The temperature it really responds at."""
         return self.temperature
+
+    def tracking(self, updates: int) -> SoftValueIteration:
+        """Sweeps, carried on from commitment to commitment."""
+        return replace(self, sweeps=updates, start="carry")
 
     def begin(self, game: Game, *, seed: int = 0) -> None:
         """Forget earlier responses."""

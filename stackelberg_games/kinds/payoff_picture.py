@@ -53,11 +53,11 @@ class PayoffPicture:
             self._outline(axes, (int(scene.played.follower_action), row), 1, MOVED)
 
     def _frame(self, axes: Any) -> None:
-        axes.set(xlim=(-0.35, self.columns + 0.05), ylim=(self.rows + 0.05, -0.35))
-        axes.text(self.columns / 2, -0.12, "follower", color=FOLLOWER_COLOR, ha="center", va="center", fontsize=11)
-        axes.text(
-            -0.17, self.rows / 2, "leader", color=LEADER_COLOR, ha="center", va="center", fontsize=11, rotation=90
-        )
+        wide, tall = max(0.35, 0.08 * self.columns), max(0.35, 0.08 * self.rows)
+        axes.set(xlim=(-wide, self.columns + 0.2 * wide), ylim=(self.rows + 0.2 * tall, -tall))
+        style = {"ha": "center", "va": "center", "fontsize": 11}
+        axes.text(self.columns / 2, -tall / 2, "follower", color=FOLLOWER_COLOR, **style)
+        axes.text(-wide / 2, self.rows / 2, "leader", color=LEADER_COLOR, rotation=90, **style)
 
     def _number(self, axes: Any, x: float, row: int, number: float, color: str, side: str, size: float) -> None:
         axes.text(x, row + 0.5, f"{number + 0.0:.3g}", color=color, fontsize=size, ha=side, va="center", zorder=4)

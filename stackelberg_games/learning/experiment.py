@@ -32,7 +32,16 @@ from stackelberg_games.learning import importing
 from stackelberg_games.learning.registry import Kind, build, make, make_follower, make_leader
 
 SECTIONS = ("game", "leader", "follower", "training")
-TRAINING = ("iterations", "episodes", "stages", "seed", "temperature", "evaluate_every", "checkpoint_every")
+TRAINING = (
+    "iterations",
+    "episodes",
+    "stages",
+    "seed",
+    "temperature",
+    "evaluate_every",
+    "checkpoint_every",
+    "follower_updates",
+)
 _KINDS: tuple[Kind, ...] = ("game", "leader", "follower")
 DEFAULTS: dict[str, dict[str, Any]] = {
     "game": {"id": "discrete_toy-v0"},

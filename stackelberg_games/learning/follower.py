@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
-from stackelberg_games.errors import UnsupportedGameError
+from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.exact.response import Response
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
@@ -72,6 +72,20 @@ class Follower(Checked, Stateful, ABC):
     @abstractmethod
     def respond(self, game: Game, commitment: Commitment) -> Answer:
         """Respond to a commitment."""
+
+    def tracking(self, updates: int) -> Follower:
+        """One like it that takes so many updates for every commitment and is never solved, the first time neither.
+
+        Args:
+            updates: >= 1; sweeps of a planner, transitions of a learner.
+
+        Raises:
+            InvalidArgumentError: it has no updates to count.
+        """
+        raise InvalidArgumentError(
+            f"follower_updates={updates}: {type(self).__name__} does not learn by counted updates; soft_q_learning, "
+            "soft_value_iteration and maxent_lqr do"
+        )
 
     def rehearsal(self, game: Game) -> Follower:
         """Who plays some iterations that show what the state of the match looks like, before it begins anew.

@@ -10,7 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from stackelberg_games import checks, display, files
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.store import restore
 from stackelberg_games.errors import CheckpointError, InvalidArgumentError
 from stackelberg_games.learning import restored
@@ -79,6 +82,28 @@ class Run:
         """Iterations at which a figure was recorded, and its values."""
         rows = [(int(row["iteration"]), row[name]) for row in self.history if name in row]
         return [row[0] for row in rows], [row[1] for row in rows]
+
+    def regret(self, optimum: float) -> tuple[FloatArray, FloatArray]:
+        """What the leader has lost against an optimum that it could have played from the start.
+
+        Args:
+            optimum: the best value known, as that of ``exact.solve``.
+
+        Returns:
+            Transitions of leader and follower together after each iteration, ``[K]``, and the sum so far of ``optimum``
+            less the value of what was played, ``[K]``; values between evaluations are interpolated.
+
+        Raises:
+            InvalidArgumentError: what was played was never evaluated (``evaluate_every=0``, or no finite game).
+        """
+        at, values = self.column("leader_value")
+        if not at:
+            raise InvalidArgumentError(
+                "regret needs the exact values of what was played: train in a finite game with evaluate_every=1"
+            )
+        spent = np.array([row["transitions"] + row["follower_transitions"] for row in self.history])
+        lost = optimum - np.interp(np.arange(len(self.history)), at, values)
+        return spent, np.cumsum(lost)
 
     def save(self, directory: str | Path) -> None:
         """Store settings, history and commitment; each file is replaced in one step."""

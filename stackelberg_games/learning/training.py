@@ -82,6 +82,7 @@ def train(
     temperature: Told = None,
     evaluate_every: int = 10,
     score_episodes: int = 0,
+    follower_updates: int | None = None,
     directory: str | Path | None = None,
     checkpoint_every: int = 50,
     callbacks: Sequence[Callback] = (),
@@ -111,6 +112,8 @@ def train(
             leader never sees them); 0 for none.
         score_episodes: play so many with the recommendation in the end, after the follower has settled on it, for
             ``Run.score``; 0 for none. What follows from a stored run does not depend on it.
+        follower_updates: tracking: the follower takes so many updates an iteration (see ``Follower.tracking``) and is never
+            solved, as single-loop methods assume; ``Run.regret`` counts what that costs. As the follower is if not given.
         directory: keeps the run on disk. A run that was killed continues from its last checkpoint
             when called again with the same arguments, to the same numbers; one that is finished is read, also
             where nobody may write.
@@ -127,10 +130,13 @@ def train(
     budget = None if budget is None else checks.integer("budget", budget, 1)
     score_episodes = checks.integer("score_episodes", score_episodes, 2) if score_episodes else 0
     folder = None if directory is None else checks.path("directory", directory)
+    partner = _follower(follower)
+    if follower_updates is not None:
+        partner = partner.tracking(checks.integer("follower_updates", follower_updates, 1))
     match = _Loop(
         as_game(game),
         make_leader(leader) if isinstance(leader, str) else leader,
-        _follower(follower),
+        partner,
         check_seed(seed),
         checks.integer("episodes", episodes, 1),
         None if stages is None else checks.integer("stages", stages, 1),
