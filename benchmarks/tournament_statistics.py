@@ -29,6 +29,7 @@ from scipy.stats import norm
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from stackelberg_games import __version__
 from stackelberg_games.arrays import FloatArray
+from stackelberg_games.learning.curves import median_band
 from stackelberg_games.tournaments import statistics
 from stackelberg_games.tournaments.payoffs import FLOOR
 from stackelberg_games.tournaments.results import Results
@@ -146,7 +147,7 @@ def intervals(cell: Cell, draws: np.random.Generator) -> dict[str, tuple[float, 
     found["profile"] = float(np.mean([t.above for t in truths])), float(profile.low[0]), float(profile.high[0])
     curve = bounded[0][~np.isnan(bounded[0])]
     if len(curve) >= 6:  # with fewer the report calls it a range
-        band = statistics.median_band(curve[:, None])
+        band = median_band(curve[:, None])
         found["median"] = truths[0].median, float(band.low[0]), float(band.high[0])
     return found
 

@@ -16,7 +16,7 @@ import numpy as np
 from discrete_toy import draw, study
 
 import stackelberg_games as sg
-from stackelberg_games.tournaments.statistics import median_band
+from stackelberg_games.learning.curves import median_band
 
 NEAR = 0.99
 

@@ -12,6 +12,7 @@ from scipy import stats
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.learning.curves import median_band
 from stackelberg_games.tournaments import statistics
 from stackelberg_games.tournaments.ratings import ELO, alpha_rank, bradley_terry, log_fixation
 
@@ -198,7 +199,7 @@ def test_a_performance_profile_by_hand() -> None:
 @pytest.mark.parametrize(("count", "outside"), [(1, 0), (3, 0), (6, 0), (8, 0), (9, 1), (10, 1), (30, 9)])
 def test_a_band_lies_between_the_order_statistics_that_hold_the_median(count: int, outside: int) -> None:
     runs = np.random.default_rng(3).permutation(count)[:, None] + np.array([0.0, 100.0])
-    band = statistics.median_band(runs)
+    band = median_band(runs)
     np.testing.assert_array_equal(band.value, (count - 1) / 2 + np.array([0.0, 100.0]))
     np.testing.assert_array_equal(band.low, outside + np.array([0.0, 100.0]))
     np.testing.assert_array_equal(band.high, count - 1 - outside + np.array([0.0, 100.0]))

@@ -28,9 +28,9 @@ class Contextual(CountingAlgorithm):
     """Ascent against a follower of its own, trained first; class TRAJECTORIES with the follower's rewards, and it trains.
 
     Args:
-        learning_rate, actor_steps, start, representation: see ``Algorithm``.
-        practice, leaders: iterations in which the network learns and the leader stays, and random leaders in each; >= 1.
-        hidden, rate: width >= 1 of the network's two layers, and of its Adam, > 0.
+        practice: iterations in which the network learns and the leader stays, >= 1.
+        leaders: random leaders in each of them, >= 1.
+        hidden: width >= 1 of the network's two layers; ``rate`` > 0 is its Adam's. For the others see ``Algorithm``.
     """
 
     practice: int = 100

@@ -25,11 +25,11 @@ from stackelberg_games.rules.view import LeaderView
 
 @dataclass
 class Penalty(GradientAscent):
-    """Joint ascent on commitment and own follower; class MODEL.
+    """Joint ascent on commitment and own follower; class MODEL. Further arguments are those of ``GradientAscent``.
 
     Args:
-        learning_rate, actor_steps, start: see ``GradientAscent``.
-        weight, last_weight: w > 0 at first, and from ``annealing`` >= 1 updates on; it does not fall.
+        weight: w at first, > 0.
+        last_weight: w after ``annealing`` >= 1 updates, >= ``weight``.
     """
 
     weight: float = 10.0

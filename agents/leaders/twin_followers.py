@@ -38,7 +38,10 @@ class TwinFollowers(CountingAlgorithm):
     """Ascent on the difference of two paid followers; class TRAJECTORIES with the follower's rewards, and it pays.
 
     Args:
-        learning_rate, actor_steps, start, representation: see ``Algorithm``; games are counted (``finite``).
+        learning_rate: see ``Algorithm``.
+        actor_steps: see ``Algorithm``.
+        start: see ``Algorithm``.
+        representation: see ``Algorithm``; games are counted (``finite``).
         weight: w > 0; if not given such that payments differ by up to ``push`` temperatures.
         push: see ``weight``.
     """

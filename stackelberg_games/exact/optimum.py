@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from stackelberg_games import checks
+from stackelberg_games import checks, display
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.commitments.tabular import TabularPolicy
@@ -36,7 +36,7 @@ MARGINS = (0.0, 1e-14, 1e-12, 1e-10, 1e-8)
 """By how much the follower is made to prefer what the leader wants, in spreads of its rewards, where a tie is lost."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Solution:
     """A best known commitment, and what is known of how good it is.
 
@@ -64,6 +64,15 @@ class Solution:
     method: str
     bound: float = float("inf")
     reached: int = 1
+
+    def __repr__(self) -> str:
+        """What it is worth, and what that rests on."""
+        return f"Solution(value {self.value:.6g} at temperature {self.temperature:g}: {self.evidence})"
+
+    def _repr_html_(self) -> str:
+        """The figures, in a notebook."""
+        names = ("value", "bound", "gap", "error", "temperature", "method", "evidence")
+        return display.table(repr(self), ["figure", "value"], [(name, getattr(self, name)) for name in names])
 
     @property
     def proved(self) -> bool:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from scipy.stats import f as f_distribution
 
-from stackelberg_games import checks
+from stackelberg_games import checks, display
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.exact.objective import leader_objective
+from stackelberg_games.frames import frame
 from stackelberg_games.kinds.game import Game
+from stackelberg_games.learning import plots
 from stackelberg_games.learning.ascent import GradientLeader
 from stackelberg_games.learning.follower import Answer, Follower
 from stackelberg_games.learning.information import Evidence, grant
@@ -28,7 +31,7 @@ from stackelberg_games.rules.rules import require_game
 from stackelberg_games.settings import checked
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class GradientReport:
     """Estimates of the hypergradient from independent batches, beside the truth.
 
@@ -95,6 +98,32 @@ class GradientReport:
         statistic = count * float((shift**2 / values[kept]).sum())
         scaled = statistic * (count - freedom) / (freedom * (count - 1))
         return float(f_distribution.sf(scaled, freedom, count - freedom))
+
+    def to_frame(self) -> Any:
+        """Every estimate as a ``pandas.DataFrame``, a row for each coordinate; needs the extra ``frames``.
+
+        Columns: ``estimate`` (its number), ``coordinate``, ``value``, and ``exact``, the hypergradient there.
+        """
+        rows = (
+            {"estimate": k, "coordinate": d, "value": value, "exact": self.exact[d]}
+            for (k, d), value in np.ndenumerate(self.estimates)
+        )
+        return frame(rows, ["estimate", "coordinate", "value", "exact"])
+
+    def plot(self, axes: Any = None) -> Any:
+        """Draw mean estimates against the exact gradient; returns Matplotlib axes. See ``plots.draw_gradient``."""
+        return plots.draw_gradient(self.exact, self.mean, self.standard_error, axes)
+
+    def __repr__(self) -> str:
+        """The figures, and not the arrays."""
+        return f"GradientReport({self})"
+
+    def _repr_html_(self) -> str:
+        """The figures, in a notebook."""
+        names = ("cosine", "mean_cosine", "relative_bias", "relative_bias_error", "relative_deviation", "p_value")
+        rows = [*((name, getattr(self, name)) for name in names), ("transitions", self.transitions)]
+        title = f"{len(self.estimates)} estimates of {len(self.exact)} coordinates"
+        return display.table(title, ["figure", "value"], rows)
 
     def __str__(self) -> str:
         return (

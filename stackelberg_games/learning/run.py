@@ -16,7 +16,8 @@ from stackelberg_games import checks, display, files
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.store import restore
 from stackelberg_games.errors import CheckpointError, InvalidArgumentError
-from stackelberg_games.learning import restored
+from stackelberg_games.frames import frame
+from stackelberg_games.learning import plots, restored
 from stackelberg_games.learning.score import Score
 from stackelberg_games.numerics import checkpoint
 from stackelberg_games.rules.commitment import Commitment
@@ -69,6 +70,24 @@ class Run:
         """The last record, in a notebook."""
         last = self.history[-1] if self.history else {}
         return display.table(self._title, ["figure", "last"], [*last.items(), ("value of the commitment", self.value)])
+
+    def to_frame(self) -> Any:
+        """The history as a ``pandas.DataFrame``, a row for each iteration; needs the extra ``frames``.
+
+        Columns are ``seed`` and the figures of ``history``; what was not recorded in an iteration is missing there.
+        """
+        seed = self.settings.get("seed")
+        columns = dict.fromkeys(["seed", *(name for record in self.history for name in record)])
+        return frame(({"seed": seed, **record} for record in self.history), list(columns))
+
+    def plot(self, axes: Any = None, **options: Any) -> Any:
+        """Draw the learning curve; returns Matplotlib axes.
+
+        Args:
+            axes: to draw on; new ones that notebooks show if None.
+            options: of ``plots.draw_curves``: ``figure``, ``horizontal``, ``optimum``, ``regret``, ``confidence``.
+        """
+        return plots.draw_curves({self._title: [self]}, axes, **options)
 
     @property
     def _title(self) -> str:

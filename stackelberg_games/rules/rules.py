@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stackelberg_games import checks
+from stackelberg_games import checks, display
 from stackelberg_games.arrays import BoolArray, FloatArray
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnsupportedGameError
 from stackelberg_games.numerics.randomness import Streams
@@ -90,6 +90,20 @@ class Rules(ABC):
         """Class, name and what the players may do."""
         sides = f"leader {self.leader_action_space}, follower {self.follower_action_space}"
         return f"{type(self).__name__}({self.name!r}: states {self.state_space}, {sides}, horizon {self.horizon})"
+
+    def _repr_html_(self) -> str:
+        """The rules in short, in a notebook."""
+        facts = (
+            ("states", self.state_space),
+            ("leader's actions", self.leader_action_space),
+            ("follower's actions", self.follower_action_space),
+            ("leader's configuration", self.configuration_space),
+            ("discounts of leader and follower", f"{self.leader_discount:g}, {self.follower_discount:g}"),
+            ("horizon", self.horizon or "endless"),
+            ("follower sees the leader's action", self.follower_sees_action),
+        )
+        rows = [(name, value) for name, value in facts if value is not None]
+        return display.table(f"{type(self).__name__} {self.name}", ["", ""], rows)
 
     @abstractmethod
     def initial(self, streams: Streams) -> Any:

@@ -20,6 +20,76 @@ from stackelberg_games.tournaments.payoffs import FLOOR, Payoffs, Row
 MANIFEST = "manifest.json"
 _PACKAGES = ("stackelberg-games", "numpy", "scipy", "torch", "numba", "pettingzoo", "gymnasium", "joblib")
 TidyRow = dict[str, Any]
+_HEAD = {
+    "key": "of the match: SHA-256 of everything that decides its outcome",
+    "game": "label",
+    "leader": "label of the leader or reference player",
+    "follower": "label of the follower that the leader trained against",
+    "seed": "of the match; missing for reference players",
+}
+COLUMNS: dict[str, dict[str, str]] = {
+    "results": {
+        **_HEAD,
+        "information": "class of the leader; missing for reference players",
+        "against": "what responded to the final commitment: `best response`, `as trained`, or a held-out follower",
+        "leader_payoff": "discounted return of the leader: exact where `standard_error` is missing",
+        "follower_payoff": "discounted return of the follower",
+        "follower_gap": "what the follower's own objective lacks to its best response",
+        "score": "`leader_payoff` on the scale from uniform random play (0) to the exact optimum (1), cut at -1 and 2",
+        "episodes": "fresh episodes that the payoffs are means of; missing where they are exact",
+        "standard_error": "of `leader_payoff`; missing where it is exact",
+    },
+    "matches": {
+        **_HEAD,
+        "status": "`done`, `failed`, `unavailable` (a reference player that is not known here) or `missing`",
+        "information": "class of the leader",
+        "transitions": "stages that leader and follower played",
+        "follower_transitions": "stages that the follower played by itself to learn",
+        "note": "how a reference player was found, or why it is unavailable",
+        "error": "traceback of a failed match",
+    },
+    "standings": {
+        "information": "class; leaders are ranked within it",
+        "leader": "label",
+        "rank": "one more than the number of leaders of the class that beat it; missing until all matches are finished",
+        "score": "mean over the tasks that the class has in common",
+        "low": "lower end of the 95 % interval of `score`",
+        "high": "upper end",
+        "tasks": "games times followers that the score is a mean over",
+        "rating": "Bradley-Terry, within the class",
+        "planned": "matches",
+        "finished": "matches",
+        "failed": "matches",
+        "missing": "matches that were not played",
+        "transitions": "mean over finished matches",
+        "follower_transitions": "mean over finished matches",
+    },
+    "comparisons": {
+        "information": "class of both",
+        "leader": "the one",
+        "other": "the other",
+        "value": "probability that a run of the one beats a run of the other with another seed, ties half",
+        "low": "lower end of its 95 % interval",
+        "high": "upper end",
+        "won": "pairs of runs won, ties half",
+        "pairs": "pairs of different seeds",
+        "runs": "of the leader with fewer of them",
+        "same_seed": "share won in pairs of the same seed",
+        "tasks": "that both have runs on",
+        "ahead": "tasks on which more than half of the pairs were won",
+    },
+    "curves": {
+        **_HEAD,
+        "transitions": "spent when it was measured",
+        "leader_payoff": "against the exact best response where it is known, else the mean of what was played",
+    },
+    "costs": {
+        "key": "of the match",
+        "cpu_seconds": "of the worker",
+        "wall_seconds": "of the worker; timings are the only figures that differ between two runs",
+    },
+}
+"""What the columns of every table mean."""
 
 
 def tables(results: Payoffs) -> dict[str, list[TidyRow]]:
@@ -52,7 +122,7 @@ def write_csv(results: Payoffs, folder: str | Path) -> list[Path]:
     place, written = checks.path("folder", folder), []
     for name, rows in tables(results).items():
         written.append(place / f"{name}.csv")
-        columns = list(rows[0]) if rows else ["key"]
+        columns = list(COLUMNS[name])
         files.write_csv(written[-1], columns, ([row[column] for column in columns] for row in rows))
     written.append(place / MANIFEST)
     files.write_atomically(written[-1], json.dumps(manifest(results), indent=2).encode())
@@ -134,6 +204,7 @@ def _standings(results: Payoffs) -> Iterator[TidyRow]:
         for s in rows:
             score = dict(zip(("score", "low", "high"), map(_known, s.score), strict=True))
             facts = {"rank": s.rank, **score, "tasks": s.tasks, "rating": s.rating, **s.progress._asdict()}
+            facts |= {name: _known(getattr(s, name)) for name in ("transitions", "follower_transitions")}
             yield {"information": information.name, "leader": s.leader, **facts}
 
 

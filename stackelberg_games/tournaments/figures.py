@@ -1,17 +1,19 @@
-"""Every figure of a tournament for papers, as PNG and SVG. matplotlib is imported on first use."""
+"""Every figure of a tournament: on axes, and for papers as PNG and SVG. matplotlib is imported on first use."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from stackelberg_games import checks, files
+from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning.information import Division
-from stackelberg_games.learning.plots import COLOURS
+from stackelberg_games.learning.plots import COLOURS, Canvas, stored
 from stackelberg_games.tournaments import report
 from stackelberg_games.tournaments.charts import Line
 from stackelberg_games.tournaments.leaderboard import Standing, leaderboard
@@ -45,41 +47,40 @@ def write_figures(results: Payoffs, folder: str | Path) -> list[Path]:
 
 def figures(results: Payoffs) -> Iterator[tuple[str, Any]]:
     """Names and matplotlib figures."""
-    colours = {leader: index for index, leader in enumerate(results.leaders)}
+    colours = colours_of(results)
     standings = leaderboard(results)
-    yield "leaderboard", _leaderboard(standings, results)
+    yield "leaderboard", draw_leaderboard(results, stored)[0].figure
     yield "cost", _cost(standings)
-    yield "robustness", _heat(report.robustness(results, colours), "")
+    yield "robustness", draw_heat(report.robustness(results, colours), stored).figure
     for information, members in report.scored_classes(results):
         if len(members) > 1:
-            yield f"profile_{information.name.lower()}", _profile(report.profile_lines(results, members, colours))
-            yield f"pairs_{information.name.lower()}", _heat(report.pairs_heat(results, members, colours), "")
+            yield f"profile_{information.name.lower()}", draw_profile(results, members, stored).figure
+            pairs = report.pairs_heat(results, members, colours)
+            yield f"pairs_{information.name.lower()}", draw_heat(pairs, stored).figure
     for number, game in enumerate(results.games):
         slug = re.sub(r"\W+", "_", game).strip("_")[:60]
         if slug in [re.sub(r"\W+", "_", other).strip("_")[:60] for other in results.games[:number]]:
             slug = f"{slug}_{number}"
-        yield f"payoff_{slug}", _heat(report.payoff_heat(results, game, colours), game)
-        yield f"regret_{slug}", _heat(report.regret_heat(results, game, colours), game)
-        yield f"learning_{slug}", _learning(results, game, colours)
+        yield f"payoff_{slug}", draw_heat(report.payoff_heat(results, game, colours), stored, game).figure
+        yield f"regret_{slug}", draw_heat(report.regret_heat(results, game, colours), stored, game).figure
+        yield f"learning_{slug}", draw_learning(results, game, results.followers, stored)[0].figure
 
 
-def _new(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(1, columns, squeeze=False, sharey=True)[0]
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+def colours_of(results: Payoffs) -> dict[str, int]:
+    """Every leader's place in the palette, the same in all figures."""
+    return {leader: index for index, leader in enumerate(results.leaders)}
 
 
 def _colour(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
 
 
-def _leaderboard(standings: dict[Division, list[Standing]], results: Payoffs) -> Any:
+def draw_leaderboard(results: Payoffs, canvas: Canvas) -> Any:
+    """Scores with their intervals, class by class, and those of the reference players; returns axes ``[1]``."""
+    standings = leaderboard(results)
     rows = [(information, s) for information, members in standings.items() for s in members]
-    figure, (axes,) = _new(6.5, 1.1 + 0.26 * len(rows))
+    _, drawn = canvas(6.5, 1.1 + 0.26 * len(rows), 1)
+    axes = drawn[0]
     for place, (information, s) in enumerate(rows):
         colour = _colour(list(standings).index(information))
         axes.plot(
@@ -95,12 +96,12 @@ def _leaderboard(standings: dict[Division, list[Standing]], results: Payoffs) ->
     axes.set_xlabel("score: mean over tasks and seeds, 95 % interval")
     if results.references:
         axes.legend(frameon=False, fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
-    return figure
+    return drawn
 
 
 def _cost(standings: dict[Division, list[Standing]]) -> Any:
     rows = [s for members in standings.values() for s in members]
-    figure, axes = _new(7.0, 1.0 + 0.26 * len(rows), columns=2)
+    figure, axes = stored(7.0, 1.0 + 0.26 * len(rows), columns=2)
     for axis, name, label in (
         (axes[0], "transitions", "transitions a match"),
         (axes[1], "cpu_seconds", "CPU seconds a match"),
@@ -112,9 +113,9 @@ def _cost(standings: dict[Division, list[Standing]]) -> Any:
     return figure
 
 
-def _heat(heat: Heat, game: str) -> Any:
-    """A heat map of the report as a picture."""
-    figure, (axes,) = _new(2.4 + 1.0 * len(heat.columns), 1.1 + 0.28 * len(heat.rows))
+def draw_heat(heat: Heat, canvas: Canvas, game: str = "") -> Any:
+    """A heat map of the report as a picture; returns its axes."""
+    _, (axes,) = canvas(2.4 + 1.0 * len(heat.columns), 1.1 + 0.28 * len(heat.rows), 1)
     shades = np.array([[np.nan if c.shade is None else c.shade for c in cells] for _, _, cells in heat.rows])
     axes.imshow(shades, cmap="Blues" if heat.hue == "payoff" else "Oranges", vmin=0, vmax=1.6, aspect="auto")
     for i, (_, _, cells) in enumerate(heat.rows):
@@ -125,7 +126,7 @@ def _heat(heat: Heat, game: str) -> Any:
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_title(f"{heat.title}, {game}" if game else heat.title, loc="left", fontsize=9)
-    return figure
+    return axes
 
 
 def _draw(axes: Any, lines: list[Line]) -> None:
@@ -136,27 +137,52 @@ def _draw(axes: Any, lines: list[Line]) -> None:
         axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.15, linewidth=0)
 
 
-def _profile(lines: list[Line]) -> Any:
-    figure, (axes,) = _new(4.5, 3.0)
-    _draw(axes, lines)
+def draw_profile(results: Payoffs, members: Sequence[str], canvas: Canvas) -> Any:
+    """Performance profiles of leaders on their common tasks; returns the axes."""
+    _, (axes,) = canvas(4.5, 3.0, 1)
+    _draw(axes, report.profile_lines(results, members, colours_of(results)))
     axes.set_xlabel("score above")
     axes.set_ylabel("fraction of runs")
     axes.legend(frameon=False, fontsize=7)
-    return figure
+    return axes
 
 
-def _learning(results: Payoffs, game: str, colours: dict[str, int]) -> Any:
-    figure, axes = _new(1.2 + 3.0 * len(results.followers), 3.2, columns=len(results.followers))
-    for f, (axis, follower) in enumerate(zip(axes, results.followers, strict=True)):
-        _draw(axis, report.learning_lines(results, game, follower, colours))
+def draw_learning(
+    results: Payoffs, game: str, followers: Sequence[str], canvas: Canvas, *, regret: bool = False
+) -> Any:
+    """Payoff against transitions in one game, median over seeds with its band; returns axes ``[followers]``.
+
+    Args:
+        results: of a tournament.
+        game: label.
+        followers: labels; each has axes of its own.
+        canvas: makes the axes.
+        regret: draw the exact optimum minus the payoff instead, on a logarithmic axis.
+    """
+    figure, axes = canvas(1.2 + 3.0 * len(followers), 3.2, len(followers))
+    for axis, follower in zip(axes, followers, strict=True):
+        at = results.games.index(game), results.followers.index(follower)
+        lines = report.learning_lines(results, game, follower, colours_of(results))
+        best = float(results.reference(OPTIMUM)[at])
+        if regret and not np.isfinite(best):
+            raise InvalidArgumentError(f"regret=True: the exact optimum of {game!r} against {follower!r} is not known")
+        _draw(axis, [_regret_of(line, best) for line in lines] if regret else lines)
         for label, style in LEVELS:
-            value = results.reference(label)[results.games.index(game), f]
-            if np.isfinite(value):
-                axis.axhline(value, color="0.4", linestyle=style, linewidth=0.9, label=label)
+            value = float(results.reference(label)[at])
+            shown = best - value if regret else value
+            if np.isfinite(shown) and not (regret and shown <= 0):
+                axis.axhline(shown, color="0.4", linestyle=style, linewidth=0.9, label=label)
+        if regret:
+            axis.set_yscale("log", nonpositive="mask")
         axis.set_xlabel("transitions")
         axis.set_title(f"{game}, against {follower}", loc="left", fontsize=9)
-    axes[0].set_ylabel("leader payoff")
+    axes[0].set_ylabel("regret: exact optimum minus payoff" if regret else "leader payoff")
     handles, labels = axes[0].get_legend_handles_labels()
     if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=7)
-    return figure
+        figure.legend(handles, labels, loc="outside lower center", ncols=2 + len(followers), frameon=False, fontsize=7)
+    return axes
+
+
+def _regret_of(line: Line, best: float) -> Line:
+    """The line of the regret: what was low is high."""
+    return replace(line, y=best - line.y, low=best - line.high, high=best - line.low)

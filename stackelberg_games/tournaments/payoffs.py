@@ -10,6 +10,7 @@ import numpy as np
 
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
+from stackelberg_games.learning.curves import aligned
 from stackelberg_games.learning.information import division
 from stackelberg_games.settings import checked
 from stackelberg_games.tournaments.evaluation import Evaluation
@@ -285,15 +286,7 @@ class Payoffs:
             and row.outcome.curve[0]
             and (row.game, row.follower, row.leader) == (game, follower, leader)
         ]
-        if not found:
-            return np.empty(0), np.empty((0, 0))
-        start = max(spent[0] for spent, _ in found)
-        grid = np.unique(np.concatenate([spent for spent, _ in found]))
-        grid = grid[grid >= start]
-        if len(grid) > 2 * max(len(spent) for spent, _ in found):
-            grid = np.linspace(start, grid[-1], max(len(spent) for spent, _ in found))
-        values = [np.asarray(v)[np.searchsorted(spent, grid, side="right") - 1] for spent, v in found]
-        return grid.astype(float), np.array(values)
+        return aligned([(np.asarray(spent), np.asarray(values)) for spent, values in found], hold=True)
 
     def costs(self, leader: str) -> dict[str, float]:
         """Means over finished matches: transitions, the followers' own, and CPU seconds."""

@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.files import write_atomically
+from stackelberg_games.learning.curves import median_band
 from stackelberg_games.learning.information import Division, Empowered, Information
 from stackelberg_games.learning.powers import Power
 from stackelberg_games.tournaments import leaderboard as boards
@@ -172,7 +173,7 @@ def learning_lines(results: Payoffs, game: str, follower: str, colours: dict[str
     for leader, colour in colours.items():
         grid, runs = results.curves(game, follower, leader)
         if len(grid):
-            lines.append(Line(leader, colour, grid, *statistics.median_band(runs)))
+            lines.append(Line(leader, colour, grid, *median_band(runs)))
     return lines
 
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Literal
 
-from stackelberg_games import display
-from stackelberg_games.errors import StoreError
+from stackelberg_games import checks, display
+from stackelberg_games.errors import InvalidArgumentError, StoreError
+from stackelberg_games.frames import frame
 from stackelberg_games.learning.information import Division
-from stackelberg_games.tournaments import export, leaderboard, report, verdict
+from stackelberg_games.learning.plots import canvas
+from stackelberg_games.tournaments import export, figures, leaderboard, report, verdict
 from stackelberg_games.tournaments.leaderboard import Standing
 from stackelberg_games.tournaments.payoffs import Payoffs
 from stackelberg_games.tournaments.store import Store
 from stackelberg_games.tournaments.verdict import Verdict
+
+TableName = Literal["results", "matches", "standings", "comparisons", "curves", "costs"]
 
 
 class Results(Payoffs):
@@ -59,6 +64,70 @@ class Results(Payoffs):
     def to_parquet(self, folder: str | Path) -> list[Path]:
         """Write the tables as Parquet; needs the extra ``parquet``."""
         return export.write_parquet(self, folder)
+
+    def to_frame(self, table: TableName = "results") -> Any:
+        """One of the tables of ``export.tables`` as a ``pandas.DataFrame``; needs the extra ``frames``.
+
+        Args:
+            table: ``"results"`` has a row for each match and measurement, ``"matches"`` for each match,
+                ``"standings"`` for each leader, ``"comparisons"`` for each pair of a class, ``"curves"`` for each
+                point of a learning curve, ``"costs"`` for each match, with timings. See ``export.COLUMNS``.
+
+        Raises:
+            InvalidArgumentError: there is no such table.
+            MissingExtraError: pandas is not installed.
+        """
+        chosen = checks.choice("table", table, list(export.COLUMNS))
+        return frame(export.tables(self)[chosen], list(export.COLUMNS[chosen]))
+
+    def plot_leaderboard(self, axes: Any = None) -> Any:
+        """Draw scores with their intervals, class by class; returns Matplotlib axes."""
+        return figures.draw_leaderboard(self, canvas(axes))[0]
+
+    def plot_curves(
+        self, game: str | None = None, follower: str | None = None, axes: Any = None, *, regret: bool = False
+    ) -> Any:
+        """Draw learning curves in one game: median over seeds, with an interval that holds it.
+
+        Args:
+            game: label; the only one if None.
+            follower: label; all of them, beside each other, if None.
+            axes: to draw one follower's on; new ones that notebooks show if None.
+            regret: draw the exact optimum minus the payoff instead, on a logarithmic axis.
+
+        Returns:
+            Axes ``[followers]``, or the one of ``follower``.
+
+        Raises:
+            InvalidArgumentError: there is no such game or follower, there are several to choose from, or the
+                optimum that regret is measured to is not known.
+        """
+        chosen = self._only("game", game, self.games)
+        if follower is None and axes is None:
+            return figures.draw_learning(self, chosen, self.followers, canvas(None), regret=regret)
+        against = [self._only("follower", follower, self.followers)]
+        return figures.draw_learning(self, chosen, against, canvas(axes), regret=regret)[0]
+
+    def plot_profile(self, information: Division | None = None, axes: Any = None) -> Any:
+        """Draw the share of runs above every score, for the leaders of a class (the only one if None)."""
+        members = {division.name: labels for division, labels in leaderboard.classes(self).items()}
+        name = self._only("information", None if information is None else information.name, list(members))
+        return figures.draw_profile(self, members[name], canvas(axes))
+
+    def plot_robustness(self, axes: Any = None) -> Any:
+        """Draw mean scores against the best response, the follower as trained, and every held-out one."""
+        return figures.draw_heat(report.robustness(self, figures.colours_of(self)), canvas(axes))
+
+    def plot_payoffs(self, game: str | None = None, axes: Any = None) -> Any:
+        """Draw mean payoffs of every leader against every follower in one game (the only one if None)."""
+        chosen = self._only("game", game, self.games)
+        return figures.draw_heat(report.payoff_heat(self, chosen, figures.colours_of(self)), canvas(axes), chosen)
+
+    def _only(self, kind: str, wanted: str | None, known: list[str]) -> str:
+        """A label, or the only one there is."""
+        if wanted is None and len(known) > 1:
+            raise InvalidArgumentError(f"{kind}=None: expected one of {checks.listed(known)}")
+        return known[0] if wanted is None else str(checks.choice(kind, wanted, known))
 
     def leaderboard(self, *, confidence: float = 0.95) -> dict[Division, list[Standing]]:
         """Standings within information classes; see ``leaderboard.leaderboard``."""

@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import betaincinv
 
@@ -219,30 +218,6 @@ def probability_of_improvement(ours: FloatArray, theirs: FloatArray, *, confiden
         same_seed=float(own.sum() / same.sum()) if same.any() else float("nan"),
         by_task=tuple(shares.tolist()),
     )
-
-
-class ConfidenceBand(NamedTuple):
-    """A curve with a pointwise band; every field is ``[P]``."""
-
-    value: FloatArray
-    low: FloatArray
-    high: FloatArray
-
-
-@checked
-def median_band(runs: FloatArray, *, confidence: float = 0.95) -> ConfidenceBand:
-    """Median over runs at every point of a curve, between two of the runs' order statistics.
-
-    The band holds the distribution's median with the given confidence, whatever the distribution;
-    with fewer runs than that takes (six for 95 %) it reaches from the lowest to the highest.
-
-    Args:
-        runs: ``[n, P]``.
-        confidence: in (0, 1).
-    """
-    ordered = np.sort(runs, axis=0)
-    outside = max(0, int(stats.binom.ppf(_tail(confidence), len(runs), 0.5)) - 1)  # left out at either end
-    return ConfidenceBand(np.median(runs, axis=0), ordered[outside], ordered[len(runs) - 1 - outside])
 
 
 class Profile(NamedTuple):

@@ -20,7 +20,7 @@ import stackelberg_games as sg
 from stackelberg_games import hypergradient
 from stackelberg_games.conformance import CHECKS
 from stackelberg_games.hypergradient import StageCritics
-from stackelberg_games.learning import plots, registry
+from stackelberg_games.learning import curves, plots, registry
 from stackelberg_games.learning.registry import Kind, factory
 from stackelberg_games.numerics import checkpoint
 from stackelberg_games.play import film
@@ -368,7 +368,7 @@ call(
     confidence=0.9,
 )
 call("probability_of_improvement", statistics.probability_of_improvement, **SCORES, confidence=0.9)
-call("median_band", statistics.median_band, runs=lambda: np.ones((3, 2)), confidence=0.9)
+call("median_band", curves.median_band, runs=lambda: np.ones((3, 2)), confidence=0.9)
 call(
     "performance_profile",
     statistics.performance_profile,
