@@ -315,6 +315,23 @@ def test_configured_arrays_of_small_games_serve_whoever_asks_for_pairs_of_states
         assert np.abs(np.asarray(one) - np.asarray(other)).max() < 1e-8
 
 
+@pytest.mark.parametrize("unit", [1e-200, 1e-9, 1e9, 1e200])
+def test_units_of_the_rewards_make_no_difference(unit: float) -> None:
+    successors, probability, leader, follower = random_lists(6, (60, 2, 3, 2))
+    found = []
+    for scale in (1.0, unit):
+        game = TabularGame.from_successors(
+            successors, probability, scale * leader, scale * follower, np.full(60, 1 / 60), 0.95, 0.9
+        )
+        policy = sg.TabularPolicy(game, np.random.default_rng(0).normal(size=(60, 2)))
+        value = exact.leader_objective(game, policy, 0.3 * scale)
+        (slope,) = torch.autograd.grad(value, [policy.logits])
+        hard = exact.best_response(game, policy, 0.0)
+        found.append((value.item() / scale, slope.numpy() / scale, hard.policy, hard.values / scale))
+    for one, other in zip(*found, strict=True):
+        assert np.abs(np.asarray(one) - np.asarray(other)).max() < 1e-9
+
+
 def test_an_incomplete_factorisation_takes_over_near_discount_one(monkeypatch: pytest.MonkeyPatch) -> None:
     game = grid(50, leader_discount=0.999, follower_discount=0.999)
     policy = sg.TabularPolicy(game)

@@ -84,7 +84,8 @@ class ChainSystem:
         Raises:
             SolverError: the iterations did not converge.
         """
-        return self._solve(vector / self.diagonal, False, TOLERANCE)
+        unit = _unit(vector)
+        return self._solve(vector / unit / self.diagonal, False, TOLERANCE) * unit
 
     def solve_transposed(self, vector: FloatArray) -> FloatArray:
         """The same for the transposed matrix: discounted visits from a weight of first states, ``[S]``.
@@ -92,7 +93,8 @@ class ChainSystem:
         Raises:
             SolverError: see ``solve``.
         """
-        return self._solve(vector, True, TOLERANCE) / self.diagonal
+        unit = _unit(vector)
+        return self._solve(vector / unit, True, TOLERANCE) / self.diagonal * unit
 
     def bound(self, vector: FloatArray) -> FloatArray:
         """No less than ``solve`` of a vector without negative entries, whatever rounding does, ``[S]``.
@@ -102,7 +104,8 @@ class ChainSystem:
         Raises:
             SolverError: see ``solve``.
         """
-        found = self._solve(vector / self.diagonal, False, BOUNDED)
+        unit = _unit(vector)
+        found = self._solve(vector / unit / self.diagonal, False, BOUNDED) * unit
         missing = vector - self.diagonal * self.times(found)
         kept = float((self.diagonal * self.times(np.ones(len(vector)))).min())  # of 1 - discount * sums of rows
         left = max(0.0, float(missing.max())) / kept if kept > 0 else np.inf
@@ -111,11 +114,10 @@ class ChainSystem:
     def roughly(self, vector: FloatArray, tolerance: float) -> FloatArray:
         """A solution whose residual is at most ``tolerance`` in each state, or what the iterations came to."""
         found = np.zeros(len(vector))
-        right = vector / self.diagonal
-        self.iterations += _bicgstab(
-            tuple(self.pattern[:3]), self.scaled, right, found, 0.5 * tolerance, PATIENCE, False
-        )
-        return found
+        unit = _unit(vector)
+        right, goal = vector / self.diagonal / unit, 0.5 * tolerance / unit
+        self.iterations += _bicgstab(tuple(self.pattern[:3]), self.scaled, right, found, goal, PATIENCE, False)
+        return found * unit
 
     def _solve(self, right: FloatArray, transposed: bool, tolerance: float) -> FloatArray:
         size = np.abs(right).sum if transposed else np.abs(right).max
@@ -191,6 +193,12 @@ class ChainSystem:
             if omega == 0.0 or not np.isfinite(omega):
                 break
         return found
+
+
+def _unit(vector: FloatArray) -> float:
+    """What to divide by so that squares neither vanish nor overflow; 1 where nothing can be said."""
+    largest = float(np.abs(vector).max())
+    return largest if largest > 0 and np.isfinite(largest) else 1.0
 
 
 @compiled

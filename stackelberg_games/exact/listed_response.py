@@ -23,7 +23,7 @@ TOLERANCE = 1e-10
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
 """Residuals below this share of the largest value are rounding."""
 
-TRIED = 4
+TRIED = 3
 FEW = 40
 """Sweeps that are worth waiting for."""
 
@@ -151,8 +151,8 @@ def _newton(problem: ListedProblem, temperature: float, values: FloatArray) -> t
     missing = np.empty(len(values))
     best, since = np.inf, 0
     for steps in range(STEPS):
-        for backwards in (False, True):
-            _sweep(problem.parts, problem.discount, temperature, problem.sees, values, backwards)
+        backwards = steps % 2 == 1
+        _sweep(problem.parts, problem.discount, temperature, problem.sees, values, backwards)
         residual = _linearise(
             problem.parts,
             tuple(pattern),

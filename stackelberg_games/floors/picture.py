@@ -15,6 +15,9 @@ from stackelberg_games.floors.plan import MOVES, FloorPlan
 
 WALL, SHELF, FREE, INK = "#3d444d", "#c9b79c", "#f6f8fa", "#24292f"
 LEADER, FOLLOWER, TARGET, ROBOT = "#7b4fc9", "#1a8f6a", "#e8833a", "#2f6fde"
+LETTERED = 60
+"""Rows or columns of a floor up to which its marks are letters."""
+
 FADED = 0.55  # exponent of both scales: small amounts stay visible
 
 
@@ -56,7 +59,8 @@ def draw_floor(axes: Any, plan: FloorPlan, scene: FloorScene, *, explained: bool
     """Draw a floor on empty axes, row 0 at the top, and below it what the colours mean if ``explained``."""
     rows, columns = plan.numbers.shape
     legend = _legend(scene) if explained else []
-    below = 0.5 + 0.75 * len(legend)
+    line_height = max(0.75, rows / 34)
+    below = 0.5 + line_height * len(legend)
     axes.set(xlim=(-0.6, columns - 0.4), ylim=(rows - 0.4 + below, -0.6), aspect="equal")
     extent = (-0.5, columns - 0.5, rows - 0.5, -0.5)
     axes.imshow(_ground(plan, scene.heat), extent=extent, interpolation="nearest", aspect="equal")
@@ -65,13 +69,19 @@ def draw_floor(axes: Any, plan: FloorPlan, scene: FloorScene, *, explained: bool
         _draw_occupancy(axes, plan, scene.occupancy)
     if scene.barriers is not None:
         _draw_barriers(axes, plan, *scene.barriers)
-    for mark in scene.marks:
-        _draw_mark(axes, plan, mark)
+    if max(rows, columns) > LETTERED:
+        _draw_dots(axes, plan, scene.marks)
+    else:
+        for mark in scene.marks:
+            _draw_mark(axes, plan, mark)
     if scene.robot is not None:
         row, column = plan.cells[scene.robot]
-        axes.add_patch(Circle((column, row), 0.33, facecolor=ROBOT, edgecolor="white", linewidth=1.5, zorder=6))
+        radius = max(0.33, rows / 80)
+        axes.add_patch(Circle((column, row), radius, facecolor=ROBOT, edgecolor="white", linewidth=1.5, zorder=6))
     for line, (color, words) in enumerate(legend):
-        axes.text(-0.5, rows + 0.1 + 0.75 * line, words, color=color, fontsize=8.5, va="center", parse_math=False)
+        axes.text(
+            -0.5, rows + 0.1 + line_height * line, words, color=color, fontsize=8.5, va="center", parse_math=False
+        )
 
 
 def _legend(scene: FloorScene) -> list[tuple[str, str]]:
@@ -128,6 +138,14 @@ def _draw_barriers(axes: Any, plan: FloorPlan, passages: IntArray, hindered: Flo
     segments = np.stack((middle - 0.36 * across, middle + 0.36 * across), axis=1)
     colors = [(*to_rgb(LEADER), alpha) for alpha in 0.15 + 0.85 * hindered[seen]]
     axes.add_collection(LineCollection(list(segments), colors=colors, linewidths=3.2, zorder=4))
+
+
+def _draw_dots(axes: Any, plan: FloorPlan, marks: tuple[Mark, ...]) -> None:
+    """Marks of a floor whose cells are too small for letters: squares for what the leader is paid for, dots for the rest."""
+    for target, color, shape in ((True, TARGET, "s"), (False, INK, ".")):
+        cells = [mark.cell for mark in marks if mark.target == target]
+        size = (220 / max(plan.numbers.shape)) ** 2
+        axes.scatter(*plan.cells[cells].T[::-1], s=size, c=color, marker=shape, linewidths=0, zorder=5)
 
 
 def _draw_mark(axes: Any, plan: FloorPlan, mark: Mark) -> None:

@@ -108,12 +108,12 @@ class FloorPlan:
         """Every step between two free cells as (cell, move), ``[P, 2]``; each aisle appears in both directions."""
         return np.argwhere(self.steps() != np.arange(self.size)[:, None])
 
-    def reachable(self, start: int, steps: IntArray | None = None) -> BoolArray:
-        """Which cells can be reached from one, bool ``[S]``."""
+    def reachable(self, *starts: int, steps: IntArray | None = None) -> BoolArray:
+        """Which cells can be reached from one of some, bool ``[S]``."""
         steps = self.steps() if steps is None else steps
         seen = np.zeros(self.size, dtype=np.bool_)
-        seen[start] = True
-        queue = deque([start])
+        seen[list(starts)] = True
+        queue = deque(starts)
         while queue:
             for neighbour in steps[queue.popleft()]:
                 if not seen[neighbour]:
@@ -129,6 +129,18 @@ class FloorPlan:
                 raise InvalidGameError(
                     f"floor plan: the {meaning} at {self.place(cell)} cannot be reached from {self.place(start)}"
                 )
+
+    def lists(self, slip: float) -> tuple[IntArray, FloatArray]:
+        """The cells that moves can lead to and their probabilities, ``[S, 4, 4]`` each; a cell may be listed twice.
+
+        Args:
+            slip: see ``kernel``.
+
+        Raises:
+            InvalidArgumentError: ``slip`` is outside [0, 1].
+        """
+        shape = (self.size, 4, 4)
+        return np.broadcast_to(self.steps()[:, None, :], shape), np.broadcast_to(strays(slip), shape)
 
     def kernel(self, slip: float) -> FloatArray:
         """Transitions ``[S, 4, S]`` of moves that go astray.
