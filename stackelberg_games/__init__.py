@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from stackelberg_games.learning.follower import Follower
     from stackelberg_games.learning.information import Evidence, Information
     from stackelberg_games.learning.leader import Leader
+    from stackelberg_games.learning.preferences import preferences
     from stackelberg_games.learning.run import Run
     from stackelberg_games.learning.training import train
     from stackelberg_games.play.rollout import TabularResponse, rollout
@@ -92,6 +93,7 @@ _LAZY = {
     "homogenize": "faces.padding",
     "hypergradient": "",
     "incentives": "adapters.incentives",
+    "preferences": "learning.preferences",
     "rollout": "play.rollout",
     "train": "learning.training",
     "vector_env": "faces.vector",
@@ -143,6 +145,7 @@ __all__ = [
     "make",
     "make_follower",
     "make_leader",
+    "preferences",
     "register",
     "rollout",
     "train",

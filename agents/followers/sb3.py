@@ -167,6 +167,7 @@ class StableBaselines3(Follower):
             self._prepare(env, game)
         self.model.action_space = copy.deepcopy(self.model.action_space)  # exploration draws from it
         self.model.action_space.seed(seed)
+        _reprice(self.model, game, commitment)
         before = int(self.model.num_timesteps)
         with contained(seed + 1):  # apart from the weights' numbers, which a resumed run does not draw
             self.model.learn(self.budget, reset_num_timesteps=False)
@@ -216,6 +217,22 @@ class StableBaselines3(Follower):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See ``Follower.load_state_dict``."""
         self._stored, self.count = state["model"], int(state["count"])
+
+
+def _reprice(model: Any, game: Game, commitment: Commitment) -> None:
+    """Give what is remembered the rewards that it would have now, where all of them are the leader's choice."""
+    buffer, configuration = getattr(model, "replay_buffer", None), commitment.configuration()
+    if buffer is None or configuration is None or not hasattr(game, "repriced") or not buffer.size():
+        return
+    size = buffer.size()
+    rows = buffer.observations[:size].reshape(-1, *buffer.observations.shape[2:])
+    actions = buffer.actions[:size].reshape(-1, *buffer.actions.shape[2:])
+    if isinstance(model.action_space, gymnasium.spaces.Box):
+        actions = model.policy.unscale_action(actions)
+    else:
+        actions = actions[:, 0]
+    paid = game.repriced(configuration.detach().numpy(), rows, actions)
+    buffer.rewards[:size] = paid.reshape(size, -1)
 
 
 def _library(algorithm: str) -> Any:

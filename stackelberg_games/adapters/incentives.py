@@ -199,8 +199,8 @@ class PaidGame(AECGame):
         states = spaces.Discrete(int(sight.own.n)) if finite else sight.flat  # type: ignore[attr-defined]
         self.schedule, self.cost = form.schedule(states, moves.space), float(cost)
         first = int(sight.own.start) if finite else 0  # type: ignore[attr-defined]
-        payment = _Payment(self.schedule, sight, moves, first if finite else None)
-        self._maker = _Maker(source, objective, payment, self.cost)
+        payment = Payment(self.schedule, sight, moves, first if finite else None)
+        self._maker = self._beside(source, objective, payment)
         env.close()
         sides = Sides(follower_sees_action=False)
         self.parametrisation = self.schedule.parametrisation
@@ -209,6 +209,10 @@ class PaidGame(AECGame):
         self.version = version_of(env)
         if self.horizon is None and env.spec is not None:
             self.horizon = env.spec.max_episode_steps
+
+    def _beside(self, source: Source, objective: Worth, payment: Payment) -> Any:
+        """Makes the environment with the leader beside its agent; has an ``opening``, see ``Paying``."""
+        return _Maker(source, objective, payment, self.cost)
 
     @property
     def facts(self) -> dict[str, str]:
@@ -258,7 +262,7 @@ class PaidGame(AECGame):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Payment:
+class Payment:
     """The payment of one step, from the environment's own observation and action."""
 
     schedule: Schedule
@@ -267,6 +271,7 @@ class _Payment:
     first: int | None
 
     def __call__(self, configuration: Any, observation: Any, action: Any) -> float:
+        """What is paid."""
         state = self.sight.vector(observation) if self.first is None else int(observation) - self.first
         code = self.moves.encode(action)
         with torch.no_grad():
@@ -279,7 +284,7 @@ class _Maker:
 
     source: Source
     objective: Worth
-    payment: _Payment
+    payment: Payment
     cost: float
     opening: Any = None
 

@@ -21,7 +21,7 @@ from stackelberg_games.kinds.finite import Tables
 from stackelberg_games.kinds.levers import TabularLever
 from stackelberg_games.kinds.segments import Segments, pair_losses
 from stackelberg_games.numerics.randomness import generator
-from stackelberg_games.rules.comparisons import Judge
+from stackelberg_games.rules.comparisons import Judge, Judged
 from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView
@@ -53,7 +53,7 @@ class ChosenReward:
         return Configuration(draws, states=len(self.cells))
 
 
-class PreferenceGame(ConfigurableGame):
+class PreferenceGame(Judged, ConfigurableGame):
     """A finite MDP whose follower maximises a reward that the leader chooses.
 
     The leader chooses a number for each cell, and segments of the follower's play are compared in pairs by a judge. Its
@@ -150,7 +150,8 @@ class PreferenceGame(ConfigurableGame):
 
         Args:
             configuration: the chosen reward, ``[C]``.
-            first, second: probabilities of the groups of segments on either side, ``[G]``.
+            first: probabilities of the groups of first segments, ``[G]``.
+            second: those of the second ones.
         """
         one, other = (torch.nonzero(side > NEGLIGIBLE)[:, 0] for side in (first.detach(), second.detach()))
         worth = torch.from_numpy(self.segments.counts) @ configuration

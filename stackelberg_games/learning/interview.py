@@ -22,18 +22,19 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from gymnasium import spaces
 
 from stackelberg_games import checks
-from stackelberg_games.arrays import FloatArray
-from stackelberg_games.errors import CheckpointError, InvalidArgumentError, JudgeError
+from stackelberg_games.arrays import FloatArray, IntArray
+from stackelberg_games.errors import CheckpointError, InvalidArgumentError, JudgeError, UnsupportedGameError
 from stackelberg_games.exact.preference import Pairs
 from stackelberg_games.files import parse_json
+from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
-from stackelberg_games.kinds.preference import PreferenceGame
-from stackelberg_games.numerics.randomness import generator
+from stackelberg_games.numerics.randomness import Lane, Streams, generator
 from stackelberg_games.play.rollout import ResponsePolicy, TabularResponse, play
 from stackelberg_games.rules.commitment import Commitment
-from stackelberg_games.rules.comparisons import Comparisons
+from stackelberg_games.rules.comparisons import Comparisons, Judged
 from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.trajectories import Trajectories
 
@@ -119,14 +120,14 @@ class Interview(Session):
         InvalidArgumentError: segments are to be cut short.
     """
 
-    game: PreferenceGame
+    game: Any  # a game that is judged
 
-    def __init__(self, game: PreferenceGame, seed: int, stages: int | None, pairs: Pairs) -> None:
+    def __init__(self, game: Any, seed: int, stages: int | None, pairs: Pairs) -> None:
         super().__init__(game, seed, stages)
         if stages is not None and stages < game.segment:
             raise InvalidArgumentError(f"stages={stages!r}: segments of {game.name} have {game.segment} stages")
         self.pairs, self.asked, self.silent = pairs, 0, False
-        self.walker = TabularResponse.uniform(game)
+        self.walker: Any = TabularResponse.uniform(game) if isinstance(game, TabularGame) else Walker(game)
         self._answers: dict[int, tuple[str, float]] = {}
         self._file: IO[str] | None = None
 
@@ -142,15 +143,34 @@ class Interview(Session):
                 f"episodes={episodes}: pairs are compared in {self.game.name}; give an even number"
             )
         first, second = self._sides(commitment, policy, episodes // 2, number)
-        one, other = (_segment(side, self.game.segment) for side in (first, second))
+        starts = generator(self.seed, 33, number)
+        windows = [self._windows(side, starts) for side in (first, second)]
+        one, other = (_segment(side, where) for side, where in zip((first, second), windows, strict=True))
         label = np.array(list(self._labels(one, other, number * first.episodes)))
         gains = (side.follower_returns() for side in (one, other))  # under the reward that the leader chose
         gap = next(gains) - next(gains)
         paid = label * gap - np.logaddexp(0.0, gap)
-        sides = [_paid(side, paid, self.game.segment) for side in (first, second)]
+        sides = [_paid(side, paid, where) for side, where in zip((first, second), windows, strict=True)]
         batch = sides[0] if self.pairs == "anchored" else _interleaved(*sides)
         told = Comparisons(_hidden(one), _hidden(other), label)
         return Held(batch, told, first.transitions + second.transitions)
+
+    def _windows(self, batch: Trajectories, random: np.random.Generator) -> IntArray:
+        """Which stages of every episode are its segment, ``[N, H]``.
+
+        Raises:
+            InvalidArgumentError: an episode is shorter than a segment.
+        """
+        size = self.game.segment
+        if batch.lengths.min() < size:
+            raise InvalidArgumentError(
+                f"an episode of {self.game.name} ended after {batch.lengths.min()} stages, and segments have {size}: sums over "
+                "unequal lengths do not compare; give a shorter segment"
+            )
+        first = np.zeros(batch.episodes, dtype=np.int64)
+        if self.game.anywhere:
+            first = random.integers(0, batch.lengths - size + 1)
+        return np.asarray(first[:, None] + np.arange(size))
 
     def _sides(
         self, commitment: Commitment, policy: ResponsePolicy, count: int, number: int
@@ -232,9 +252,40 @@ class Interview(Session):
             self._file = None
 
 
+@dataclass(frozen=True)
+class Walker:
+    """A response that draws every reply alike, whatever the game shows.
+
+    Args:
+        game: whose follower replies in a Discrete space or a bounded Box.
+
+    Raises:
+        UnsupportedGameError: there is no such thing as alike.
+    """
+
+    game: Any
+
+    def __post_init__(self) -> None:
+        space = self.game.follower_action_space
+        if not isinstance(space, spaces.Discrete) and not (isinstance(space, spaces.Box) and space.is_bounded("both")):
+            raise UnsupportedGameError(
+                f"nobody walks at random among replies in {space}; on-policy pairs need no walker"
+            )
+
+    def reply(self, observations: Any, streams: Streams, stage: int, masks: Any = None) -> Any:
+        """Replies to observations ``[N, ...]``."""
+        space = self.game.follower_action_space
+        if isinstance(space, spaces.Discrete):
+            draws = streams.uniform(Lane.FOLLOWER, stage)[:, 0]
+            return (draws * space.n).astype(np.int64) + space.start
+        shape = (len(streams.episodes), *space.shape)
+        rows = [streams.uniform(Lane.FOLLOWER, stage, int(np.prod(space.shape)))]
+        return (space.low + (space.high - space.low) * rows[0].reshape(shape)).astype(space.dtype)
+
+
 def session_of(game: Game, seed: int, stages: int | None, pairs: Pairs) -> Session:
     """Who plays the iterations of a game."""
-    if isinstance(game, PreferenceGame):
+    if isinstance(game, Judged):
         return Interview(game, seed, stages, pairs)
     return Session(game, seed, stages)
 
@@ -271,24 +322,25 @@ def _hidden(batch: Trajectories) -> Trajectories:
     return replace(batch, leader_rewards=np.zeros_like(batch.leader_rewards), follower_rewards=None)
 
 
-def _segment(batch: Trajectories, stages: int) -> Trajectories:
-    """The first stages of every episode."""
+def _segment(batch: Trajectories, where: IntArray) -> Trajectories:
+    """Some stages of every episode, ``where`` ``[N, H]``."""
+    row, after = np.arange(batch.episodes)[:, None], np.column_stack([where, where[:, -1] + 1])
     rewards = batch.follower_rewards
     return Trajectories(
-        batch.states[:, : stages + 1],
-        batch.leader_actions[:, :stages],
-        batch.follower_actions[:, :stages],
-        batch.leader_rewards[:, :stages],
-        None if rewards is None else rewards[:, :stages],
-        np.minimum(batch.lengths, stages),
-        batch.terminated & (batch.lengths <= stages),
+        batch.states[row, after],
+        batch.leader_actions[row, where],
+        batch.follower_actions[row, where],
+        batch.leader_rewards[row, where],
+        None if rewards is None else rewards[row, where],
+        np.full(batch.episodes, where.shape[1]),
+        batch.terminated & (after[:, -1] == batch.lengths),
     )
 
 
-def _paid(batch: Trajectories, paid: FloatArray, stages: int) -> Trajectories:
+def _paid(batch: Trajectories, paid: FloatArray, where: IntArray) -> Trajectories:
     """A batch that pays the leader where its segments end."""
     rewards = np.zeros_like(batch.leader_rewards)
-    rewards[np.arange(batch.episodes), np.minimum(batch.lengths, stages) - 1] = paid
+    rewards[np.arange(batch.episodes), where[:, -1]] = paid
     return replace(batch, leader_rewards=rewards)
 
 

@@ -110,3 +110,21 @@ class Judge(ABC):
 
     def close(self) -> None:  # noqa: B027 (most have nothing to end)
         """End whatever it keeps running; it may be asked again. Never raises."""
+
+
+class Judged:
+    """A game whose leader is paid for pairs of segments that a judge compares.
+
+    Attributes:
+        judge: who compares.
+        segment: stages of a segment.
+        anywhere: whether segments are drawn from all over an episode, and not its first stages.
+    """
+
+    judge: Judge
+    segment: int
+    anywhere: bool = False
+
+    def true_rewards(self, batch: Trajectories) -> FloatArray:
+        """What stages are truly worth, ``[N, T]``; for judges and for the record, never for a leader."""
+        raise NotImplementedError
