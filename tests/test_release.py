@@ -35,6 +35,18 @@ def test_the_oldest_versions_that_are_tested_are_the_lower_bounds() -> None:
     assert {re.split("[>=]", line)[0] for line in PROJECT["dependencies"]} == set(bounds)
 
 
+def test_actions_are_pinned_by_commit_and_say_their_version() -> None:
+    """A tag can be moved to other code; a commit cannot."""
+    used = [
+        line.split("uses:")[1].strip()
+        for path in (ROOT / ".github" / "workflows").glob("*.yml")
+        for line in path.read_text().splitlines()
+        if "uses:" in line
+    ]
+    assert used
+    assert [action for action in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+", action)] == []
+
+
 def test_the_source_distribution_holds_what_its_tests_need() -> None:
     grafted = set(re.findall(r"^graft (\S+)$", read("MANIFEST.in"), flags=re.MULTILINE))
     named = set(re.findall(r"\S+", read("MANIFEST.in")))
