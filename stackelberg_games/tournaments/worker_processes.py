@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from functools import cache
 from typing import Any, Self
 
 from joblib.externals.loky import ProcessPoolExecutor
@@ -90,15 +92,21 @@ class _Pool:
 
 def play_bounded(match: Any, timeout: float | None) -> Outcome:
     """Play in a worker, which ends if the match does not, even in code that Python cannot interrupt."""
-    if timeout is None:
-        outcome: Outcome = match.play(None)
-        return outcome
-    faulthandler.dump_traceback_later(timeout + GRACE_SECONDS, exit=True, file=sys.__stderr__ or 2)
+    if timeout is not None:
+        faulthandler.dump_traceback_later(timeout + GRACE_SECONDS, exit=True, file=sys.__stderr__ or 2)
     try:
-        outcome = match.play(timeout)
+        outcome: Outcome = match.play(timeout)
     finally:
         faulthandler.cancel_dump_traceback_later()
+    _keep_libraries()
     return outcome
+
+
+@cache
+def _keep_libraries() -> None:
+    """Once, when a first match has loaded them: the pool collects garbage every second, a quarter of it spent on them."""
+    gc.collect()
+    gc.freeze()
 
 
 def _prepare(driver: int) -> None:
