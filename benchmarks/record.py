@@ -26,6 +26,7 @@ BENCHMARKS = {
     "solver": ["benchmarks/solver.py", "--plot", "docs/images/solver_cost.png"],
     "large": ["benchmarks/large.py"],
     "large_hard": ["benchmarks/large.py", "--hard"],
+    "sweep": ["benchmarks/sweep.py", "overhead"],
     "estimator": ["benchmarks/estimator.py", "--plot", "docs/images/estimator_cost.png"],
 }
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "COLUMNS": "110", "TERM": "dumb", "NO_COLOR": "1"}

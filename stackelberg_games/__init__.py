@@ -76,6 +76,7 @@ _LAZY = {
     "Results": "tournaments.results",
     "Run": "learning.run",
     "Step": "rules.rules",
+    "SweepResults": "tournaments.sweep_results",
     "Tables": "kinds.finite",
     "TabularGame": "kinds.finite",
     "TabularPolicy": "commitments.tabular",
@@ -95,6 +96,7 @@ _LAZY = {
     "incentives": "adapters.incentives",
     "preferences": "learning.preferences",
     "rollout": "play.rollout",
+    "sweep": "tournaments.sweep",
     "train": "learning.training",
     "vector_env": "faces.vector",
 }
@@ -121,6 +123,7 @@ __all__ = [
     "Results",
     "Run",
     "Step",
+    "SweepResults",
     "Tables",
     "TabularGame",
     "TabularPolicy",
@@ -148,6 +151,7 @@ __all__ = [
     "preferences",
     "register",
     "rollout",
+    "sweep",
     "train",
     "vector_env",
 ]

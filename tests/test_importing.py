@@ -141,3 +141,29 @@ def test_an_experiment_names_code_only_where_that_is_allowed(module: Path) -> No
     assert Experiment().override([("leader.id", "their_agents:Mine")]).build()[1].scale == 2.0
     with pytest.raises(UnknownIdError):
         Experiment().override([("leader.id", "mine")]).build()
+
+
+def test_what_the_caller_names_is_imported_beside_a_file_that_may_not(module: Path, tmp_path: Path) -> None:
+    file = tmp_path / "experiment.toml"
+    file.write_text('[leader]\nid = "random_search"\n')
+    said = Experiment.load(file).override([("leader.id", "their_agents:Mine")])
+    assert type(said.build()[1]).__name__ == "Mine"
+    assert said.override([("game.id", "matrix-v0")]).build()[1].scale == 2.0  # and it stays said
+    file.write_text('[leader]\nid = "their_agents:Mine"\n')
+    with pytest.raises(InvalidArgumentError, match="may not import code"):
+        Experiment.load(file)
+
+
+def test_the_command_trains_a_class_of_the_working_directory(
+    module: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (module / "their_agents.py").read_text()
+    folder = tmp_path / "here"
+    folder.mkdir()
+    (folder / "agents_of_mine.py").write_text(text)
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    command = ["train", "--leader", "agents_of_mine:Mine", "--game", "matrix-v0", "--set", "follower.temperature=0.1"]
+    done = CliRunner().invoke(main, [*command, "--iterations", "2", "--quiet"])
+    assert done.exit_code == 0, done.output
+    assert "seed 0: leader value" in done.output

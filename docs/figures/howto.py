@@ -13,7 +13,7 @@ from types import ModuleType
 
 from style import IMAGES
 
-PAGES = {"configure": IMAGES, "results": IMAGES / "day"}
+PAGES = {"configure": IMAGES, "results": IMAGES / "day", "sweeps": IMAGES / "day"}
 """Where the pictures of a page belong."""
 
 

@@ -1,6 +1,6 @@
 """Put what the columns of tables mean into hand-written pages, read off the code.
 
-A line ``<!-- columns: tournaments -->`` becomes the tables of a tournament.
+A line ``<!-- columns: tournaments -->`` becomes the tables of a tournament, ``sweeps`` those of a sweep.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stackelberg_games.tournaments import export
+from stackelberg_games.tournaments.sweep_results import SWEEP_COLUMNS
 
 
 def described(tables: Mapping[str, Mapping[str, str]]) -> str:
@@ -22,4 +23,7 @@ def described(tables: Mapping[str, Mapping[str, str]]) -> str:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace the marks of a page."""
-    return markdown.replace("<!-- columns: tournaments -->", described(export.COLUMNS))
+    tables = {"tournaments": export.COLUMNS, "sweeps": SWEEP_COLUMNS}
+    for name, columns in tables.items():
+        markdown = markdown.replace(f"<!-- columns: {name} -->", described(columns))
+    return markdown

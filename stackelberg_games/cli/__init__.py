@@ -14,6 +14,7 @@ from stackelberg_games.cli.check import check
 from stackelberg_games.cli.options import experiment_of, experiment_options
 from stackelberg_games.cli.reproduce import reproduce
 from stackelberg_games.cli.stopping import stoppable
+from stackelberg_games.cli.sweep import sweep
 from stackelberg_games.cli.tournament import report, tournament
 from stackelberg_games.cli.watch import watch
 from stackelberg_games.errors import InvalidArgumentError, RegistrationError, StackelbergError
@@ -124,6 +125,7 @@ def train(
     Examples:
       stackelberg train --out runs/first
       stackelberg train --game matrix-v0 --leader policy_gradient --set game.preset=maintain
+      stackelberg train --leader my_agents:MyLeader --out runs/mine
       stackelberg train experiment.toml --seeds 10 --workers 2 --set follower.temperature=0.1
     """
     chosen = [(f"training.{name}", value) for name, value in loop.items() if value is not None]
@@ -255,5 +257,6 @@ def gradcheck(
 main.add_command(check)
 main.add_command(watch)
 main.add_command(tournament)
+main.add_command(sweep)
 main.add_command(report)
 main.add_command(reproduce)

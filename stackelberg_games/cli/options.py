@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,6 +30,8 @@ def experiment_of(
         for section, name in (("game", game), ("leader", leader), ("follower", follower))
         if name
     ]
+    if any(":" in name for name in (game, leader, follower) if name):
+        sys.path.insert(0, os.getcwd())  # where the code is that the caller names
     for change in changes:
         name, equals, text = change.partition("=")
         if not equals or "." not in name:
@@ -43,9 +47,9 @@ def experiment_options(command: Any) -> Any:
     for option in (
         click.option("--allow-import", is_flag=True, help="Let FILE name code (module:Class) and programs."),
         click.option("--set", "changes", multiple=True, metavar="SECTION.KEY=VALUE", help="Override any setting."),
-        click.option("--follower", help="Follower id."),
-        click.option("--leader", help="Leader id."),
-        click.option("--game", help="Game id."),
+        click.option("--follower", help="Follower id, or module:Class."),
+        click.option("--leader", help="Leader id, or module:Class of your own."),
+        click.option("--game", help="Game id, or module:factory."),
         click.argument("file", required=False, type=click.Path(dir_okay=False)),
     ):
         command = option(command)

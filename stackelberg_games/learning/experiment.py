@@ -22,7 +22,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +58,12 @@ class Experiment:
     Attributes:
         sections: settings by section; ``id`` names the game and the agents.
         allow_import: whether ids may be ``module:Class``, and followers programs.
+        said: ids that the caller named, and no file; these may be ``module:Class`` in any case.
     """
 
     sections: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: DEFAULTS)
     allow_import: bool = True
+    said: frozenset[tuple[str, str]] = frozenset()
 
     @classmethod
     def load(cls, path: str | Path, *, allow_import: bool = False) -> Experiment:
@@ -82,7 +84,7 @@ class Experiment:
                 raise InvalidArgumentError(f"{path}: {section!r} stands outside the sections {', '.join(SECTIONS)}")
             pairs += [(f"{section}.{key}", value) for key, value in settings.items()]
         try:
-            read = cls(allow_import=allow_import).override(pairs)
+            read = cls(allow_import=allow_import)._replaced(pairs)
             for kind in () if allow_import else _KINDS:
                 importing.check_file(kind, read.sections[kind].get("id"), read.sections[kind])
             return read
@@ -90,7 +92,7 @@ class Experiment:
             raise InvalidArgumentError(f"{path}: {error}") from error
 
     def override(self, pairs: Iterable[tuple[str, Any]]) -> Experiment:
-        """A copy with some settings replaced.
+        """A copy with some settings replaced; whoever calls this has said that an id ``module:Class`` may be imported.
 
         Args:
             pairs: names such as ``"leader.learning_rate"`` or ``"leader.representation.memory"`` with their
@@ -99,6 +101,11 @@ class Experiment:
         Raises:
             InvalidArgumentError: a section or a training key is unknown.
         """
+        given = list(pairs)
+        named = {(name.removesuffix(".id"), str(value)) for name, value in given if name.endswith(".id")}
+        return replace(self._replaced(given), said=self.said | named)
+
+    def _replaced(self, pairs: Iterable[tuple[str, Any]]) -> Experiment:
         sections = {name: dict(settings) for name, settings in self.sections.items()}
         ordered = sorted(pairs, key=lambda pair: not pair[0].endswith(".id"))
         for name, value in ordered:
@@ -109,7 +116,7 @@ class Experiment:
             if key == "id" and value != sections[section].get("id"):
                 sections[section] = {}
             _set(sections[section], key.split("."), value)
-        return Experiment(sections, self.allow_import)
+        return replace(self, sections=sections)
 
     def build(self) -> tuple[Any, Any, Any]:
         """Game, leader and follower.
@@ -123,7 +130,7 @@ class Experiment:
     def _built(self, kind: Kind, maker: Callable[..., Any]) -> Any:
         settings = dict(self.sections[kind])
         wanted = checks.identifier(kind, settings.pop("id", None))
-        if not self.allow_import:
+        if not (self.allow_import or (importing.is_named(kind, wanted) and (kind, wanted) in self.said)):
             importing.check_file(kind, wanted, settings)
         if importing.is_named(kind, wanted):
             return build(f"{kind} {wanted!r}", importing.imported(kind, wanted), settings)

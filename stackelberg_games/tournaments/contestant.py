@@ -6,7 +6,7 @@ import difflib
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -90,6 +90,16 @@ class Contestant:
         identity = canonical(_facts(cls(kind, "", wanted, settings, factory)))
         name = default_label(wanted, settings) if label is None else checks.text(f"{kind} label", label)
         return cls(kind, name, wanted, settings, factory, identity)
+
+    def varied(self, settings: Mapping[str, Any]) -> Contestant:
+        """The same with other settings.
+
+        Raises:
+            InvalidArgumentError: a setting is unknown, out of range, or not plain data.
+        """
+        check_settings(self.kind, self.id, settings, self.factory)
+        new = replace(self, label=default_label(self.id, settings), settings=settings, identity="")
+        return replace(new, identity=canonical(_facts(new)))
 
 
 def roster(

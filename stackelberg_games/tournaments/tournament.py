@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from stackelberg_games import checks, files
+from stackelberg_games import checks
 from stackelberg_games._version import __version__
 from stackelberg_games.errors import (
     InformationError,
     InvalidArgumentError,
     StackelbergError,
-    StoreError,
     UnsupportedGameError,
 )
 from stackelberg_games.kinds.finite import TabularGame
@@ -27,10 +26,10 @@ from stackelberg_games.learning.leader import Leader, told
 from stackelberg_games.numerics.randomness import check_seed
 from stackelberg_games.play.rollout import TabularResponse
 from stackelberg_games.tournaments.contestant import Contestant, Spec, plain, roster
-from stackelberg_games.tournaments.match import BEST, OWN, REFERENCES, Match, MatchRules, Outcome, Reference
+from stackelberg_games.tournaments.keeping import play_matches
+from stackelberg_games.tournaments.match import BEST, OWN, REFERENCES, Match, MatchRules, Reference
 from stackelberg_games.tournaments.results import Results
-from stackelberg_games.tournaments.runner import Backend, play_and_keep
-from stackelberg_games.tournaments.store import Store
+from stackelberg_games.tournaments.runner import Backend
 
 MAX_MATCHES = 10_000_000
 """More would not be planned in a few minutes, nor fit the driver's memory."""
@@ -90,7 +89,7 @@ class Tournament:
         self.leaders = roster("leader", leaders)
         self.followers = roster("follower", followers)
         self.held_out = roster("follower", held_out, empty=True)
-        self.seeds = _seeds(seeds)
+        self.seeds = seed_list(seeds)
         self.references = REFERENCES if checks.flag("references", references) else ()
         if references and not any(leader.id == BASELINE for leader in self.leaders):
             self.leaders += self._baseline()
@@ -132,31 +131,9 @@ class Tournament:
         Raises:
             StoreError: the folder cannot be written to and lacks matches, or another run is writing to it.
         """
-        options: dict[str, Any] = {"backend": backend, "workers": workers, "timeout": timeout, "address": address}
-        options |= {"what": "matches", "total": len(self.matches), "progress": progress}
-        if store is None:
-            outcomes: dict[str, Outcome] = {}
-            play_and_keep(self.matches, outcomes.__setitem__, **options)
-            return Results(self.plan(), outcomes)
-        if files.is_read_only(checks.path("store", store)):
-            return self._read(store)
-        with Store(store, write=True, replay_damaged=replay_damaged) as kept:
-            kept.add_plan(self.plan())
-            known = {key for key, status in kept.statuses().items() if not (retry and status == "failed")}
-            missing = [match for match in self.matches if match.key not in known]
-            play_and_keep(missing, kept.put, begin=kept.begin, alone=kept.interrupted, **options)
-            return Results(self.plan(), kept.outcomes(match.key for match in self.matches))
-
-    def _read(self, store: str | Path) -> Results:
-        """Results in a folder that nobody may write to, which must be complete."""
-        with Store(store) as kept:
-            outcomes = kept.outcomes(match.key for match in self.matches)
-        missing = len(self.matches) - len(outcomes)
-        if missing:
-            raise StoreError(
-                f"{store} cannot be written to; {missing} of {len(self.matches)} matches are not played yet"
-            )
-        return Results(self.plan(), outcomes)
+        how: dict[str, Any] = {"backend": backend, "workers": workers, "timeout": timeout, "address": address}
+        how |= {"retry": retry, "replay_damaged": replay_damaged, "what": "matches", "progress": progress}
+        return Results(self.plan(), play_matches(self.matches, self.plan(), store, **how))
 
     def plan(self) -> dict[str, Any]:
         """The tournament as plain data: who takes part, by which rules, and the keys of all matches."""
@@ -233,14 +210,8 @@ class Tournament:
 
     def _problems(self, game_data: Contestant) -> Iterator[tuple[str, StackelbergError]]:
         """Who cannot play one of the games, and why."""
-        game, rules, label = game_data.build(), self.rules[game_data.label], game_data.label
-        if rules.stages is not None and game.horizon is not None and rules.stages > game.horizon:
-            raise InvalidArgumentError(f"stages={rules.stages!r}: episodes of {label} have {game.horizon} stages")
-        if rules.budget < rules.episodes * (rules.stages or game.stages()):
-            raise InvalidArgumentError(
-                f"budget={rules.budget!r}, episodes={rules.episodes!r}: a batch in {label} takes up to "
-                f"{rules.episodes * (rules.stages or game.stages())} transitions; the budget must cover one"
-            )
+        game, label = game_data.build(), game_data.label
+        check_rules(game, self.rules[label], label)
         roles = [*((follower, self.leaders) for follower in self.followers), *((other, ()) for other in self.held_out)]
         for follower_data, leaders in roles:
             follower = follower_data.build()
@@ -256,6 +227,17 @@ class Tournament:
                 except StackelbergError as error:
                     where = f"leader {leader_data.label!r} cannot play follower {follower_data.label!r} in"
                     yield f"{where} {label!r}: {error}", error
+
+
+def check_rules(game: Game, rules: MatchRules, label: str) -> None:
+    """Raise ``InvalidArgumentError`` where a match by these rules could not be played in a game."""
+    if rules.stages is not None and game.horizon is not None and rules.stages > game.horizon:
+        raise InvalidArgumentError(f"stages={rules.stages!r}: episodes of {label} have {game.horizon} stages")
+    if rules.budget < rules.episodes * (rules.stages or game.stages()):
+        raise InvalidArgumentError(
+            f"budget={rules.budget!r}, episodes={rules.episodes!r}: a batch in {label} takes up to "
+            f"{rules.episodes * (rules.stages or game.stages())} transitions; the budget must cover one"
+        )
 
 
 def check_pair(game: Game, leader: Leader, follower: Follower) -> None:
@@ -284,7 +266,12 @@ def check_pair(game: Game, leader: Leader, follower: Follower) -> None:
         )
 
 
-def _seeds(seeds: Any) -> tuple[int, ...]:
+def seed_list(seeds: Any) -> tuple[int, ...]:
+    """Seeds 0..n-1 for a number n, or a list of different seeds.
+
+    Raises:
+        InvalidArgumentError: it is neither.
+    """
     if checks.is_integer(seeds):
         return tuple(range(checks.integer("seeds", seeds, 1, MAX_MATCHES)))
     if isinstance(seeds, np.ndarray) and seeds.ndim == 1:

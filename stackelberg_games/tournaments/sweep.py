@@ -1,0 +1,254 @@
+"""Sweeps: settings of game, leader and follower x seeds, through the store and the runner of tournaments.
+
+Every point of a sweep plays the seeds for tuning. In every game and against every follower the point whose leader is
+paid most, on average over them, is chosen, and plays the seeds for reporting, which have chosen nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from stackelberg_games import checks
+from stackelberg_games._version import __version__
+from stackelberg_games.errors import InvalidArgumentError, StackelbergError
+from stackelberg_games.learning.experiment import Experiment
+from stackelberg_games.learning.registry import Kind
+from stackelberg_games.tournaments.contestant import Contestant, Spec, canonical, plain
+from stackelberg_games.tournaments.keeping import play_matches
+from stackelberg_games.tournaments.match import Match, MatchRules
+from stackelberg_games.tournaments.search_space import Search, combinations
+from stackelberg_games.tournaments.sweep_results import SweepResults
+from stackelberg_games.tournaments.tournament import check_pair, check_rules, seed_list
+
+KINDS: tuple[Kind, ...] = ("game", "leader", "follower")
+RULES = tuple(rule.name for rule in fields(MatchRules))
+
+
+@dataclass(frozen=True)
+class Point:
+    """One combination of settings.
+
+    Attributes:
+        values: what was searched, by setting.
+        game, leader, follower, rules: with these settings.
+    """
+
+    values: Mapping[str, Any]
+    game: Contestant
+    leader: Contestant
+    follower: Contestant
+    rules: MatchRules
+
+    def match(self, seed: int) -> Match:
+        """Its match with a seed; see ``Match``."""
+        return Match(self.game, self.leader, self.follower, seed, self.rules)
+
+    @property
+    def task(self) -> str:
+        """What its leader faces; payoffs are compared within a task."""
+        return hashlib.sha256(canonical([self.game.identity, self.follower.identity]).encode()).hexdigest()[:16]
+
+
+class Sweep:
+    """Settings of a game, a leader and a follower, tried with several seeds.
+
+    Args:
+        search: lists or ranges by setting, as ``{"leader.learning_rate": [0.01, 0.1]}`` or
+            ``{"follower.temperature": {"low": 0.01, "high": 1.0, "log": True}}``. A setting is ``game.``,
+            ``leader.`` or ``follower.`` and its name (``id`` for another one altogether), or ``training.`` and a
+            field of ``MatchRules``.
+        game, leader, follower: what the settings belong to: an id, an (id, settings) pair or an object.
+        seeds: for tuning; a number n for seeds 0..n-1, or the seeds themselves.
+        report_seeds: for reporting what was chosen; a number n for the n seeds after those for tuning, or the
+            seeds themselves. With 0 nothing is reported apart.
+        samples: how many points are drawn; if None, every combination of the lists.
+        search_seed: of the draws.
+        rules: fields of ``MatchRules``; ``budget`` is 45,000 if not given.
+
+    Raises:
+        UnknownIdError, InformationError, UnsupportedGameError, MissingExtraError: see ``Tournament``.
+        InvalidArgumentError: a setting is unknown or out of range at some point, or a seed is for both.
+    """
+
+    def __init__(
+        self,
+        search: Search,
+        *,
+        game: Spec = "discrete_toy-v0",
+        leader: Spec = "bchg",
+        follower: Spec = "soft_value_iteration",
+        seeds: int | Sequence[int] = 5,
+        report_seeds: int | Sequence[int] = 10,
+        samples: int | None = None,
+        search_seed: int = 0,
+        **rules: Any,
+    ) -> None:
+        self.seeds = seed_list(seeds)
+        self.report_seeds = _apart(report_seeds, self.seeds)
+        self.samples, self.search_seed = samples, search_seed
+        self._base = {
+            kind: Contestant.of(kind, spec) for kind, spec in zip(KINDS, (game, leader, follower), strict=True)
+        }
+        self._rules = {"budget": 45_000, **_known_rules(rules)}
+        self._made: dict[tuple[Kind, str], Contestant] = {}
+        self.points = [self._point(values) for values in combinations(search, samples, search_seed)]
+        self.information = self._check_points()
+        self.matches = [[point.match(seed) for seed in self.seeds] for point in self.points]
+
+    def play(
+        self, store: str | Path | None = None, *, retry: bool = True, replay_damaged: bool = False, **how: Any
+    ) -> SweepResults:
+        """Play what is missing, choose, and play what is reported.
+
+        Args:
+            store: a folder that keeps every finished run; None to keep nothing.
+            retry, replay_damaged, how: see ``Tournament.play``.
+
+        Raises:
+            StoreError: see ``Tournament.play``.
+        """
+        keep = {"retry": retry, "replay_damaged": replay_damaged, "what": "runs", **how}
+        every = [match for matches in self.matches for match in matches]
+        tuned = SweepResults(self.plan(), play_matches(every, self.plan(), store, **keep))
+        reports = {number: self._reports(number) for number in tuned.chosen.values()}
+        plan = self.plan(reports)
+        outcomes = play_matches([m for matches in reports.values() for m in matches], plan, store, **keep)
+        return SweepResults(plan, {**tuned.outcomes, **outcomes})
+
+    def plan(self, reports: Mapping[int, Sequence[Match]] | None = None) -> dict[str, Any]:
+        """The sweep as plain data, with the keys of all runs; see ``SweepResults``."""
+        points = [
+            {
+                "values": plain(point.values),
+                "game": point.game.label,
+                "leader": point.leader.label,
+                "follower": point.follower.label,
+                "task": point.task,
+                "information": information,
+                "rules": asdict(point.rules),
+                "keys": [match.key for match in matches],
+            }
+            for point, information, matches in zip(self.points, self.information, self.matches, strict=True)
+        ]
+        return {
+            "kind": "sweep",
+            "version": __version__,
+            "samples": self.samples,
+            "search_seed": self.search_seed,
+            "seeds": list(self.seeds),
+            "report_seeds": list(self.report_seeds),
+            "points": points,
+            "reports": {str(number): [m.key for m in matches] for number, matches in (reports or {}).items()},
+        }
+
+    def _reports(self, number: int) -> list[Match]:
+        return [self.points[number].match(seed) for seed in self.report_seeds]
+
+    def _point(self, values: Mapping[str, Any]) -> Point:
+        """A point with its settings; mistakes name the point."""
+        rules = dict(self._rules)
+        pairs: list[tuple[str, Any]] = []
+        for name, value in values.items():
+            section, _, key = name.partition(".")
+            if section == "training":
+                rules |= _known_rules({key: value})
+            else:
+                pairs.append((name, checks.choice("section", section, KINDS) and value))
+        try:
+            made = {kind: self._contestant(kind, pairs) for kind in KINDS}
+            return Point(values, **made, rules=MatchRules(**rules))
+        except StackelbergError as error:
+            raise InvalidArgumentError(f"{described(values)}: {error}") from error
+
+    def _contestant(self, kind: Kind, pairs: Sequence[tuple[str, Any]]) -> Contestant:
+        """The base with some settings replaced; made once for each combination of its own settings."""
+        base, own = self._base[kind], [pair for pair in pairs if pair[0].startswith(f"{kind}.")]
+        address = kind, canonical(own)
+        if address not in self._made:
+            section = {"id": base.id, **base.settings}
+            settings = dict(Experiment({kind: section}).override(own).sections[kind])
+            wanted = settings.pop("id")
+            same = wanted == base.id
+            self._made[address] = base.varied(settings) if same else Contestant.of(kind, (wanted, settings))
+        return self._made[address]
+
+    def _check_points(self) -> list[str]:
+        """Information classes of the points, of which every one can start."""
+        known: dict[tuple[str, ...], str] = {}
+        found = []
+        for point in self.points:
+            names = (point.task, point.leader.identity, canonical(asdict(point.rules)))
+            if names not in known:
+                try:
+                    known[names] = _checked(point)
+                except StackelbergError as error:
+                    raise type(error)(f"{described(point.values)}: {error}") from error
+            found.append(known[names])
+        return found
+
+
+def sweep(search: Search, *, store: str | Path | None = None, **options: Any) -> SweepResults:
+    """Try settings of a game, a leader and a follower with several seeds, and report what was chosen on others.
+
+    Example:
+        >>> import stackelberg_games as sg
+        >>> found = sg.sweep({"leader.learning_rate": [0.01, 0.1]}, game="matrix-v0", leader="policy_gradient",
+        ...                  follower=("soft_value_iteration", {"temperature": 0.1}), seeds=2, report_seeds=3,
+        ...                  budget=200, points=0, progress=False)
+        >>> len(found.points), list(found.chosen.values())
+        (2, [1])
+
+    Args:
+        search: see ``Sweep``.
+        store: a folder that keeps every finished run, so that a sweep that was killed goes on; None to keep nothing.
+        options: of ``Sweep``, and ``backend``, ``workers``, ``timeout``, ``address``, ``retry``, ``replay_damaged``
+            and ``progress`` of ``Tournament.play``.
+
+    Raises:
+        InvalidArgumentError, StoreError: see ``Sweep`` and ``Sweep.play``.
+    """
+    how = ("backend", "workers", "timeout", "address", "retry", "replay_damaged", "progress")
+    played = {name: options.pop(name) for name in how if name in options}
+    return Sweep(search, **options).play(store, **played)
+
+
+def described(values: Mapping[str, Any]) -> str:
+    """A point in words."""
+    return ", ".join(
+        f"{name}={value:.4g}" if isinstance(value, float) else f"{name}={value}" for name, value in values.items()
+    )
+
+
+def _checked(point: Point) -> str:
+    game, leader, follower = point.game.build(), point.leader.build(), point.follower.build()
+    check_rules(game, point.rules, point.game.label)
+    with follower:
+        follower.begin(game)
+    check_pair(game, leader, follower)
+    return str(leader.information.name)
+
+
+def _known_rules(rules: Mapping[str, Any]) -> dict[str, Any]:
+    for name in rules:
+        if name not in RULES:
+            raise InvalidArgumentError(f"unknown rule {name!r}; known: {', '.join(RULES)}")
+    return dict(rules)
+
+
+def _apart(report_seeds: int | Sequence[int], tuning: Sequence[int]) -> tuple[int, ...]:
+    """Seeds for reporting, none of which has chosen anything."""
+    if checks.is_integer(report_seeds):
+        count = checks.integer("report_seeds", report_seeds, 0)
+        return tuple(range(max(tuning) + 1, max(tuning) + 1 + count))
+    seeds = seed_list(report_seeds)
+    both = sorted(set(seeds) & set(tuning))
+    if both:
+        raise InvalidArgumentError(
+            f"report_seeds={checks.shown(list(seeds))}: {both[0]} is a seed for tuning too; what seeds have chosen looks "
+            "better on them than it is, so expected others"
+        )
+    return seeds

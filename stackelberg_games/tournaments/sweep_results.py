@@ -1,0 +1,327 @@
+"""What came of a sweep: what was chosen on the seeds for tuning, and what it is worth on others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from stackelberg_games import checks, display, files
+from stackelberg_games.arrays import FloatArray
+from stackelberg_games.errors import InvalidArgumentError, StoreError
+from stackelberg_games.frames import frame
+from stackelberg_games.learning.curves import median_band
+from stackelberg_games.learning.plots import COLOURS, canvas
+from stackelberg_games.tournaments.match import Outcome
+from stackelberg_games.tournaments.store import Store
+
+Purpose = Literal["tuning", "report"]
+SweepTable = Literal["points", "runs", "curves"]
+SWEEP_COLUMNS: dict[str, dict[str, str]] = {
+    "points": {
+        "point": "its number; the searched settings follow the other columns, each under its own name",
+        "game": "label",
+        "follower": "label",
+        "information": "class of the leader",
+        "chosen": "whether its leader was paid most in this game against this follower, on average over tuning",
+        "purpose": "`tuning`, or `report` for runs that have chosen nothing",
+        "runs": "finished",
+        "failed": "runs",
+        "missing": "runs that were not played",
+        "mean": "of the leader's payoff over runs",
+        "median": "over runs",
+        "low": "lower end of the 95 % interval of the median, for any distribution; the lowest run if there are under six",
+        "high": "upper end",
+    },
+    "runs": {
+        "point": "its number; the searched settings follow the other columns",
+        "purpose": "`tuning` or `report`",
+        "seed": "of the run",
+        "status": "`done`, `failed` or `missing`",
+        "leader_payoff": "against the exact best response where it is known, else against the follower as trained",
+        "follower_payoff": "likewise",
+        "transitions": "stages that leader and follower played",
+        "follower_transitions": "stages that the follower played by itself to learn",
+        "cpu_seconds": "of the worker; differs from run to run",
+        "error": "traceback of a failed run",
+    },
+    "curves": {
+        "point": "its number; the searched settings follow the other columns",
+        "purpose": "`tuning` or `report`",
+        "seed": "of the run",
+        "transitions": "spent when it was measured",
+        "leader_payoff": "as in `runs`, of what the leader recommended then",
+    },
+}
+"""What the columns of every table mean."""
+
+
+class SweepRun(NamedTuple):
+    """A run of a point; ``outcome`` is None if it was not played."""
+
+    point: int
+    purpose: Purpose
+    seed: int
+    outcome: Outcome | None
+
+    @property
+    def status(self) -> str:
+        """As in the table of runs."""
+        return "missing" if self.outcome is None else self.outcome.status
+
+    @property
+    def payoff(self) -> float:
+        """The leader's, as in the table of runs; NaN where the run is not finished."""
+        return self.outcome.evaluations[0].leader_payoff if self.outcome and self.outcome.evaluations else float("nan")
+
+
+class SweepResults:
+    """Everything that came of a sweep.
+
+    Args:
+        plan: see ``Sweep.plan``.
+        outcomes: by key of the run.
+    """
+
+    def __init__(self, plan: Mapping[str, Any], outcomes: Mapping[str, Outcome]) -> None:
+        self.plan, self.outcomes = plan, outcomes
+        self.points: list[dict[str, Any]] = plan["points"]
+        self.settings = list(dict.fromkeys(name for point in self.points for name in point["values"]))
+        self.runs = list(self._read())
+        self._runs_of: dict[tuple[int, Purpose], list[SweepRun]] = {}
+        for run in self.runs:
+            self._runs_of.setdefault((run.point, run.purpose), []).append(run)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> SweepResults:
+        """Results of the sweep that was played last into a folder, as far as it came.
+
+        Raises:
+            StoreError: the folder holds no sweep, or it is damaged.
+        """
+        with Store(folder) as store:
+            plan = store.latest_plan()
+            try:
+                keys = [key for point in plan["points"] for key in point["keys"]]
+                return cls(plan, store.outcomes(keys + [key for more in plan["reports"].values() for key in more]))
+            except (LookupError, TypeError, ValueError) as error:
+                raise StoreError(f"what was played last into {folder} is no sweep of this version: {error}") from error
+
+    def __repr__(self) -> str:
+        """What was searched, and how far it has come."""
+        states = [run.status for run in self.runs]
+        played = f"{len(states) - states.count('missing')} of {len(states)} runs, {states.count('failed')} failed"
+        return f"SweepResults({len(self.points)} points of {', '.join(self.settings)}: {played})"
+
+    def _repr_html_(self) -> str:
+        """The points, best first, in a notebook."""
+        columns = [*self.settings, "purpose", "mean", "median", "low", "high"]
+        rows = sorted(self._points(), key=lambda row: (row["purpose"], -np.nan_to_num(row["mean"], nan=-np.inf)))
+        return display.table(repr(self), columns, ([row.get(name) for name in columns] for row in rows))
+
+    def payoffs(self, point: int, purpose: Purpose = "tuning") -> FloatArray:
+        """The leader's payoff in every finished run of a point."""
+        found = [run.payoff for run in self._runs_of.get((point, purpose), [])]
+        return np.array([payoff for payoff in found if not np.isnan(payoff)])
+
+    @cached_property
+    def chosen(self) -> dict[str, int]:
+        """The chosen point of every task; empty until all runs for tuning are played.
+
+        That is the one with the highest mean payoff of the leader, the first of several; points with failed runs
+        are left out. Payoffs in different games or against different followers are never compared.
+        """
+        tuning = [run for run in self.runs if run.purpose == "tuning"]
+        if any(run.outcome is None for run in tuning):
+            return {}
+        failed = {run.point for run in tuning if np.isnan(run.payoff)}
+        best: dict[str, int] = {}
+        for number, point in enumerate(self.points):
+            if number not in failed:
+                rival = best.setdefault(point["task"], number)
+                if self._mean(number) > self._mean(rival):
+                    best[point["task"]] = number
+        return best
+
+    @property
+    def apart(self) -> bool:
+        """Whether there are seeds for reporting, and none of them has chosen anything."""
+        return bool(self.plan["report_seeds"]) and not {*self.plan["seeds"]} & {*self.plan["report_seeds"]}
+
+    def summary(self) -> str:
+        """What was chosen and what it is worth, in lines."""
+        seeds, others = self.plan["seeds"], self.plan["report_seeds"]
+        drawn = f", of {self.plan['samples']} draws" if self.plan["samples"] else ""
+        lines = [f"{len(self.points)} points of {', '.join(self.settings)}{drawn}, seeds for tuning: {_listed(seeds)}"]
+        if not self.chosen:
+            lines.append("nothing is chosen yet: runs for tuning are missing, or some failed at every point")
+        for number in self.chosen.values():
+            point = self.points[number]
+            same = sum(other["task"] == point["task"] for other in self.points)
+            lines.append(
+                f"{point['game']}, against {point['follower']}, the best of {same}: {_values(point['values'])}"
+            )
+            lines.append(f"  mean {self._mean(number):.6g} on the seeds that chose it")
+            found = self.payoffs(number, "report")
+            if len(found):
+                value, low, high = (float(end[0]) for end in median_band(found[:, None]))
+                told = "95 % interval" if len(found) >= 6 else "lowest and highest"
+                lines.append(
+                    f"  mean {found.mean():.6g}, median {value:.6g} ({told} {low:.6g} to {high:.6g}) on {len(found)} others"
+                )
+        failed = sum(run.status == "failed" for run in self.runs)
+        lines += [f"{failed} runs failed; their points were not chosen"] if failed else []
+        lines.append(
+            f"seeds for reporting: {_listed(others)}; none of them has chosen anything"
+            if self.apart
+            else "no seeds are apart for reporting: the best of several looks better on the seeds that chose it than it is"
+        )
+        return "\n".join(lines)
+
+    def to_frame(self, table: SweepTable = "points") -> Any:
+        """A table as a ``pandas.DataFrame``; needs the extra ``frames``.
+
+        Args:
+            table: ``"points"``, ``"runs"`` or ``"curves"``; see ``SWEEP_COLUMNS``.
+
+        Raises:
+            InvalidArgumentError: there is no such table.
+            MissingExtraError: pandas is not installed.
+        """
+        rows = self.tables()[checks.choice("table", table, list(SWEEP_COLUMNS))]
+        return frame(rows, [*SWEEP_COLUMNS[table], *self.settings])
+
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """Tidy tables by name; see ``SWEEP_COLUMNS``."""
+        return {"points": list(self._points()), "runs": list(self._runs()), "curves": list(self._curves())}
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write every table as CSV, and the summary.
+
+        Raises:
+            CheckpointError: the folder cannot be written to.
+        """
+        place, written = checks.path("folder", folder), []
+        for name, rows in self.tables().items():
+            columns = [*SWEEP_COLUMNS[name], *self.settings]
+            written.append(place / f"{name}.csv")
+            files.write_csv(written[-1], columns, ([_plain(row.get(column)) for column in columns] for row in rows))
+        written.append(place / "summary.txt")
+        files.write_atomically(written[-1], f"{self.summary()}\n".encode())
+        return written
+
+    def plot(self, setting: str | None = None, axes: Any = None) -> Any:
+        """Draw the leader's payoff in every run for tuning against one setting; returns Matplotlib axes.
+
+        A line joins the medians of each game and follower. The axis is logarithmic where the values spread over more
+        than a factor of ten.
+
+        Args:
+            setting: one that was searched; the only one if None.
+            axes: to draw on; new ones that notebooks show if None.
+
+        Raises:
+            InvalidArgumentError: it was not searched, or there are several to choose from.
+        """
+        if setting is None and len(self.settings) > 1:
+            raise InvalidArgumentError(f"setting=None: expected one of {checks.listed(self.settings)}")
+        name = self.settings[0] if setting is None else checks.choice("setting", setting, self.settings)
+        _, (drawn,) = canvas(axes)(6, 3.6, 1)
+        values = [point["values"].get(name) for point in self.points]
+        numbers = all(checks.is_number(value) for value in values)
+        places = values if numbers else [str(value) for value in values]
+        for colour, task in enumerate(dict.fromkeys(point["task"] for point in self.points)):
+            self._draw_task(drawn, task, places, COLOURS[colour % len(COLOURS)])
+        if numbers and min(values) > 0 and max(values) > 10 * min(values):
+            drawn.set_xscale("log")
+        drawn.set_xlabel(name)
+        drawn.set_ylabel("leader payoff, runs for tuning")
+        drawn.legend(frameon=False, fontsize=8)
+        return drawn
+
+    def _draw_task(self, axes: Any, task: str, places: Sequence[Any], colour: str) -> None:
+        numbers = [number for number, point in enumerate(self.points) if point["task"] == task]
+        by_place: dict[Any, list[float]] = {}
+        for number in numbers:
+            by_place.setdefault(places[number], []).extend(self.payoffs(number).tolist())
+        known = {place: found for place, found in by_place.items() if found}
+        for place, found in known.items():
+            axes.plot([place] * len(found), found, "o", color=colour, alpha=0.35, markersize=4)
+        order = sorted(known) if known and not isinstance(next(iter(known)), str) else list(known)
+        label = f"{self.points[numbers[0]]['game']}, against {self.points[numbers[0]]['follower']}"
+        axes.plot(order, [float(np.median(known[place])) for place in order], color=colour, linewidth=2, label=label)
+
+    def _mean(self, point: int) -> float:
+        return float(self.payoffs(point).mean())
+
+    def _read(self) -> Iterator[SweepRun]:
+        for number, point in enumerate(self.points):
+            for seed, key in zip(self.plan["seeds"], point["keys"], strict=True):
+                yield SweepRun(number, "tuning", seed, self.outcomes.get(key))
+        for number in range(len(self.points)):
+            for seed, key in zip(self.plan["report_seeds"], self.plan["reports"].get(str(number), []), strict=False):
+                yield SweepRun(number, "report", seed, self.outcomes.get(key))
+
+    def _points(self) -> Iterator[dict[str, Any]]:
+        chosen = {*self.chosen.values()}
+        for (number, purpose), runs in self._runs_of.items():
+            point, found = self.points[number], self.payoffs(number, purpose)
+            states = [run.status for run in runs]
+            ends = [float(end[0]) for end in median_band(found[:, None])] if len(found) else [float("nan")] * 3
+            yield {
+                "point": number,
+                **{name: point[name] for name in ("game", "follower", "information")},
+                "chosen": number in chosen,
+                "purpose": purpose,
+                "runs": len(found),
+                "failed": states.count("failed"),
+                "missing": states.count("missing"),
+                "mean": float(found.mean()) if len(found) else float("nan"),
+                **dict(zip(("median", "low", "high"), ends, strict=True)),
+                **point["values"],
+            }
+
+    def _runs(self) -> Iterator[dict[str, Any]]:
+        for run in self.runs:
+            outcome = run.outcome or Outcome("failed")
+            yield {
+                **self._head(run),
+                "status": run.status,
+                "leader_payoff": run.payoff,
+                "follower_payoff": outcome.evaluations[0].follower_payoff if outcome.evaluations else float("nan"),
+                **{name: getattr(outcome, name) for name in ("transitions", "follower_transitions", "cpu_seconds")},
+                "error": outcome.error,
+                **self.points[run.point]["values"],
+            }
+
+    def _curves(self) -> Iterator[dict[str, Any]]:
+        for run in self.runs:
+            spent, values = ((), ()) if run.outcome is None else run.outcome.curve
+            for transitions, value in zip(spent, values, strict=True):
+                point = {"transitions": transitions, "leader_payoff": value, **self.points[run.point]["values"]}
+                yield {**self._head(run), **point}
+
+    @staticmethod
+    def _head(run: SweepRun) -> dict[str, Any]:
+        return {"point": run.point, "purpose": run.purpose, "seed": run.seed}
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    """Seeds in words; those in a row by their ends."""
+    row = len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[0] + len(seeds)))
+    return f"{seeds[0]} to {seeds[-1]}" if row else ", ".join(map(str, seeds))
+
+
+def _values(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {json.dumps(value)}" for name, value in values.items())
+
+
+def _plain(value: Any) -> Any:
+    """A cell of a file; tables and lists as JSON, what is not known empty."""
+    if isinstance(value, dict | list):
+        return json.dumps(value)
+    return None if isinstance(value, float) and np.isnan(value) else value
