@@ -25,7 +25,7 @@ from tests.made_up import made_up
 
 plt.switch_backend("agg")
 PAYOFFS = np.random.default_rng(0).uniform(2.0, 8.0, (2, 3, 2, 6))
-TABLES: tuple[TableName, ...] = ("results", "matches", "standings", "comparisons", "curves", "costs")
+TABLES: tuple[TableName, ...] = ("results", "matches", "standings", "overview", "comparisons", "curves", "costs")
 
 
 @pytest.fixture(autouse=True)

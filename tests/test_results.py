@@ -238,7 +238,7 @@ def test_runs_measured_at_different_transitions_are_held(results: Results) -> No
 
 def test_tables_come_back_exactly(results: Results, tmp_path: Path) -> None:
     files = results.save(tmp_path)
-    names = ["results", "matches", "standings", "comparisons", "curves", "costs"]
+    names = ["results", "matches", "standings", "overview", "comparisons", "curves", "costs"]
     assert [file.name for file in files] == [*(f"{name}.csv" for name in names), "manifest.json"]
     with open(tmp_path / "results.csv", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["against"] == BEST and row["seed"]]

@@ -14,7 +14,7 @@ import numpy as np
 
 from stackelberg_games import checks, files
 from stackelberg_games.errors import MissingExtraError
-from stackelberg_games.tournaments.leaderboard import classes, compare, leaderboard
+from stackelberg_games.tournaments.leaderboard import classes, common_tasks, compare, leaderboard, mean_score
 from stackelberg_games.tournaments.payoffs import FLOOR, Payoffs, Row
 
 MANIFEST = "manifest.json"
@@ -64,6 +64,19 @@ COLUMNS: dict[str, dict[str, str]] = {
         "transitions": "mean over finished matches",
         "follower_transitions": "mean over finished matches",
     },
+    "overview": {
+        "information": "class; one table across all of them",
+        "leader": "label",
+        "rank": "within the class, as in `standings`",
+        "score": "mean over the tasks that all leaders have in common, whatever they see",
+        "low": "lower end of its 95 % interval",
+        "high": "upper end",
+        "tasks": "games times followers that the score is a mean over",
+        "beats": "labels of the leaders that it beats, of any class",
+        "beaten_by": "labels of those that beat it",
+        "transitions": "mean over finished matches",
+        "follower_transitions": "mean over finished matches",
+    },
     "comparisons": {
         "information": "class of both",
         "leader": "the one",
@@ -96,14 +109,15 @@ def tables(results: Payoffs) -> dict[str, list[TidyRow]]:
     """Tidy tables by name.
 
     ``results`` has a row for each match and measurement, ``matches`` one for each match, ``standings``
-    one for each leader, ``comparisons`` one for each pair of a class, ``curves`` one for each point of
-    a learning curve: these do not depend on the machine, the number of workers or interruptions.
+    one for each leader, ``overview`` likewise but across classes, ``comparisons`` one for each pair of a
+    class, ``curves`` one for each point of a learning curve: these do not depend on the machine, the number of workers or interruptions.
     ``costs`` holds the timings, which do.
     """
     return {
         "results": list(_measurements(results)),
         "matches": [_match(row) for row in results.rows],
         "standings": list(_standings(results)),
+        "overview": list(_overview(results)),
         "comparisons": list(_comparisons(results)),
         "curves": list(_points(results)),
         "costs": [_cost(row) for row in results.rows],
@@ -206,6 +220,27 @@ def _standings(results: Payoffs) -> Iterator[TidyRow]:
             facts = {"rank": s.rank, **score, "tasks": s.tasks, "rating": s.rating, **s.progress._asdict()}
             facts |= {name: _known(getattr(s, name)) for name in ("transitions", "follower_transitions")}
             yield {"information": information.name, "leader": s.leader, **facts}
+
+
+def _overview(results: Payoffs) -> Iterator[TidyRow]:
+    """Leaders of all classes on the tasks that they have in common, the best score first."""
+    tasks = common_tasks(results, results.leaders)
+    pairs = compare(results, results.leaders)
+    ranks = {s.leader: s.rank for rows in leaderboard(results).values() for s in rows}
+    scores = {leader: mean_score(results, leader, tasks) for leader in results.leaders}
+    for leader in sorted(results.leaders, key=lambda label: -np.nan_to_num(scores[label].value, nan=-np.inf)):
+        beats = [other for (one, other), found in pairs.items() if one == leader and found.beats]
+        beaten_by = [one for (one, other), found in pairs.items() if other == leader and found.beats]
+        yield {
+            "information": results.information[leader].name,
+            "leader": leader,
+            "rank": ranks[leader],
+            **dict(zip(("score", "low", "high"), map(_known, scores[leader]), strict=True)),
+            "tasks": len(tasks),
+            "beats": ", ".join(beats),
+            "beaten_by": ", ".join(beaten_by),
+            **{name: _known(results.costs(leader)[name]) for name in ("transitions", "follower_transitions")},
+        }
 
 
 def _comparisons(results: Payoffs) -> Iterator[TidyRow]:

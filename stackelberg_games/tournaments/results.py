@@ -10,13 +10,14 @@ from stackelberg_games.errors import InvalidArgumentError, StoreError
 from stackelberg_games.frames import frame
 from stackelberg_games.learning.information import Division
 from stackelberg_games.learning.plots import canvas
-from stackelberg_games.tournaments import export, figures, leaderboard, report, verdict
+from stackelberg_games.tournaments import export, figures, leaderboard, report, verdict, versus
 from stackelberg_games.tournaments.leaderboard import Standing
 from stackelberg_games.tournaments.payoffs import Payoffs
 from stackelberg_games.tournaments.store import Store
 from stackelberg_games.tournaments.verdict import Verdict
+from stackelberg_games.tournaments.versus import Versus
 
-TableName = Literal["results", "matches", "standings", "comparisons", "curves", "costs"]
+TableName = Literal["results", "matches", "standings", "overview", "comparisons", "curves", "costs"]
 
 
 class Results(Payoffs):
@@ -70,7 +71,7 @@ class Results(Payoffs):
 
         Args:
             table: ``"results"`` has a row for each match and measurement, ``"matches"`` for each match,
-                ``"standings"`` for each leader, ``"comparisons"`` for each pair of a class, ``"curves"`` for each
+                ``"standings"`` for each leader, ``"overview"`` too but across classes, ``"comparisons"`` for each pair of a class, ``"curves"`` for each
                 point of a learning curve, ``"costs"`` for each match, with timings. See ``export.COLUMNS``.
 
         Raises:
@@ -132,6 +133,10 @@ class Results(Payoffs):
     def leaderboard(self, *, confidence: float = 0.95) -> dict[Division, list[Standing]]:
         """Standings within information classes; see ``leaderboard.leaderboard``."""
         return leaderboard.leaderboard(self, confidence=confidence)
+
+    def versus(self, leader: str, other: str) -> Versus:
+        """Whether one leader is better than another, where and by how much; see ``versus.versus``."""
+        return versus.versus(self, leader, other)
 
     def verdict(self) -> Verdict:
         """The headline; see ``verdict.verdict``."""
