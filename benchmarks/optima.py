@@ -71,6 +71,7 @@ CASES = (
         for temperature in (0.0, 0.1)
     ),
     *(Case("principal_agent-v0", {}, temperature) for temperature in (0.0, 0.05)),
+    *(Case("bayesian_matrix-v0", {}, temperature) for temperature in (0.0, 0.1)),
     *(Case("duopoly-v0", {}, temperature) for temperature in (0.0, 0.5)),
     *(Case("wholesale-v0", {}, temperature) for temperature in (0.0, 0.01)),
     *(Case("tax_linear-v0", {}, temperature) for temperature in (0.0, 0.01)),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import linprog, minimize_scalar
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp, minimize_scalar
 from scipy.special import softmax
 
 import stackelberg_games as sg
@@ -16,6 +16,7 @@ from stackelberg_games import exact
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.commitments.tabular import TabularPolicy
+from stackelberg_games.envs import bayesian_matrix_v0 as bayes
 from stackelberg_games.envs import contract_v0, matrix_v0, repeated_pd_v0, security_game_v0
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnknownIdError
 from stackelberg_games.kinds.configurable import ConfigurableGame
@@ -245,6 +246,69 @@ def test_principal_agent_is_not_trapped_where_nothing_is_paid() -> None:
     assert exact.solve(game, 0.05).value == pytest.approx(42.48501, abs=6e-6)
 
 
+def dobss() -> float:
+    """The mixed-integer program: z(k, i, j) = x(i) q(k, j), one reply q(k, .) for each type."""
+    leader, followers, chances = (np.array(part) for part in (bayes.LEADER, bayes.FOLLOWERS, bayes.CHANCES))
+    types, rows, replies = followers.shape
+    size, large = types * rows * replies, 100.0
+    z = np.arange(size).reshape(types, rows, replies)
+    q = size + np.arange(types * replies).reshape(types, replies)
+    a = size + types * replies + np.arange(types)
+    count = int(a[-1]) + 1
+    gain, lines, low, high = np.zeros(count), [], [], []
+    for k in range(types):
+        gain[z[k].ravel()] = -(chances[k] * leader).ravel()
+
+    def add(entries: dict[int, float], least: float, most: float) -> None:
+        line = np.zeros(count)
+        for index, weight in entries.items():
+            line[index] += weight
+        lines.append(line)
+        low.append(least)
+        high.append(most)
+
+    for k in range(types):
+        add(dict.fromkeys(z[k].ravel().tolist(), 1.0), 1.0, 1.0)
+        add(dict.fromkeys(q[k].tolist(), 1.0), 1.0, 1.0)
+        for j in range(replies):
+            add({**dict.fromkeys(z[k, :, j].tolist(), 1.0), int(q[k, j]): -1.0}, -np.inf, 0.0)
+            worth = {int(z[k, i, l]): -followers[k, i, j] for i in range(rows) for l in range(replies)}
+            add({**worth, int(a[k]): 1.0}, 0.0, np.inf)
+            add({**worth, int(a[k]): 1.0, int(q[k, j]): large}, -np.inf, large)
+        for i in range(rows):
+            both = {int(index): 1.0 for index in z[k, i]}
+            for index in z[0, i]:
+                both[int(index)] = both.get(int(index), 0.0) - 1.0
+            add(both, 0.0, 0.0)
+    bounds = Bounds(
+        np.r_[np.zeros(size + types * replies), np.full(types, -large)],
+        np.r_[np.ones(size + types * replies), np.full(types, large)],
+    )
+    whole = np.r_[np.zeros(size), np.ones(types * replies), np.zeros(types)]
+    found = milp(gain, constraints=LinearConstraint(np.array(lines), low, high), integrality=whole, bounds=bounds)
+    return -float(found.fun)
+
+
+def test_bayesian_game_agrees_with_a_mixed_integer_program() -> None:
+    game = made("bayesian_matrix-v0")
+    found = exact.solve(game, 0.0)
+    assert dobss() == pytest.approx(2.8, abs=1e-9)
+    assert found.value == pytest.approx(2.8, abs=1e-9)
+    assert found.commitment.probabilities()[0].tolist() == pytest.approx([1.0, 0.0])
+    assert int(found.response[0, 0].argmax()) == 1  # type 0 answers 0, type 1 answers 1
+    assert exact.solve(game, 0.1, starts=4).value == pytest.approx(2.800018, abs=6e-7)
+
+
+@pytest.mark.parametrize("temperature", [0.1, 1.0])
+def test_each_type_answers_as_if_it_were_alone(temperature: float) -> None:
+    game, mixture = made("bayesian_matrix-v0"), np.array([0.3, 0.7])
+    policy = sg.TabularPolicy.from_probabilities(game, mixture[None])
+    joint = exact.best_response(game, policy, temperature).policy[0, 0].reshape(2, 2)
+    for kind, own in enumerate((joint.sum(axis=1), joint.sum(axis=0))):
+        alone = softmax(mixture @ np.array(bayes.FOLLOWERS)[kind] / temperature)
+        np.testing.assert_allclose(own, alone, atol=1e-12)
+
+
 def nested_best(reply: Any, earned: Any, high: float) -> float:
     """The leader's optimum over a real number, the follower's answer found by a numerical search of its own."""
 
@@ -348,6 +412,9 @@ def min_max(game: TabularGame) -> float:
         ("contract-v0", {"highest_payment": -1.0}, InvalidGameError),
         ("principal_agent-v0", {"highest_payment": -1.0}, InvalidGameError),
         ("principal_agent-v0", {"states": 1}, InvalidGameError),
+        ("bayesian_matrix-v0", {"chances": (0.6, 0.3)}, InvalidGameError),
+        ("bayesian_matrix-v0", {"chances": (1.0,)}, InvalidGameError),
+        ("bayesian_matrix-v0", {"leader": ((1.0, 2.0, 3.0),)}, InvalidGameError),
         ("duopoly-v0", {"step": 0.4}, InvalidGameError),
         ("duopoly-v0", {"cost": 11.0}, InvalidGameError),
         ("wholesale-v0", {"cost": 1.0}, InvalidGameError),

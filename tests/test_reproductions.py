@@ -14,12 +14,14 @@ from stackelberg_games import exact
 from stackelberg_games.cli import main
 from stackelberg_games.errors import InvalidArgumentError, UnknownIdError
 from stackelberg_games.reproductions import Reproduction, load, names, reproduce, save
+from stackelberg_games.reproductions.reproduction import Summary
 from stackelberg_games.reproductions.study import parse
 from stackelberg_games.reproductions.trial import Trial
 
 TINY = {
     "discrete_toy": (0.004, ["R = 2, undiscounted"]),
     "four_rooms": (0.0004, ["temperature 0.003, 200 transitions"]),
+    "literature": (0.02, ["matrix, letchford"]),
     "preference": (0.1, ["decoy, temperature 0.5"]),
     "sobirl_synthetic": (0.02, ["the first 300 updates"]),
     "suboptimal_follower": (0.004, ["toy, 5 sweeps, drawn anew", "toy, 100 sweeps, drawn anew"]),
@@ -46,7 +48,8 @@ def test_a_tiny_fraction_of_every_reproduction_runs(name: str, tmp_path: Path) -
     done = reproduce(name, tmp_path, fraction=fraction, seeds=1, settings=settings, progress=False)
     assert not done.failed, done.failed[0].error
     rows = done.summaries()
-    assert len(rows) == len(done.study.entries) * max(1, len(settings))
+    chosen = [done.study.settings[label] for label in settings or done.study.settings]
+    assert len(rows) == sum(len(done.study.entries) - len(setting.without) for setting in chosen)
     for row in rows:
         assert row.updates[0] == 0
         assert np.isfinite(row.values).all()
@@ -65,6 +68,32 @@ def test_every_setting_of_every_file_can_be_built(name: str) -> None:
             loop = study.run(setting, entry).sections["training"]
             assert loop.get("episodes", 3) * (loop.get("stages") or game.stages()) <= setting.unit
     assert len(study.settings) == {"four_rooms": 12, "suboptimal_follower": 18}.get(name, len(study.settings))
+
+
+@pytest.mark.parametrize(
+    "label", ["matrix, maintain", "matrix, inspection", "security, five targets", "contract, two efforts", "linear tax"]
+)
+def test_the_stated_optima_of_the_literature_are_optima(label: str) -> None:
+    study = load("literature")
+    setting = study.settings[label]
+    game, _, follower = study.run(setting, next(iter(study.entries.values()))).build()
+    assert isinstance(game, sg.TabularGame)
+    solved = exact.solve(game, follower.declared_temperature or 0.0, starts=6)
+    assert setting.optimum == pytest.approx(solved.value, abs=1e-6)
+
+
+def test_a_leader_that_does_not_play_a_setting_is_left_out(tmp_path: Path) -> None:
+    chosen = {"fraction": 0.02, "seeds": 1, "settings": ["myopic follower"], "progress": False}
+    done = reproduce("literature", tmp_path, leaders=["BC-HG", "twin followers"], **chosen)  # type: ignore[arg-type]
+    assert [row.leader for row in done.summaries()] == ["BC-HG"]
+
+
+def test_a_share_is_of_the_way_to_the_optimum() -> None:
+    row = Summary("s", "l", "c", np.array([0.0, 1.0]), np.array([[1.0, 2.5], [2.0, 3.0]]), None, 0)
+    shares = row.shares(3.0)
+    assert shares is not None
+    np.testing.assert_allclose(shares, [0.75, 1.0])
+    assert row.shares(1.0) is None
 
 
 def test_the_stated_optima_are_optima() -> None:

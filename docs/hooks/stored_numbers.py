@@ -1,7 +1,7 @@
 """Put stored measurements into hand-written pages.
 
 A line ``<!-- stored: NAME -->`` is replaced: ``performance/rollout`` by what that benchmark printed,
-``results/discrete_toy`` by the table of that study, ``coverage/tournament_statistics`` by what
+``results/discrete_toy`` by the table of that study, ``literature/literature`` by the shares reached on games of the literature, ``coverage/tournament_statistics`` by what
 simulated tournaments say of the intervals, ``headlines/tournament_statistics`` of the headlines,
 ``invariance/invariance`` and ``never_below/never_below`` by what campaigns found of the exact functions,
 ``environments/foreign_environments`` by the table of adapted environments, ``learning/foreign_learning`` by what was learned,
@@ -102,6 +102,34 @@ def invariance(name: str) -> str:
     )
 
 
+def literature(name: str) -> str:
+    """Mean share of the way to the optimum, a row for each game; bold where it is at least 99 % in every seed."""
+    data = stored(name)
+    leaders = list(dict.fromkeys((row["leader"], row["information"]) for row in data["rows"]))
+    cells = {(row["setting"], row["leader"]): row for row in data["rows"]}
+    lines = [
+        f"| game | optimum | {' | '.join(f'{leader}<br>`{seen}`' for leader, seen in leaders)} |",
+        "|---|---|" + "---|" * len(leaders),
+    ]
+    for setting in dict.fromkeys(row["setting"] for row in data["rows"]):
+        optimum = next(row["optimum"] for row in data["rows"] if row["setting"] == setting)
+        shown = " | ".join(_share(cells.get((setting, leader))) for leader, _ in leaders)
+        lines.append(f"| {setting} | {optimum:g} | {shown} |")
+    seeds = max(row["seeds"] for row in data["rows"])
+    note = f"{seeds} seeds; leaders that draw nothing one. Stored by `{data['command']}`, {data['date']}."
+    return "\n".join([*lines, "", f"<small>{note}</small>"])
+
+
+def _share(row: dict[str, Any] | None) -> str:
+    """A cell: the share, or the distance where the first commitment is optimal."""
+    if row is None:
+        return "refuses"
+    if row["shares"] is None:
+        return f"{row['mean'][-1] - row['optimum']:+.2g}"
+    text = f"{100 * sum(row['shares']) / len(row['shares']):.1f} %"
+    return f"**{text}**" if min(row["shares"]) >= 0.99 else text
+
+
 def never_below(name: str) -> str:
     """Whether any leader is worth more than what ``exact.solve`` finds."""
     data = stored(name)
@@ -182,6 +210,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     makers = {
         "performance": performance,
         "results": results,
+        "literature": literature,
         "coverage": coverage,
         "headlines": headlines,
         "invariance": invariance,

@@ -105,16 +105,17 @@ def _print_judged(rows: list[Ended]) -> None:
 
 
 def _print(done: Reproduction) -> None:
-    """Ours beside what was published, one line for a leader in a setting."""
+    """Ours beside what was published, and the share of the way to the optimum; one line for a leader in a setting."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("setting", "leader", "class", "updates", "ours", "published", "best known"):
+    for column in ("setting", "leader", "class", "updates", "ours", "published", "best known", "share"):
         table.add_column(column, justify="left" if column in ("setting", "leader", "class") else "right")
     for row in done.summaries():
         known = row.published
         optimum = done.study.settings[row.setting].optimum
+        shares = None if optimum is None else row.shares(optimum)
         table.add_row(
             row.setting,
             row.leader,
@@ -123,6 +124,7 @@ def _print(done: Reproduction) -> None:
             f"{row.mean[-1]:.4g} ± {row.error[-1]:.2g}",
             "" if known is None else f"{known.values[-1]:g} ± {known.errors[-1]:g} at {known.updates[-1]:,.0f}",
             "" if optimum is None else f"{optimum:g}",
+            "" if shares is None else f"{shares.mean():.1%}",
         )
     Console(highlight=False).print(table)
     if done.study.reading:

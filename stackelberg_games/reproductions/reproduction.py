@@ -55,6 +55,12 @@ class Summary:
         count = len(self.values)
         return np.asarray(self.values.std(axis=0, ddof=1) / count**0.5 if count > 1 else np.zeros_like(self.mean))
 
+    def shares(self, optimum: float) -> FloatArray | None:
+        """How much of the way from the first commitment to an optimum each seed has gone, ``[seeds]``; None if there is none."""
+        way = optimum - self.values[:, 0]
+        small = np.abs(way) <= 1e-4 * max(1e-3, abs(optimum))  # the optimum as it is printed
+        return None if small.any() else np.asarray((self.values[:, -1] - self.values[:, 0]) / way)
+
 
 @dataclass(frozen=True)
 class Reproduction:
@@ -121,6 +127,7 @@ class Reproduction:
         rows = []
         for row in self.summaries():
             setting = self.study.settings[row.setting]
+            shares = None if setting.optimum is None else row.shares(setting.optimum)
             rows.append(
                 {
                     "setting": row.setting,
@@ -134,6 +141,7 @@ class Reproduction:
                     "final": row.values[:, -1].tolist(),
                     "published": None if row.published is None else vars(row.published),
                     "optimum": setting.optimum,
+                    "shares": None if shares is None else shares.tolist(),
                 }
             )
         facts = {name: getattr(self.study, name) for name in ("name", "title", "source", "reading")}
@@ -200,7 +208,7 @@ def _trials(
             setting = study.settings[label]
             for leader in leaders:
                 most = study.entries[leader].seeds
-                if most is not None and number >= most:
+                if (most is not None and number >= most) or leader in setting.without:
                     continue
                 sections = study.run(setting, study.entries[leader]).sections
                 budget = setting.budget(fraction)

@@ -33,7 +33,7 @@ values = [[0, -258.6, 8.0], ...]          # update, value, standard error
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,7 @@ class Setting:
         optimum: the best known value, or None.
         discount: of the measured return; the game's own if None.
         panel, at: where results are drawn against a number; empty and None for learning curves.
+        without: labels of leaders that do not play it.
     """
 
     label: str
@@ -66,6 +67,7 @@ class Setting:
     discount: float | None = None
     panel: str = ""
     at: float | None = None
+    without: Sequence[str] = ()
 
     def budget(self, fraction: float) -> int:
         """Transitions a leader may play at a fraction of the published length."""

@@ -1,0 +1,28 @@
+"""Store what ``stackelberg reproduce literature`` left in a folder. Run with ``python docs/figures/literature.py FOLDER``."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from style import IMAGES
+
+DATA = Path(__file__).parent.parent / "data" / "literature.json"
+KEPT = ("setting", "leader", "information", "seeds", "failures", "optimum", "shares", "final")
+
+
+def main(folder: str = "runs/reproduce/literature") -> None:
+    """The numbers at the end of every run for the table, and the picture."""
+    done = json.loads((Path(folder) / "results.json").read_text())
+    rows = [{**{name: row[name] for name in KEPT}, "mean": row["mean"][-1:]} for row in done["rows"]]
+    seeds = max(row["seeds"] for row in rows)
+    facts = {"command": f"stackelberg reproduce literature --seeds {seeds}", "date": str(datetime.date.today())}
+    DATA.write_text(json.dumps({"version": done["version"], **facts, "rows": rows}, indent=1) + "\n")
+    shutil.copy(Path(folder) / "literature.png", IMAGES / "reproduce_literature.png")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
