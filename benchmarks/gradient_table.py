@@ -39,6 +39,7 @@ CASES: dict[str, Case] = {
     "random_game-v0": Case({"horizon": STAGES}, 0.2),
     "four_rooms-v0": Case({"plan": PLAN, "discount": 0.9}, 0.02, (10, 100, 1000)),
     "thermal_control-v0": Case({}, 0.1, (1, 10, 100), "maxent_lqr"),
+    "preference_grid-v0": Case({"variant": "decoy"}, 0.5, (4, 40, 400)),
 }
 TOY_P = 0.25
 UNROLLED = 'adjoint={"kind": "unroll"}'
@@ -61,6 +62,7 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
 }
 ONLY = {
     "thermal_control-v0": {UNROLLED},
+    "preference_grid-v0": {'reads="policy"'},
     "four_rooms-v0": {'adjoint={"decay": 0.9}', 'adjoint={"centre": False}', 'reads="policy"', 'reads="values"'},
 }
 """Variants of bchg that say something in a game; finite ones are always unrolled."""
@@ -72,7 +74,7 @@ def commitment(name: str, game: Any) -> Any:
         return sg.TabularPolicy.from_probabilities(game, [[0.5, 0.5], [1 - TOY_P, TOY_P], [0.5, 0.5]])
     if name == "random_game-v0":
         return sg.TabularPolicy(game, np.random.default_rng(0).normal(size=(game.states, game.leader_actions)))
-    return game.commitment(0, 1.0)
+    return game.commitment(0, 0.3 if name == "preference_grid-v0" else 1.0)
 
 
 def candidates() -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -251,6 +251,8 @@ def test_settings_are_refused_by_name() -> None:
         sg.train(
             grid(), sg.make_leader("bchg", representation={"kind": "finite"}), follower(), iterations=1, episodes=2
         )
+    with pytest.raises(UnsupportedGameError, match="nobody compared"):
+        sg.train(grid(), sg.make_leader("hpgd", estimation="oracle"), follower(), iterations=1, episodes=2)
     leader = sg.make_leader("bchg", representation={"kind": "compared"})
     with pytest.raises(UnsupportedGameError, match="'compared' learns from a judge's labels"):
         sg.train(sg.make("four_rooms-v0"), leader, follower(), iterations=1, episodes=2)

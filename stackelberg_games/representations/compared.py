@@ -204,7 +204,9 @@ class ComparedValues(FiniteValues):
         return Credit((paid[:, None] - mean) * (mask & (others > 0)))
 
     def advantage(self, how: str, wide: Trajectories) -> Credit:
-        """See ``benefit``."""
+        """See ``benefit``; of the batch, for nobody compared other episodes."""
+        if wide is not self.batch:
+            raise self._lacks("advantages from episodes that nobody compared")
         return self.benefit()
 
     def averaged(self, credit: Credit, wide: Trajectories) -> Credit:
