@@ -25,7 +25,7 @@ BENCHMARKS = {
     "adapter": ["benchmarks/adapter.py"],
     "solver": ["benchmarks/solver.py", "--plot", "docs/images/solver_cost.png"],
     "large": ["benchmarks/large.py"],
-    "large_hard": ["benchmarks/large.py", "--hard"],
+    "large_hard": ["benchmarks/large.py", "--hard", "--pairs", "3"],
     "sweep": ["benchmarks/sweep.py", "overhead"],
     "estimator": ["benchmarks/estimator.py", "--plot", "docs/images/estimator_cost.png"],
 }

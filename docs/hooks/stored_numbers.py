@@ -4,6 +4,7 @@ A line ``<!-- stored: NAME -->`` is replaced: ``performance/rollout`` by what th
 ``results/discrete_toy`` by the table of that study, ``literature/literature`` by the shares reached on games of the literature, ``coverage/tournament_statistics`` by what
 simulated tournaments say of the intervals, ``headlines/tournament_statistics`` of the headlines,
 ``invariance/invariance`` and ``never_below/never_below`` by what campaigns found of the exact functions,
+``charges/tiled_rooms`` by what charges on every cell are learned to be worth,
 ``environments/foreign_environments`` by the table of adapted environments, ``learning/foreign_learning`` by what was learned,
 ``preferences/preferences`` by the study of rewards that are learned from labels,
 ``momentum/stochastic_sobirl`` by what recursive momentum does there.
@@ -143,6 +144,22 @@ def never_below(name: str) -> str:
     )
 
 
+def charges(name: str) -> str:
+    """What charges on every cell of a floor are worth after ascents and after learning."""
+    data = stored(name)
+    lines = ["| charges | by | value, mean over seeds | least, largest | CPU seconds |", "|---|---|---|---|---|"]
+    for row in data["rows"]:
+        values, how = row["values"], row["how"]
+        if "near" in row:
+            note = f"from {row['start']:.2f}; 95 % of it at step {row['near'][0]}, {row['near'][1]:.1f} s"
+            lines.append(f"| {row['charges']:,} | {how} | {values[0]:.2f} | {note} | {row['seconds'][0]:.1f} |")
+        else:
+            mean, spent = sum(values) / len(values), sum(row["seconds"]) / len(values)
+            ends = f"{min(values):.2f}, {max(values):.2f}; {len(values)} seeds" if len(values) > 1 else "one seed"
+            lines.append(f"| {row['charges']:,} | `{how}` | {mean:.2f} | {ends} | {spent:.1f} |")
+    return "\n".join([*lines, "", f"<small>Stored by `{data['command']}`, {data['date']}.</small>"])
+
+
 def environments(name: str) -> str:
     """How every foreign environment was adapted, and the seconds of an update."""
     data = stored(name)
@@ -215,6 +232,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         "headlines": headlines,
         "invariance": invariance,
         "never_below": never_below,
+        "charges": charges,
         "environments": environments,
         "learning": learning,
         "preferences": preferences,
