@@ -28,8 +28,8 @@ from stackelberg_games.tournaments.sweep_file import load_sweep
 SEEDS = 10
 FILE = """
 [sweep]
-seeds = 5
-report_seeds = 5
+seeds = 12
+report_seeds = 12
 budget = 4_500
 points = 5
 [search]

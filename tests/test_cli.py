@@ -143,3 +143,11 @@ def test_the_program_exits_non_zero_on_bad_input() -> None:
 )
 def test_values_are_read_as_toml(text: str, value: object) -> None:
     assert parse_value(text) == value
+
+
+def test_without_arguments_three_commands_are_shown() -> None:
+    shown = CliRunner().invoke(main, [])
+    assert shown.exit_code == 0
+    named = [line.split()[1] for line in shown.output.splitlines() if line.startswith("  stackelberg ")]
+    assert named == ["train", "tournament", "sweep"]
+    assert {*named} <= {*main.commands}

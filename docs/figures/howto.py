@@ -13,7 +13,13 @@ from types import ModuleType
 
 from style import IMAGES
 
-PAGES = {"configure": IMAGES, "results": IMAGES / "day", "sweeps": IMAGES / "day"}
+PAGES = {
+    "configure": IMAGES,
+    "results": IMAGES / "day",
+    "sweeps": IMAGES / "day",
+    "../tutorials/train_and_look": IMAGES / "day",
+    "../tutorials/your_leader": IMAGES / "day",
+}
 """Where the pictures of a page belong."""
 
 

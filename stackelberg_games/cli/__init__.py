@@ -40,13 +40,25 @@ ASCENTS = 8
 """Starts from which the best known value is looked for."""
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+FIRST = """Two-player Stackelberg Markov games: a leader commits, a follower answers.
+
+  stackelberg train --out runs/first            train a leader on a toy game, and draw it (seconds)
+  stackelberg tournament --out runs/tournament  leaders against followers, with a report (minutes)
+  stackelberg sweep FILE.toml                   try settings x seeds, and report what was chosen
+
+stackelberg games, leaders, followers list what there is; stackelberg --help has every command."""
+
+
+@click.group(cls=_Group, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Two-player Stackelberg Markov games: train leaders, check their gradients.
 
     Example: stackelberg train --out runs/first
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(FIRST)
 
 
 def _list(kind: Kind) -> None:

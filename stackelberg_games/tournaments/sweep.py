@@ -61,7 +61,9 @@ class Sweep:
             ``{"follower.temperature": {"low": 0.01, "high": 1.0, "log": True}}``. A setting is ``game.``,
             ``leader.`` or ``follower.`` and its name (``id`` for another one altogether), or ``training.`` and a
             field of ``MatchRules``.
-        game, leader, follower: what the settings belong to: an id, an (id, settings) pair or an object.
+        game: what its settings belong to: an id, an (id, settings) pair or an object.
+        leader: likewise.
+        follower: likewise.
         seeds: for tuning; a number n for seeds 0..n-1, or the seeds themselves.
         report_seeds: for reporting what was chosen; a number n for the n seeds after those for tuning, or the
             seeds themselves. With 0 nothing is reported apart.
@@ -106,7 +108,9 @@ class Sweep:
 
         Args:
             store: a folder that keeps every finished run; None to keep nothing.
-            retry, replay_damaged, how: see ``Tournament.play``.
+            retry: see ``Tournament.play``.
+            replay_damaged: see ``Tournament.play``.
+            how: ``backend``, ``workers``, ``timeout``, ``address`` and ``progress`` of ``Tournament.play``.
 
         Raises:
             StoreError: see ``Tournament.play``.
