@@ -30,7 +30,8 @@ from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.exact.response import Factorised
 from stackelberg_games.hypergradient import Influence
 from stackelberg_games.learning.information import Evidence
-from stackelberg_games.representations.finite import Finite, FiniteValues
+from stackelberg_games.representations.finite import Finite
+from stackelberg_games.representations.finite_values import FiniteValues
 from stackelberg_games.representations.protocol import MEANS, Credit, Needs
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Terms, require_lever
