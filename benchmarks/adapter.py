@@ -22,11 +22,12 @@ HUNTERS = ["adversary_0", "adversary_1", "adversary_2"]
 STEPS = 25
 
 
-class Still:
+class Still(sg.Commitment):
     """A commitment that always plays action 1."""
 
-    def configuration(self) -> None:
-        """It configures nothing."""
+    def probabilities(self) -> Any:
+        """Of games of tables, which this is not."""
+        raise NotImplementedError
 
     def sample(self, states: Any, streams: Any, stage: int) -> Any:
         """Action 1 for every state."""
