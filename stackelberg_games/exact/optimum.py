@@ -167,15 +167,21 @@ def _strong(game: TabularGame) -> Solution:
 
 
 def _secured(game: TabularGame, endless: Endless) -> Solution:
-    """By programs for each policy of the follower, against the bound from what it can secure."""
-    bound, unit = roof_of_play(endless), float(np.ptp(endless.follower))
-    close = CLOSE * annuity(game, None, None) * float(np.ptp(endless.leader))
+    """By programs for each policy of the follower, against the bound from what it can secure.
+
+    Raises:
+        UnsupportedGameError: they do not meet, so that the best one that was found may not be the best there is.
+    """
+    roof = roof_of_play(endless)
+    bound, close = endless.worth(roof), CLOSE * endless.unit / (1 - endless.discount)
     best: Solution | None = None
     for margin in MARGINS:
         promised = -np.inf
-        for play in plays(endless, bound, margin * unit):
-            promised = max(promised, play.value)
-            chosen = TabularPolicy.from_probabilities(game, play.policy)
+        for play in plays(endless, roof, margin):
+            promised = max(promised, endless.worth(play.value))
+            policy = np.full((game.states, game.leader_actions), 1 / game.leader_actions)
+            policy[endless.entered] = play.policy
+            chosen = TabularPolicy.from_probabilities(game, policy)
             certified, response = certificate(game, chosen, 0.0), best_response(game, chosen, 0.0).policy
             if best is None or certified.value > best.value:
                 value = certified.value
@@ -183,8 +189,12 @@ def _secured(game: TabularGame, endless: Endless) -> Solution:
                 best = Solution(chosen, value, response, 0.0, (value,), certified.error, method, max(value, bound))
         if best is not None and best.value >= promised - close:
             break
-    if best is None:
-        raise SolverError(f"{game.name}: no policy of the follower could be made a best response")
+    if best is None or best.value < bound - close:
+        found = "nothing was found" if best is None else f"the best commitment found is worth {best.value:.9g}"
+        raise UnsupportedGameError(
+            f"{game.name} at temperature 0: {found}, no commitment is worth more than {bound:.9g}, and what lies between is "
+            "open, for the follower's actions change what comes; give a temperature > 0"
+        )
     return best
 
 

@@ -154,7 +154,9 @@ def preference_rows(
 
 def _preference(game: Rules) -> PreferenceGame:
     if not isinstance(game, PreferenceGame):
-        raise UnsupportedGameError(f"{game.name} is no preference game, as preference_grid-v0 is one")
+        raise UnsupportedGameError(
+            f"{game.name} is no preference game, as preference_grid-v0 is one; bchg learns from rewards"
+        )
     return game
 
 

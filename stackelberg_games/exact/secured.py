@@ -19,9 +19,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import minimize
 
-from stackelberg_games.arrays import FloatArray, IntArray
+from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.errors import SolverError
 from stackelberg_games.exact.programs import best_mixture
+from stackelberg_games.kinds.conditioning import reachable
 from stackelberg_games.kinds.finite import TabularGame
 
 MAX_POLICIES = 512
@@ -39,13 +40,16 @@ class Play(NamedTuple):
 
 
 class Endless(NamedTuple):
-    """Arrays of an endless game in which both discount alike; columns of terminal states are zero.
+    """Arrays of an endless game in which both discount alike, of the S states that play can enter.
 
     Attributes:
-        transition: ``[S, A, B, S]``.
-        leader, follower: rewards, ``[S, A, B]``, zero in terminal states.
+        transition: ``[S, A, B, S]``; columns of terminal states are zero.
+        leader, follower: rewards, ``[S, A, B]``, zero in terminal states; in units of what they differ by, so that the
+            programs are the same whatever the units of the game.
         initial: ``[S]``.
         discount: of both.
+        entered: which states of the game they are, bool.
+        unit, offset: the leader's rewards are ``unit`` times those here and ``offset``.
     """
 
     transition: FloatArray
@@ -53,22 +57,30 @@ class Endless(NamedTuple):
     follower: FloatArray
     initial: FloatArray
     discount: float
+    entered: BoolArray
+    unit: float
+    offset: float
 
     @classmethod
     def of(cls, game: TabularGame) -> Endless | None:
         """None of any other game, and where the follower sees the leader's action or has too many policies."""
         if game.horizon is not None or game.leader_discount != game.follower_discount or game.follower_sees_action:
             return None
-        if float(game.follower_actions) ** game.states > MAX_POLICIES:
+        entered = reachable(game.transition, game.initial_distribution, game.terminal)
+        if float(game.follower_actions) ** int(entered.sum()) > MAX_POLICIES:
             return None
-        alive = ~game.terminal
-        return cls(
-            game.transition * alive,
-            game.leader_reward * alive[:, None, None],
-            game.follower_reward * alive[:, None, None],
-            game.initial_distribution,
-            game.leader_discount,
+        alive = ~game.terminal[entered]
+        (leader, unit, offset), (follower, _, _) = (
+            _in_units(table[entered] * alive[:, None, None], endless=bool(alive.all()))
+            for table in (game.leader_reward, game.follower_reward)
         )
+        transition = game.transition[entered][..., entered] * alive
+        initial = game.initial_distribution[entered]
+        return cls(transition, leader, follower, initial, game.leader_discount, entered, unit, offset)
+
+    def worth(self, value: float) -> float:
+        """A value of the leader's in the units of the game."""
+        return self.unit * value + self.offset / (1 - self.discount)
 
     def values(self, joint: FloatArray, reward: FloatArray) -> FloatArray:
         """Values of joint play ``[S, A, B]``, ``[S]`` or with the trailing axes of ``reward``."""
@@ -79,6 +91,13 @@ class Endless(NamedTuple):
     def ahead(self, reward: FloatArray, values: FloatArray) -> FloatArray:
         """Values of pairs of actions, ``[S, A, B]``."""
         return np.asarray(reward + self.discount * self.transition @ values)
+
+
+def _in_units(rewards: FloatArray, *, endless: bool) -> tuple[FloatArray, float, float]:
+    """Rewards in units of what they differ by, above the least of them where no episode ends; unit and offset."""
+    offset = float(rewards.min()) if endless else 0.0
+    unit = float(np.ptp(rewards - offset)) or 1.0
+    return (rewards - offset) / unit, unit, offset
 
 
 def secured(game: Endless) -> float:
