@@ -26,6 +26,7 @@ Version history: v0, first version.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -42,6 +43,20 @@ PRESETS: dict[str, tuple[Sequence[float], Sequence[float], float]] = {
     "four_efforts": ((0.1, 0.35, 0.6, 0.8), (0.0, 0.5, 1.5, 3.0), 10.0),
 }
 """Chances of success, costs of effort, highest payment."""
+
+
+@dataclass
+class _Paying:
+    """What payments by outcome do to both players' rewards; an object, so that copies of the game can be sent."""
+
+    outcomes: Tensor
+    leader: Tensor
+    follower: Tensor
+    transition: Tensor = field(init=False)
+
+    def __call__(self, payments: Tensor) -> Tables:
+        paid = payments @ self.outcomes
+        return Tables(self.transition, (self.leader - paid)[None, None], (self.follower + paid)[None, None])
 
 
 def game(
@@ -83,10 +98,7 @@ def game(
     outcomes = torch.from_numpy(np.stack([1 - likely, likely]))  # [2, B]
     leader, follower = torch.from_numpy(prize * likely), torch.from_numpy(-effort)
 
-    def configure(payments: Tensor) -> Tables:
-        paid = payments @ outcomes
-        return Tables(made.base.transition, (leader - paid)[None, None], (follower + paid)[None, None])
-
+    configure = _Paying(outcomes, leader, follower)
     made = ConfigurableGame(
         np.ones((1, len(likely), 1)),
         leader[None].numpy(),
@@ -100,6 +112,7 @@ def game(
         horizon=horizon,
         name="contract-v0",
     )
+    configure.transition = made.base.transition
     return made
 
 

@@ -28,6 +28,8 @@ Version history: v0, first version.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -37,6 +39,21 @@ from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Tables
+
+
+@dataclass
+class _Paying:
+    """What payments by transition do to both players' rewards; an object, so that copies of the game can be sent."""
+
+    chances: Tensor
+    leader: Tensor
+    follower: Tensor
+    transition: Tensor = field(init=False)
+
+    def __call__(self, payments: Tensor) -> Tables:
+        states = len(self.chances)
+        paid = torch.einsum("sbt,st->sb", self.chances, payments.reshape(states, states))
+        return Tables(self.transition, (self.leader - paid)[:, None], (self.follower + paid)[:, None])
 
 
 def game(
@@ -69,10 +86,7 @@ def game(
     earned = transition @ (10 * draws.random(states))
     chances, leader, follower = torch.from_numpy(transition), torch.from_numpy(earned), torch.from_numpy(-costs)
 
-    def configure(payments: Tensor) -> Tables:
-        paid = torch.einsum("sbt,st->sb", chances, payments.reshape(states, states))
-        return Tables(made.base.transition, (leader - paid)[:, None], (follower + paid)[:, None])
-
+    configure = _Paying(chances, leader, follower)
     made = ConfigurableGame(
         transition,
         earned,
@@ -86,6 +100,7 @@ def game(
         horizon=horizon,
         name="principal_agent-v0",
     )
+    configure.transition = made.base.transition
     return made
 
 

@@ -25,6 +25,8 @@ Version history: v0, first version.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -34,6 +36,19 @@ from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Tables
+
+
+@dataclass
+class _Taxing:
+    """What a rate does to both players' rewards; an object, so that copies of the game can be sent."""
+
+    worked: Tensor
+    toil: Tensor
+    transition: Tensor = field(init=False)
+
+    def __call__(self, rate: Tensor) -> Tables:
+        taken = rate[0] * self.worked
+        return Tables(self.transition, taken[None, None], (self.worked - taken - self.toil)[None, None])
 
 
 def game(elasticity: float = 0.5, *, levels: int = 300, horizon: int = 1) -> ConfigurableGame:
@@ -53,10 +68,7 @@ def game(elasticity: float = 0.5, *, levels: int = 300, horizon: int = 1) -> Con
     power = 1 + 1 / elasticity
     worked, toil = torch.from_numpy(labour), torch.from_numpy(labour**power / power)
 
-    def configure(rate: Tensor) -> Tables:
-        taken = rate[0] * worked
-        return Tables(made.base.transition, taken[None, None], (worked - taken - toil)[None, None])
-
+    configure = _Taxing(worked, toil)
     made = ConfigurableGame(
         np.ones((1, levels + 1, 1)),
         np.zeros((1, levels + 1)),
@@ -70,6 +82,7 @@ def game(elasticity: float = 0.5, *, levels: int = 300, horizon: int = 1) -> Con
         horizon=horizon,
         name="tax_linear-v0",
     )
+    configure.transition = made.base.transition
     return made
 
 
