@@ -49,6 +49,12 @@ SHIPPED: tuple[tuple[str, dict[str, Any], float], ...] = (
     ("myopic-v0", {}, 0.1),
     ("contract-v0", {}, 0.1),
     ("principal_agent-v0", {}, 0.1),
+    ("bayesian_matrix-v0", {}, 0.1),
+    ("duopoly-v0", {}, 0.1),
+    ("wholesale-v0", {}, 0.1),
+    ("tax_linear-v0", {}, 0.1),
+    ("tiled_rooms-v0", {"tiles": 1}, 0.05),
+    *(("matrix-v0", {"preset": p}, 0.05) for p in ("inspection", "entry_deterrence", "chicken", "matching_pennies")),
 )
 LEADERS: tuple[tuple[str, dict[str, Any], int], ...] = (
     ("exact_gradient", {"learning_rate": 0.1}, 400),
