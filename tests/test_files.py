@@ -29,7 +29,7 @@ def test_what_is_written_has_the_mode_that_the_umask_allows(tmp_path: Path, mask
     finally:
         os.umask(before)
     written = [path for folder in ("run", "cup") for path in (tmp_path / folder).iterdir()]
-    assert len(written) == 12  # the locks are gone
+    assert len(written) == 13  # the locks are gone
     assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in written} == {path.name: mode for path in written}
 
 

@@ -104,7 +104,7 @@ def test_the_documentation_says_who_plays_what() -> None:
 
 @pytest.mark.parametrize("name", [name for name in sg.leaders() if name not in ("policy_gradient", "bi_actor_critic")])
 def test_leaders_other_than_those_that_the_page_names_need_the_temperature(name: str) -> None:
-    without = {"evolution_strategies", "random_search", "fixed"}
+    without = {"evolution_strategies", "random_search", "fixed", "drlhf"}
     assert sg.make_leader(name).needs_temperature is (name not in without)
 
 

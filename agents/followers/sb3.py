@@ -53,7 +53,7 @@ class SB3Response:
     def sample(self, states: Any, leader_actions: Any, streams: Streams, stage: int) -> Any:
         """Actions for states ``[N, ...]`` and the leader actions it observes."""
         observations = shown(self.game, states, leader_actions, self.configuration)
-        return np.asarray(self.reply(observations, streams, stage), dtype=self.game.follower_action_space.dtype)
+        return self.reply(observations, streams, stage)
 
     def reply(self, observations: Any, streams: Streams, stage: int, masks: Any = None) -> Any:
         """Actions for observations as ``best_response_env`` shows them, and masks ``[N, n]`` where there are some."""
@@ -70,14 +70,15 @@ class SB3Response:
             if name == "SAC":
                 mean, log_std, _ = policy.actor.get_action_dist_params(inputs)
                 drawn = torch.tanh(mean + log_std.exp() * self._normal(mean, streams, stage))
-                return policy.unscale_action(drawn.numpy())
+                return policy.unscale_action(drawn.numpy()).astype(self.game.follower_action_space.dtype)
             told = {} if masks is None else {"action_masks": masks}
             law = policy.get_distribution(inputs, **told).distribution
             if isinstance(law, torch.distributions.Categorical):
                 rows = np.cumsum(law.probs.numpy().astype(np.float64), axis=1)[:, :-1]
                 return (streams.uniform(Lane.FOLLOWER, stage) >= rows).sum(axis=1).astype(np.int64)
             drawn = law.mean + law.stddev * self._normal(law.mean, streams, stage)
-            return np.clip(drawn.numpy(), self.model.action_space.low, self.model.action_space.high)
+            inside = np.clip(drawn.numpy(), self.model.action_space.low, self.model.action_space.high)
+            return inside.astype(self.game.follower_action_space.dtype)
 
     @staticmethod
     def _normal(like: Any, streams: Streams, stage: int) -> Any:

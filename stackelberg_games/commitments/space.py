@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from stackelberg_games import checks
 from stackelberg_games.errors import InvalidArgumentError
 
 _SLACK = 1e-12
@@ -77,7 +78,7 @@ def fault(space: gymnasium.spaces.Box, configuration: Any) -> str | None:
     except ValueError:  # a ragged list
         array = np.asarray(None)
     if array.dtype.kind not in "iuf":
-        return f"is {configuration!r}: expected numbers of shape {space.shape}"
+        return f"is {checks.shown(configuration)}: expected numbers of shape {space.shape}"
     if array.shape != space.shape:
         return f"has shape {array.shape}: expected {space.shape}"
     high = space.high * (1 + ROUNDING) if isinstance(space, BudgetBox) else space.high

@@ -88,9 +88,9 @@ def check_report(folder: Path) -> None:
 
 
 RESULTS: list[Results] = []
-TABLES = frozenset(f"{name}.csv" for name in ("results", "matches", "curves", "costs", "comparisons", "standings")) | {
-    "manifest.json"
-}
+TABLES = frozenset(
+    f"{name}.csv" for name in ("results", "matches", "curves", "costs", "comparisons", "standings", "overview")
+) | {"manifest.json"}
 RUN = frozenset({runs.SETTINGS, runs.HISTORY, runs.STATE, runs.RESULT})
 
 

@@ -28,7 +28,7 @@ from stackelberg_games.rules.lever import Terms
 from stackelberg_games.tournaments import leaderboard, ratings, statistics
 from stackelberg_games.tournaments.results import Results
 from stackelberg_games.tournaments.tournament_file import parse
-from tests.fuzzing.stored import cup, played, scratch, stored
+from tests.fuzzing.stored import cup, played, scratch, stored, whole
 from tests.fuzzing.target import Case, Target
 from tests.fuzzing.texts import TOURNAMENT
 
@@ -381,7 +381,7 @@ call("alpha_rank", ratings.alpha_rank, leader=lambda: np.eye(2), follower=lambda
 call(
     "learning_curves",
     plots.learning_curves,
-    groups=dict,
+    groups=lambda: {"bchg": [whole("bchg")]},
     path=lambda: f"{somewhere()}/curves.png",
     optimum=None,
     title="",
