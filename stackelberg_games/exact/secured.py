@@ -272,9 +272,12 @@ def _program(game: Endless, policy: IntArray, start: FloatArray, margin: float) 
     ]
     options = {"maxiter": 200, "ftol": 1e-14}
     bounds = [(0.0, 1.0)] * start.size
-    found = minimize(
-        worth, start.ravel(), jac=True, method="SLSQP", bounds=bounds, constraints=constraints, options=options
-    )
+    try:
+        found = minimize(
+            worth, start.ravel(), jac=True, method="SLSQP", bounds=bounds, constraints=constraints, options=options
+        )
+    except np.linalg.LinAlgError:  # it has strayed to where rows are no distributions
+        return None
     point = np.clip(found.x, 0.0, 1.0).reshape(shape)
     point = point / point.sum(axis=1, keepdims=True)
     unit = float(np.ptp(game.follower)) / (1 - game.discount)
