@@ -99,13 +99,12 @@ class PreferenceGrid(PreferenceGame, FloorGame):
         self.state_labels = [f"{row},{column}" for row, column in floor.cells]
 
     def picture(self, configuration: Tensor | None, occupancy: FloatArray | None) -> FloorScene:
-        """See ``FloorGame.picture``; the shade is the chosen reward above its least."""
+        """See ``FloorGame.picture``; the shade is the chosen reward."""
         from stackelberg_games.floors.picture import FloorScene, Mark
 
         marks = [Mark(self.start, "S"), *(Mark(cell, "G") for cell in self.goals)]
         marks += [Mark(cell, "P") for cell in self.prizes]
-        chosen = None if configuration is None else configuration.detach().numpy()
-        heat = None if chosen is None else chosen - chosen.min()
+        heat = None if configuration is None else configuration.detach().numpy()
         return FloorScene(tuple(marks), heat, occupancy=occupancy)
 
 

@@ -40,7 +40,7 @@ class FloorScene(NamedTuple):
 
     Attributes:
         marks: letters and frames.
-        heat: what the configuration puts on each cell, >= 0, ``[cells]``; None to leave it out.
+        heat: what the configuration puts on each cell, ``[cells]``; None to leave it out.
         barriers: passages (cell, move) ``[P, 2]`` and how much each is hindered, in [0, 1], ``[P]``.
         occupancy: share of the follower's time in each cell, ``[cells]``; None to leave it out.
         robot: the cell that the follower is in, or None.
@@ -87,7 +87,9 @@ def draw_floor(axes: Any, plan: FloorPlan, scene: FloorScene, *, explained: bool
 def _legend(scene: FloorScene) -> list[tuple[str, str]]:
     lines = []
     if scene.heat is not None:
-        lines.append((LEADER, f"shade: what the leader sets, {scene.heat.sum():.3g} in all"))
+        least = scene.heat.min()
+        amount = f"{least:.3g} to {scene.heat.max():.3g}" if least < 0 else f"{scene.heat.sum():.3g} in all"
+        lines.append((LEADER, f"shade: what the leader sets, {amount}"))
     if scene.barriers is not None:
         lines.append((LEADER, f"bars: steps the leader hinders, up to {scene.barriers[1].max(initial=0):.0%}"))
     if scene.occupancy is not None:
@@ -104,8 +106,9 @@ def _ground(plan: FloorPlan, heat: FloatArray | None) -> FloatArray:
     image[:] = to_rgb(WALL)
     image[plan.shelves] = to_rgb(SHELF)
     free = np.broadcast_to(to_rgb(FREE), (plan.size, 3))
-    if heat is not None and heat.max() > 0:
-        share = (heat / heat.max())[:, None] ** FADED
+    above = None if heat is None else heat - min(0.0, float(heat.min()))
+    if above is not None and above.max() > 0:
+        share = (above / above.max())[:, None] ** FADED
         free = (1 - 0.85 * share) * free + 0.85 * share * np.array(to_rgb(LEADER))
     image[tuple(plan.cells.T)] = free
     return image

@@ -35,6 +35,9 @@ class PayoffPicture:
             axes.imshow(shown, extent=(0, self.columns, self.rows, 0), aspect="auto", cmap="Purples", alpha=0.8)
         self._frame(axes)
         if self.leader.size > WRITTEN:
+            whose, color = ("leader", LEADER_COLOR) if self.leader.any() else ("follower", FOLLOWER_COLOR)
+            words = {"ha": "right", "va": "center", "fontsize": 9, "color": color}
+            axes.text(self.columns, -self._margins[1] / 2, f"dark: more for the {whose}", **words)
             return
         size = min(15.0, 105 / self.columns, 180 / self.rows)
         for i in range(self.rows):
@@ -52,8 +55,13 @@ class PayoffPicture:
             row = 0 if scene.played.leader_action is None else int(scene.played.leader_action)
             self._outline(axes, (int(scene.played.follower_action), row), 1, MOVED)
 
+    @property
+    def _margins(self) -> tuple[float, float]:
+        """Room for words to the left and above, in cells."""
+        return max(0.35, 0.08 * self.columns), max(0.35, 0.08 * self.rows)
+
     def _frame(self, axes: Any) -> None:
-        wide, tall = max(0.35, 0.08 * self.columns), max(0.35, 0.08 * self.rows)
+        wide, tall = self._margins
         axes.set(xlim=(-wide, self.columns + 0.2 * wide), ylim=(self.rows + 0.2 * tall, -tall))
         style = {"ha": "center", "va": "center", "fontsize": 11}
         axes.text(self.columns / 2, -tall / 2, "follower", color=FOLLOWER_COLOR, **style)
