@@ -22,7 +22,6 @@ from scipy.optimize import minimize
 from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.errors import SolverError
 from stackelberg_games.exact.programs import best_mixture
-from stackelberg_games.kinds.conditioning import reachable
 from stackelberg_games.kinds.finite import TabularGame
 
 MAX_POLICIES = 512
@@ -66,7 +65,7 @@ class Endless(NamedTuple):
         """None of any other game, and where the follower sees the leader's action or has too many policies."""
         if game.horizon is not None or game.leader_discount != game.follower_discount or game.follower_sees_action:
             return None
-        entered = reachable(game.transition, game.initial_distribution, game.terminal)
+        entered = game.reachable(game.tables().transition)
         if float(game.follower_actions) ** int(entered.sum()) > MAX_POLICIES:
             return None
         alive = ~game.terminal[entered]
