@@ -16,6 +16,7 @@ from stackelberg_games.learning.experiment import Experiment
 from stackelberg_games.learning.importing import imported
 from stackelberg_games.tournaments import tournament_file
 from stackelberg_games.tournaments.export import tables
+from stackelberg_games.tournaments.sweep_file import load_sweep
 
 MODULE = """
 import pathlib
@@ -125,6 +126,19 @@ def test_a_file_runs_a_program_only_where_that_is_allowed(tmp_path: Path) -> Non
         ["watch", str(experiment)],
     ):
         assert CliRunner().invoke(main, command_line).exit_code == 1
+    judged = tmp_path / "judged.toml"
+    game = f'[game]\nid = "preference_grid-v0"\njudge = {{ kind = "process", {command} }}\n'
+    judged.write_text(game + '[leader]\nid = "drlhf"\n')
+    cup.write_text(game.replace("[game]", "[[game]]") + '[[leader]]\nid = "drlhf"\n[[follower]]\nid = "random"\n')
+    for load, file in ((Experiment.load, judged), (tournament_file.load, cup), (load_sweep, judged)):
+        reader = load
+        with pytest.raises(InvalidArgumentError, match=r"'command' names a program.*--allow-import"):
+            reader(file)
+    judged.write_text(
+        f'[game]\nid = "preference_grid-v0"\n[search]\ngame.judge = [{{ kind = "process", {command} }}]\n'
+    )
+    with pytest.raises(InvalidArgumentError, match=r"'command' names a program.*--allow-import"):
+        load_sweep(judged)
     assert not mark.exists()
     assert Experiment.load(experiment, allow_import=True).build()[2].settings["command"] == ["touch", str(mark)]
     assert not mark.exists()

@@ -14,7 +14,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -140,6 +140,8 @@ class Process(Judge):
     command: Sequence[str]
     timeout: float = 30.0
     _running: list[LineProgram] = field(default_factory=list, repr=False, compare=False)
+
+    runs: ClassVar[tuple[str, ...]] = ("command",)
 
     def __post_init__(self) -> None:
         if isinstance(self.command, str) or not self.command or not all(isinstance(part, str) for part in self.command):

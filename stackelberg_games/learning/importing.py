@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import importlib
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from stackelberg_games import checks
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning import registry
+from stackelberg_games.learning.judges import KINDS
 from stackelberg_games.learning.registry import Kind
 
 HINT = "pass --allow-import (allow_import=True) if you trust the file"
@@ -46,11 +47,19 @@ def check_file(kind: Kind, wanted: object, settings: Mapping[str, Any]) -> None:
     if is_named(kind, wanted):
         raise InvalidArgumentError(f"{kind} {wanted!r} is not registered, and a file may not import code; {HINT}")
     if wanted in registry.ids(kind):
-        for name in getattr(registry.factory(kind, wanted), "runs", ()):
-            if settings.get(name):
-                raise InvalidArgumentError(
-                    f"{kind} {wanted!r}: {name!r} names a program, and a file may not run one; {HINT}"
-                )
+        for name in programs(getattr(registry.factory(kind, wanted), "runs", ()), settings):
+            raise InvalidArgumentError(
+                f"{kind} {wanted!r}: {name!r} names a program, and a file may not run one; {HINT}"
+            )
+
+
+def programs(runs: Collection[str], settings: Mapping[str, Any]) -> list[str]:
+    """Names of the settings that name a program to run: those of ``runs``, and those of a judge among the settings."""
+    named = [name for name in runs if settings.get(name)]
+    judge = settings.get("judge")
+    if isinstance(judge, Mapping) and isinstance(judge.get("kind"), str):
+        named += programs(getattr(KINDS.get(judge["kind"]), "runs", ()), judge)
+    return named
 
 
 def imported(kind: Kind, named: str) -> Callable[..., Any]:

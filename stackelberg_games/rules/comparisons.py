@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -76,7 +76,13 @@ def check_labels(labels: Any, count: int) -> FloatArray:
 
 
 class Judge(ABC):
-    """Somebody who says which of two segments is the better one."""
+    """Somebody who says which of two segments is the better one.
+
+    Attributes:
+        runs: names of settings that name a program to run; a file may give them only where its reader allows it.
+    """
+
+    runs: ClassVar[tuple[str, ...]] = ()
 
     def chance(self, difference: Any) -> Any:
         """Probability that the first of two segments is preferred, by how much more it is truly worth.
