@@ -212,6 +212,19 @@ def test_who_plays_the_pairs(pairs: Any) -> None:
         assert side.follower_rewards is None
 
 
+@pytest.mark.parametrize("name", ["bchg", "hpgd", "sobirl", "policy_gradient"])
+def test_later_steps_on_a_batch_take_labels_and_weights_as_they_are_by_then(name: str) -> None:
+    leader: Any = sg.make_leader(name, actor_steps=3, learning_rate=0.3)
+    bench = Bench(grid("decoy"), leader, drawn())
+    surrogate, parameters = leader.objective(bench.evidence(0, 64)), list(leader.commitment.parameters())
+    surrogate().backward()
+    leader.optimizer.step()
+    steps = [surrogate(), leader.surrogate(leader.learned.at(leader.commitment))]
+    (again,), (anew,) = (torch.autograd.grad(step, parameters) for step in steps)
+    assert anew.any()
+    torch.testing.assert_close(again, anew, rtol=1e-12, atol=1e-14)
+
+
 def test_no_leader_below_the_model_can_reach_the_truth() -> None:
     game, looked = grid(), []
     for name in sg.leaders():

@@ -178,6 +178,8 @@ class ComparedValues(FiniteValues):
         self.losses = torch.nn.functional.softplus(gap) - learned.label * gap
         self.weights, self._response, self._chosen = weights, response, terms.follower_reward
 
+    terms = ()  # losses bend, and pairs weigh otherwise and are answered otherwise once the commitment has moved
+
     def figures(self) -> dict[str, float]:
         """Mean loss of the labels, and the share of the pairs that their weights leave."""
         left = float(self.weights.sum() ** 2 / (len(self.weights) * (self.weights**2).sum()))
