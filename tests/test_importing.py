@@ -130,15 +130,15 @@ def test_a_file_runs_a_program_only_where_that_is_allowed(tmp_path: Path) -> Non
     game = f'[game]\nid = "preference_grid-v0"\njudge = {{ kind = "process", {command} }}\n'
     judged.write_text(game + '[leader]\nid = "drlhf"\n')
     cup.write_text(game.replace("[game]", "[[game]]") + '[[leader]]\nid = "drlhf"\n[[follower]]\nid = "random"\n')
-    for load, file in ((Experiment.load, judged), (tournament_file.load, cup), (load_sweep, judged)):
-        reader = load
-        with pytest.raises(InvalidArgumentError, match=r"'command' names a program.*--allow-import"):
-            reader(file)
-    judged.write_text(
+    sweep, searched = tmp_path / "sweep.toml", tmp_path / "searched.toml"
+    sweep.write_text(game + "[search]\nleader.learning_rate = [0.1]\n")
+    searched.write_text(
         f'[game]\nid = "preference_grid-v0"\n[search]\ngame.judge = [{{ kind = "process", {command} }}]\n'
     )
-    with pytest.raises(InvalidArgumentError, match=r"'command' names a program.*--allow-import"):
-        load_sweep(judged)
+    readers: list[tuple[Any, Path]] = [(Experiment.load, judged), (tournament_file.load, cup)]
+    for reader, file in [*readers, (load_sweep, sweep), (load_sweep, searched)]:
+        with pytest.raises(InvalidArgumentError, match=r"'command' names a program.*--allow-import"):
+            reader(file)
     assert not mark.exists()
     assert Experiment.load(experiment, allow_import=True).build()[2].settings["command"] == ["touch", str(mark)]
     assert not mark.exists()
