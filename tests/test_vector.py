@@ -171,19 +171,23 @@ def test_batches_are_observed_as_single_states_are(game: Game) -> None:
     np.testing.assert_array_equal(game.observe_batch(states), [game.observe(state) for state in states])
 
 
-@pytest.mark.parametrize("mode", list(AutoresetMode))
-def test_every_autoreset_mode_plays_the_same_episodes(mode: AutoresetMode) -> None:
+@pytest.mark.parametrize(
+    ("asked", "mode"),
+    [*((mode, mode) for mode in AutoresetMode), (None, AutoresetMode.NEXT_STEP), (None, AutoresetMode.DISABLED)],
+)
+def test_every_autoreset_mode_plays_the_same_episodes(asked: AutoresetMode | None, mode: AutoresetMode) -> None:
     game = random_game_v0.game(transitions={"terminal_states": 1}, horizon=5)
     policy = sg.TabularPolicy(game)
-    env = sg.vector_env(game, 3, commitment=policy, autoreset_mode=mode)
+    env = sg.vector_env(game, 3, commitment=policy, autoreset_mode=asked)
     rewards: list[list[list[float]]] = [[[]] for _ in range(3)]
     env.reset(seed=4)
     replies, over = np.random.default_rng(0).integers(3, size=(3, 200)), np.zeros(3, dtype=bool)
     played = [0, 0, 0]
     for _ in range(40):
         if mode == AutoresetMode.DISABLED and over.any():
-            with pytest.raises(InvalidActionError, match="are over"):
-                env.step(np.zeros(3, dtype=int))
+            if asked == mode:
+                with pytest.raises(InvalidActionError, match="are over"):
+                    env.step(np.zeros(3, dtype=int))
             env.reset(options={"reset_mask": over})
             over = np.zeros(3, dtype=bool)
         resting = over if mode == AutoresetMode.NEXT_STEP else np.zeros(3, dtype=bool)
@@ -217,6 +221,14 @@ def test_every_autoreset_mode_plays_the_same_episodes(mode: AutoresetMode) -> No
             assert episode == expected
 
 
+@pytest.mark.parametrize("asked", [None, *AutoresetMode])
+def test_consumers_are_told_of_a_mode_that_they_may_use(asked: AutoresetMode | None) -> None:
+    game = discrete_toy_v0.game()
+    env = sg.vector_env(game, 2, commitment=sg.TabularPolicy(game), autoreset_mode=asked)
+    assert env.metadata["autoreset_mode"] == (asked or AutoresetMode.NEXT_STEP)  # read by Gymnasium's wrappers
+    assert env.autoreset_mode == (asked or AutoresetMode.DISABLED)  # read by TorchRL
+
+
 def test_modes_that_cannot_be_are_refused() -> None:
     game = discrete_toy_v0.game()
     with pytest.raises(InvalidArgumentError, match="in step only in SAME_STEP"):
@@ -224,7 +236,6 @@ def test_modes_that_cannot_be_are_refused() -> None:
     with pytest.raises(InvalidArgumentError, match="autoreset_mode='never'"):
         sg.vector_env(game, 2, autoreset_mode="never")
     env = sg.vector_env(game, 2, commitment=sg.TabularPolicy(game))
-    assert env.metadata["autoreset_mode"] == AutoresetMode.NEXT_STEP
     env.reset(seed=0)
     for mask in ([True, False], np.array([True]), np.array([1, 0])):
         with pytest.raises(InvalidArgumentError, match="reset_mask"):

@@ -3,7 +3,9 @@
 ``Rounds`` steps a batch of running episodes through the functional rules; the two faces derive from it. What
 follows the end of an episode is Gymnasium's autoreset mode: the next episode in the same step, the last
 observation in ``infos["final_obs"]`` (SAME_STEP); the next episode in the step after, whose action is not
-played and which pays nothing (NEXT_STEP); or nothing, until ``reset`` is told where (DISABLED).
+played and which pays nothing (NEXT_STEP); or nothing, until ``reset`` is told where (DISABLED). A copy that is
+reset by hand before its next step begins there in NEXT_STEP too, so such an environment serves both kinds of
+consumers, if each is told its own: Gymnasium's wrappers read the mode in the metadata, TorchRL in an attribute.
 """
 
 from __future__ import annotations
@@ -155,7 +157,8 @@ class ResponseVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         game: any game.
         copies: N.
         commitment: the leader's decision.
-        autoreset_mode: see the module's text.
+        autoreset_mode: see the module's text. None for NEXT_STEP in ``metadata["autoreset_mode"]`` and DISABLED
+            in the attribute ``autoreset_mode``: whoever resets by mask may, and what nobody resets the next step does.
 
     Raises:
         InvalidActionError: the configuration is not in the game's space.
@@ -168,13 +171,14 @@ class ResponseVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         game: Rules,
         copies: int,
         commitment: Commitment,
-        autoreset_mode: AutoresetMode = AutoresetMode.NEXT_STEP,
+        autoreset_mode: AutoresetMode | None = None,
     ) -> None:
-        self.autoreset_mode = autoreset_mode  # where Gymnasium's own vector environments have it, too
-        self.metadata = {"name": game.name, "autoreset_mode": autoreset_mode}
+        self.autoreset_mode = autoreset_mode or AutoresetMode.DISABLED
+        self._mode = autoreset_mode or AutoresetMode.NEXT_STEP
+        self.metadata = {"name": game.name, "autoreset_mode": self._mode}
         self.rounds = Rounds(game, copies)
         self.game, self.commitment, self.num_envs = game, commitment, self.rounds.count
-        self._mode, self._over = autoreset_mode, np.zeros(self.num_envs, dtype=np.bool_)
+        self._over = np.zeros(self.num_envs, dtype=np.bool_)
         self._episode = episode_under(game, commitment.configuration())
         self.single_observation_space = self._episode.observation_spaces[FOLLOWER]
         self.single_action_space = game.follower_action_space
@@ -302,7 +306,8 @@ def vector_env(
             then plays the episodes of ``seed + i``, and infos are a list.
         base_class: for SuperSuit: ``"gymnasium"`` or ``"stable_baselines3"``.
         autoreset_mode: Gymnasium's, or its name: what follows the end of an episode (see the module's text). By
-            default NEXT_STEP with a commitment. Copies of both players are in step only in SAME_STEP.
+            default, with a commitment, a copy whose episode is over is reset by ``reset(options={"reset_mask":
+            flags})`` or, where nobody does, by its next step. Copies of both players are in step only in SAME_STEP.
 
     Raises:
         InvalidArgumentError: ``num_envs`` or ``backend`` is out of range, SuperSuit is asked for the problem of
@@ -310,8 +315,8 @@ def vector_env(
         UnsupportedGameError: the two players' actions cannot be padded to one space.
     """
     require_game(game)
-    mode = _mode(autoreset_mode, AutoresetMode.SAME_STEP if commitment is None else AutoresetMode.NEXT_STEP)
-    if commitment is None and mode != AutoresetMode.SAME_STEP:
+    mode = None if autoreset_mode is None else _mode(autoreset_mode)
+    if commitment is None and mode not in (None, AutoresetMode.SAME_STEP):
         raise InvalidArgumentError(
             f"autoreset_mode={mode.value!r}: copies of both players are in step only in SAME_STEP"
         )
@@ -330,9 +335,7 @@ def vector_env(
     return concatenate(single, Rounds(game, num_envs).count, num_cpus=0, base_class=base_class)
 
 
-def _mode(wanted: AutoresetMode | str | None, default: AutoresetMode) -> AutoresetMode:
-    if wanted is None:
-        return default
+def _mode(wanted: AutoresetMode | str) -> AutoresetMode:
     known = {name: mode for mode in AutoresetMode for name in (mode, mode.name, mode.value)}
     if not isinstance(wanted, AutoresetMode | str) or wanted not in known:
         names = checks.listed([mode.name for mode in AutoresetMode])
