@@ -87,6 +87,23 @@ def test_lists_have_the_values_and_the_hypergradient_of_the_array(settings: dict
         assert np.abs(np.asarray(dense) - np.asarray(listed)).max() < 1e-8
 
 
+@pytest.mark.parametrize("sees", [True, False])
+def test_a_state_that_is_never_left_is_worth_its_stages_on_lists(sees: bool) -> None:
+    successors, probability = np.array([[[[1, 0]]], [[[1, 1]]]]), np.full((2, 1, 1, 2), 0.5)
+    reward, start = np.array([[[1.0]], [[3.0]]]), np.array([1.0, 0.0])
+    settings = {"leader_discount": 1.0, "follower_discount": 0.9, "horizon": 3, "follower_sees_action": sees}
+    game = TabularGame.from_successors(successors, probability, reward, reward, start, **settings)
+    policy = sg.TabularPolicy(game)
+    value = exact.leader_objective(game, policy, TEMPERATURE)
+    values = exact.differentiable_values(game, policy, TEMPERATURE)
+    assert value.item() == pytest.approx(1 + 0.5 * (1 + 3) + 0.25 * 1 + 0.75 * 3, abs=1e-12)
+    assert values.leader.tolist() == pytest.approx([5.5, 9.0], abs=1e-12)
+    (slope,) = torch.autograd.grad(value, [policy.logits])
+    assert slope.tolist() == [[0.0], [0.0]]
+    certified = exact.certificate(game, policy, TEMPERATURE)
+    assert abs(certified.value - 5.5) <= certified.error + 1e-14
+
+
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_certified_errors_hold_on_lists(settings: dict[str, Any]) -> None:
     dense, listed = _pair(settings)

@@ -72,10 +72,9 @@ class ChainSystem:
             discount: of what is accumulated.
             alive: bool ``[S]``; nothing follows the other states.
         """
-        pattern = lists.pattern
-        scaled, diagonal = np.empty(len(pattern.columns)), np.empty(len(policy))
-        listed = (lists.first, lists.successors, lists.probability)
-        _fill(listed, tuple(pattern), policy, np.ascontiguousarray(response), alive, discount, scaled, diagonal)
+        pattern, diagonal = lists.pattern, np.empty(len(policy))
+        scaled = weighted_chain(lists, policy, response, -discount, alive)
+        _divide_rows(pattern.first, pattern.diagonal, scaled, diagonal)
         return cls(pattern, scaled, diagonal)
 
     def solve(self, vector: FloatArray) -> FloatArray:
@@ -148,9 +147,7 @@ class ChainSystem:
 
     def times(self, vector: FloatArray, transposed: bool = False) -> FloatArray:
         """The scaled matrix, or its transpose, times a vector ``[S]``."""
-        out = np.zeros(len(vector))
-        _times(self.pattern.first, self.pattern.columns, self.scaled, vector, out, transposed)
-        return out
+        return product(self.pattern, self.scaled, vector, transposed)
 
     def _incomplete(self) -> Any:
         """Factors of the transpose, whose columns are the rows that are stored."""
@@ -195,6 +192,23 @@ class ChainSystem:
         return found
 
 
+def weighted_chain(
+    lists: SuccessorLists, policy: FloatArray, response: FloatArray, weight: float, alive: Any
+) -> FloatArray:
+    """Entries of ``weight`` times the chain under two policies at the places of the pattern, ``[N]``; see ``ChainSystem.of``."""
+    pattern, entries = lists.pattern, np.empty(len(lists.pattern.columns))
+    listed = (lists.first, lists.successors, lists.probability)
+    _fill(listed, (pattern.first, pattern.slot), policy, np.ascontiguousarray(response), alive, weight, entries)
+    return entries
+
+
+def product(pattern: Pattern, entries: FloatArray, vector: FloatArray, transposed: bool = False) -> FloatArray:
+    """The matrix of entries ``[N]`` at the places of a pattern, or its transpose, times a vector ``[S]``."""
+    out = np.zeros(len(vector))
+    _times(pattern.first, pattern.columns, entries, vector, out, transposed)
+    return out
+
+
 def _unit(vector: FloatArray) -> float:
     """What to divide by so that squares neither vanish nor overflow; 1 where nothing can be said."""
     largest = float(np.abs(vector).max())
@@ -202,24 +216,21 @@ def _unit(vector: FloatArray) -> float:
 
 
 @compiled
-def _fill(
-    lists: Any, pattern: Any, policy: Any, response: Any, alive: Any, discount: float, scaled: Any, diagonal: Any
-) -> None:
+def _fill(lists: Any, pattern: Any, policy: Any, response: Any, alive: Any, weight: float, out: Any) -> None:
     entries, _, probability = lists
-    first, _, own, slot = pattern
+    first, slot = pattern
     states, actions = policy.shape
     rows, replies = response.shape[1], response.shape[2]
     for s in range(states):
         for place in range(first[s], first[s + 1]):
-            scaled[place] = 0.0
+            out[place] = 0.0
         if alive[s]:
             for a in range(actions):
                 for b in range(replies):
                     cell = (s * actions + a) * replies + b
-                    weight = -discount * policy[s, a] * response[s, min(a, rows - 1), b]
+                    share = weight * policy[s, a] * response[s, min(a, rows - 1), b]
                     for k in range(entries[cell], entries[cell + 1]):
-                        scaled[first[s] + slot[k]] += weight * probability[k]
-        divide(first, own, scaled, diagonal, s)
+                        out[first[s] + slot[k]] += share * probability[k]
 
 
 @compiled
@@ -230,6 +241,12 @@ def divide(first: Any, own: Any, scaled: Any, diagonal: Any, s: int) -> None:
     for place in range(first[s], first[s + 1]):
         scaled[place] *= inverse
     scaled[own[s]] = 1.0
+
+
+@compiled
+def _divide_rows(first: Any, own: Any, scaled: Any, diagonal: Any) -> None:
+    for s in range(diagonal.shape[0]):
+        divide(first, own, scaled, diagonal, s)
 
 
 @compiled

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.exact.chain_system import ChainSystem
+from stackelberg_games.exact.chain_system import ChainSystem, product, weighted_chain
 from stackelberg_games.exact.response import Arrays
 from stackelberg_games.exact.soft_response import soft_response
 from stackelberg_games.kinds.finite import Model
-from stackelberg_games.kinds.successors import SuccessorLists
+from stackelberg_games.kinds.successors import Pattern, SuccessorLists
 from stackelberg_games.numerics.randomness import compiled
 
 NOTHING: FloatArray = np.empty(0)
@@ -54,7 +54,8 @@ class _Forward(NamedTuple):
     response: FloatArray  # [S, A, B] or [S, 1, B]
     leader: FloatArray
     follower: FloatArray
-    system: ChainSystem
+    system: ChainSystem | None  # of the leader's values; None with a horizon
+    chain: FloatArray  # discounted, at the places of the pattern; empty without a horizon
 
 
 class _Values(torch.autograd.Function):
@@ -69,11 +70,16 @@ class _Values(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         solved = soft_response(arrays, temperature, start)
         response = solved.policy if arrays.sees else np.ascontiguousarray(solved.policy[:, :1])
-        system = arrays.system(response, arrays.leader_discount)
-        assert isinstance(system, ChainSystem)
-        reward = _expectation(arrays, response)
-        leader = system.solve(reward) if horizon is None else _staged(system, reward, horizon)
-        ctx.kept = _Forward(arrays, temperature, horizon, response, leader, solved.values, system)
+        reward, system, chain = _expectation(arrays, response), None, NOTHING
+        if horizon is None:
+            system = _system(arrays, response, arrays.leader_discount)
+            leader = system.solve(reward)
+        else:
+            lists = arrays.kernel
+            assert isinstance(lists, SuccessorLists)
+            chain = weighted_chain(lists, arrays.policy, response, arrays.leader_discount, arrays.alive)
+            leader = _staged(lists.pattern, chain, reward, horizon)
+        ctx.kept = _Forward(arrays, temperature, horizon, response, leader, solved.values, system, chain)
         return torch.from_numpy(leader.copy()), torch.from_numpy(solved.values.copy())
 
     @staticmethod
@@ -91,28 +97,37 @@ def _expectation(arrays: Arrays, response: FloatArray) -> FloatArray:
     return arrays.average(arrays.leader_reward, response)
 
 
-def _staged(system: ChainSystem, reward: FloatArray, horizon: int, kept: FloatArray | None = None) -> FloatArray:
+def _system(arrays: Arrays, response: FloatArray, discount: float) -> ChainSystem:
+    system = arrays.system(response, discount)
+    assert isinstance(system, ChainSystem)
+    return system
+
+
+def _staged(
+    pattern: Pattern, chain: FloatArray, reward: FloatArray, horizon: int, kept: FloatArray | None = None
+) -> FloatArray:
     """Values with a horizon; ``kept`` ``[H + 1, S]`` gets those of every stage."""
     values = np.zeros_like(reward)
     for stage in range(horizon - 1, -1, -1):
-        values = reward + values - system.diagonal * system.times(values)  # A = I - discount * chain
+        values = reward + product(pattern, chain, values)
         if kept is not None:
             kept[stage] = values
     return values
 
 
-def _ahead(kept: _Forward, reward: FloatArray, start: FloatArray, horizon: int) -> tuple[FloatArray, FloatArray]:
+def _ahead(
+    kept: _Forward, pattern: Pattern, reward: FloatArray, start: FloatArray, horizon: int
+) -> tuple[FloatArray, FloatArray]:
     """Visits summed over stages, ``[S]``, and gL sum_t dL_t(s) VL_{t+1}(s') at the places of the pattern."""
-    system, pattern = kept.system, kept.system.pattern
     checks.affordable(f"values of {horizon} stages of {len(reward)} states", (horizon + 1) * len(reward))
     values = np.zeros((horizon + 1, len(reward)))
-    _staged(system, reward, horizon, values)
+    _staged(pattern, kept.chain, reward, horizon, values)
     ahead: FloatArray = np.zeros(len(pattern.columns))
     visits, now = np.zeros_like(reward), start.copy()
     for stage in range(horizon):
         visits += now
         _add_outer(pattern.first, pattern.columns, kept.arrays.leader_discount, now, values[stage + 1], ahead)
-        now = now - system.times(system.diagonal * now, transposed=True)
+        now = product(pattern, kept.chain, now, transposed=True)
     return visits, ahead
 
 
@@ -127,9 +142,10 @@ def _pulled(
     start = of_leader * alive
     ahead: FloatArray
     if kept.horizon is None:
+        assert kept.system is not None
         visits, ahead = kept.system.solve_transposed(start), NOTHING
     else:
-        visits, ahead = _ahead(kept, _expectation(arrays, response), start, kept.horizon)
+        visits, ahead = _ahead(kept, lists.pattern, _expectation(arrays, response), start, kept.horizon)
     shape = arrays.follower_reward.shape
     policy = np.zeros(shape[:2])
     answer = np.zeros(shape if wanted[1] or wanted[3] else (0, 0, 0))
@@ -148,10 +164,8 @@ def _pulled(
         (policy, answer, entering),
     )
     system = kept.system
-    if kept.horizon is not None or discounts[0] != discounts[1]:
-        found = arrays.system(response, arrays.follower_discount)
-        assert isinstance(found, ChainSystem)
-        system = found
+    if system is None or discounts[0] != discounts[1]:
+        system = _system(arrays, response, arrays.follower_discount)
     owed = system.solve_transposed(entering)
     chances = np.zeros(len(lists.probability) if wanted[1] else 0)
     _owe(
