@@ -370,6 +370,22 @@ def test_solvers_that_do_not_converge_say_what_to_change(monkeypatch: pytest.Mon
         exact.best_response(huge, sg.TabularPolicy(huge), 0.1)
 
 
+@pytest.mark.parametrize("number", [0.0, np.nan])
+def test_factors_that_answer_nothing_end_in_a_solver_error(monkeypatch: pytest.MonkeyPatch, number: float) -> None:
+    class Broken:
+        def solve(self, right: Any, way: str) -> Any:
+            return np.full(len(right), number)
+
+    game = grid(20, leader_discount=0.999, follower_discount=0.9)
+    monkeypatch.setattr(chain_system, "PATIENCE", 2)
+    monkeypatch.setattr(chain_system.ChainSystem, "_incomplete", lambda self: Broken())
+    lists, policy = lists_of(game), np.full((game.states, game.leader_actions), 1 / game.leader_actions)
+    response = np.full((game.states, 1, game.follower_actions), 1 / game.follower_actions)
+    system = chain_system.ChainSystem.of(lists, policy, response, 0.999, ~game.terminal)
+    with pytest.raises(SolverError, match="lower the discount"):
+        system.solve(np.random.default_rng(0).normal(size=game.states))
+
+
 def test_what_would_be_an_array_of_all_transitions_is_refused() -> None:
     game = grid(110)
     with pytest.raises(

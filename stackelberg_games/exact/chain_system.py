@@ -137,6 +137,8 @@ class ChainSystem:
             if left <= max(goal, floor):
                 return found
             if not np.isfinite(left):
+                if self._factors is not None:
+                    break  # the same numbers would come again
                 found, missing = np.zeros(len(right)), right
             if self._factors is None and attempt == 0:
                 self._factors = self._incomplete()
@@ -175,11 +177,16 @@ class ChainSystem:
                 break
             self.iterations += 1
             again = float(shadow @ residual)
+            if again == 0.0:
+                break
             direction = residual + (again / rho) * (alpha / omega) * (direction - omega * moved)
             rho = again
             prepared = apply(direction, way)
             moved = self.times(prepared, transposed)
-            alpha = rho / float(shadow @ moved)
+            turn = float(shadow @ moved)
+            if turn == 0.0:
+                break
+            alpha = rho / turn
             residual = residual - alpha * moved
             smoothed = apply(residual, way)
             turned = self.times(smoothed, transposed)
