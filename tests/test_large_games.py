@@ -467,9 +467,46 @@ def test_wrong_matrices_and_functions_are_named(monkeypatch: pytest.MonkeyPatch)
     for wrong in ([(1.0, 3, 0.0, 0.0)], [(1.0, 0, 0.0)], [("1", 0, 0.0, 0.0)], [(1.0, 0, np.nan, 0.0)]):
         with pytest.raises(InvalidGameError, match=r"step\(0, 0, 0\)"):
             TabularGame.from_function(lambda s, a, b, wrong=wrong: wrong, (3, 1, 2), start)  # type: ignore[misc]
+    with pytest.raises(InvalidGameError, match=r"step\(0, 0, 0\) returned None: expected a list of outcomes"):
+        TabularGame.from_function(lambda s, a, b: None, (3, 1, 2), start)
+    empty = np.zeros((3, 0), dtype=int)
+    with pytest.raises(InvalidGameError, match=r"shape \(3, 0\) .* expected integers \[3, K\]"):
+        TabularGame.from_function(lambda s, a, b: (empty, empty, start, start), (3, 1, 2), start, vectorised=True)
     monkeypatch.setattr(checks, "memory", lambda: 10**6)
     with pytest.raises(InvalidGameError, match=r"1e\+05 successors .* would take .* GB, more than the 0\.0 GB"):
         TabularGame.from_successors(np.zeros((50000, 1, 1, 2), dtype=np.int32), None, None, None, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((2, 2), r"expected the numbers \(S, A, B\)"),
+        (3, r"shape=3"),
+        ((2, 0, 2), r"shape\[1\]=0: expected an integer >= 1"),
+        ((2.0, 1, 2), r"shape\[0\]=2\.0"),
+        ((2**31, 1, 2), r"shape\[0\]=2147483648"),
+        ((10**9, 10**4, 2), "would take .* GB"),
+    ],
+)
+@pytest.mark.parametrize("vectorised", [False, True])
+def test_shapes_that_are_none_are_refused_before_a_function_is_called(
+    shape: Any, message: str, vectorised: bool
+) -> None:
+    with pytest.raises(InvalidGameError, match=message):
+        TabularGame.from_function(lambda s, a, b: pytest.fail("called"), shape, [1.0], vectorised=vectorised)
+
+
+@pytest.mark.parametrize("name", ["successors", "probability", "leader_reward", "follower_reward", "initial"])
+def test_ragged_lists_are_named(name: str) -> None:
+    with pytest.raises(InvalidGameError, match=name):
+        TabularGame.from_successors(**{**_valid(), name: [[1.0, 2.0], [3.0]]})
+
+
+@pytest.mark.parametrize("reward", [1.0, [1.0], [[1.0, 2.0], [3.0]], np.zeros((3, 0, 2))])
+def test_rewards_beside_a_matrix_have_three_axes(reward: Any) -> None:
+    matrix = scipy.sparse.csr_array(np.eye(3).repeat(2, axis=0))
+    with pytest.raises(InvalidGameError, match="leader_reward"):
+        TabularGame.from_csr(matrix, reward, np.zeros((3, 1, 2)), np.full(3, 1 / 3))
 
 
 def test_toy_text_environments_are_lists_that_may_be_configured() -> None:

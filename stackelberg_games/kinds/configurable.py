@@ -83,8 +83,9 @@ class ConfigurableGame(TabularGame):
         if size < 1 or not spread >= 0:
             raise InvalidGameError(f"size={size!r}, spread={spread!r}: expected >= 1 and >= 0")
         if not isinstance(transition, SuccessorLists):
-            transition = with_leader(transition, 3)
-        leader_reward, follower_reward = (with_leader(table, 2) for table in (leader_reward, follower_reward))
+            transition = with_leader("transition", transition, 3)
+        leader_reward = with_leader("leader_reward", leader_reward, 2)
+        follower_reward = with_leader("follower_reward", follower_reward, 2)
         super().__init__(transition, leader_reward, follower_reward, initial, **settings)
         self.configure: Callable[[Tensor], Tables] | None = configure
         self.size, self.spread, self.constant_base = int(size), float(spread), constant_base

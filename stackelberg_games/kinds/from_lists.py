@@ -15,7 +15,7 @@ from stackelberg_games.kinds.game import Game
 from stackelberg_games.kinds.gymnasium_tables import read_tables
 from stackelberg_games.kinds.kernel import Kernel
 from stackelberg_games.kinds.lists import read_csr, read_function, read_successors
-from stackelberg_games.kinds.reading import frozen, with_leader
+from stackelberg_games.kinds.reading import frozen, plain, with_leader
 from stackelberg_games.kinds.successors import SuccessorLists
 
 
@@ -87,8 +87,8 @@ class MadeOfLists(Game):
         Raises:
             InvalidGameError: a shape, a state or a probability is out of range, or the game would not fit into memory.
         """
-        lists = read_successors(*(with_leader(array, 3) for array in (successors, probability)))
-        rewards = (with_leader(reward, 2) for reward in (leader_reward, follower_reward))
+        lists = read_successors(with_leader("successors", successors, 3), with_leader("probability", probability, 3))
+        rewards = with_leader("leader_reward", leader_reward, 2), with_leader("follower_reward", follower_reward, 2)
         made: Callable[..., Self] = cls
         return made(lists, *rewards, initial, *args, **settings)
 
@@ -114,9 +114,8 @@ class MadeOfLists(Game):
             InvalidGameError: see ``from_successors``.
         """
         made: Callable[..., Self] = cls
-        return made(
-            read_csr(transition, np.shape(leader_reward)), leader_reward, follower_reward, initial, *args, **settings
-        )
+        lists = read_csr(transition, plain("leader_reward", leader_reward).shape)
+        return made(lists, leader_reward, follower_reward, initial, *args, **settings)
 
     @classmethod
     def from_function(

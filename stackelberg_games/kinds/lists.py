@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from stackelberg_games import checks
 from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.errors import InvalidGameError
+from stackelberg_games.kinds.reading import plain
 from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.numerics.sampling import ROW_SUM_TOLERANCE
@@ -59,7 +60,7 @@ def read_successors(successors: ArrayLike, probability: ArrayLike) -> SuccessorL
     Raises:
         InvalidGameError: a shape, a state or a probability is out of range, or they would not fit.
     """
-    numbers = np.asarray(successors)
+    numbers = np.asarray(plain("successors", successors))
     if numbers.ndim != 4 or 0 in numbers.shape or numbers.dtype.kind not in "iu":
         raise InvalidGameError(
             f"successors has shape {numbers.shape} and dtype {numbers.dtype}: expected integers [S, A, B, K], no empty axis"
@@ -79,10 +80,12 @@ def read_csr(transition: Any, shape: tuple[int, ...]) -> SuccessorLists:
     Raises:
         InvalidGameError: it is no sparse matrix, or of another shape, or its rows are no distributions.
     """
+    if len(shape) != 3 or 0 in shape:
+        raise InvalidGameError(f"leader_reward has shape {shape}: expected [S, A, B], no empty axis")
     if not scipy.sparse.issparse(transition):
         raise InvalidGameError(f"transition is {type(transition).__name__}: expected a SciPy sparse matrix")
     expected = (math.prod(shape), shape[0])
-    if len(shape) != 3 or transition.shape != expected:
+    if transition.shape != expected:
         raise InvalidGameError(
             f"transition has shape {transition.shape}: expected [S * A * B, S] = {expected} beside rewards of shape {shape}"
         )
@@ -129,8 +132,17 @@ def read_function(
     """Lists from a function of a state and both actions; see ``TabularGame.from_function``.
 
     Raises:
-        InvalidGameError: an outcome is no outcome, or a state is entered both as an end and not as one.
+        InvalidGameError: an outcome is no outcome, or a state is entered both as an end and not as one; or the shape is
+            none, or the game would not fit.
     """
+    if not isinstance(shape, Sequence) or len(shape) != 3:
+        raise InvalidGameError(f"shape={checks.shown(shape)}: expected the numbers (S, A, B)")
+    limits = (LARGEST, None, None)
+    states, actions, replies = (
+        checks.integer(f"shape[{i}]", shape[i], 1, most, error=InvalidGameError) for i, most in enumerate(limits)
+    )
+    shape = (states, actions, replies)
+    check_memory(shape, float(states) * actions * replies)
     return _read_batches(step, shape) if vectorised else _read_outcomes(step, shape)
 
 
@@ -149,16 +161,16 @@ def _read_batches(step: Callable[[Any, int, int], Any], shape: tuple[int, int, i
                     f"step(states, {a}, {b}) returned {checks.shown(found)}: expected (successors [S, K], probability "
                     "[S, K], leader rewards [S], follower rewards [S])"
                 )
-            numbers = np.asarray(found[0])
+            numbers = np.asarray(plain(f"successors of step(states, {a}, {b})", found[0]))
             if successors is None:
                 width = numbers.shape[1] if numbers.ndim == 2 else 0
                 check_memory(shape, float(states) * actions * replies * width)
                 successors = np.empty((*shape, width), dtype=np.int32)
                 chances = np.empty(successors.shape)
-            if numbers.shape != (states, successors.shape[3]) or numbers.dtype.kind not in "iu":
+            if not numbers.size or numbers.shape != successors[:, a, b].shape or numbers.dtype.kind not in "iu":
                 raise InvalidGameError(
                     f"step(states, {a}, {b}): successors have shape {numbers.shape} and dtype {numbers.dtype}, expected "
-                    f"integers {(states, successors.shape[3])}, the same K for all actions"
+                    f"integers [{states}, K], the same K >= 1 for all actions"
                 )
             _check_states(numbers, states, f"successors of step(states, {a}, {b})[s, k]")
             successors[:, a, b] = numbers
@@ -179,7 +191,10 @@ def _read_outcomes(step: Callable[[Any, int, int], Outcomes], shape: tuple[int, 
     leader, follower = np.zeros(shape), np.zeros(shape)
     entered: dict[int, tuple[bool, tuple[int, int, int]]] = {}
     for s, a, b in np.ndindex(*shape):
-        for outcome in step(s, a, b):
+        outcomes = step(s, a, b)
+        if not isinstance(outcomes, Iterable):
+            raise InvalidGameError(f"step{(s, a, b)} returned {checks.shown(outcomes)}: expected a list of outcomes")
+        for outcome in outcomes:
             chance, following, paid, reward, over = _outcome(outcome, (s, a, b), states)
             if over is not None and chance > 0:
                 before, where = entered.setdefault(following, (over, (s, a, b)))

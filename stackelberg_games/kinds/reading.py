@@ -47,9 +47,22 @@ def affordable_array(name: str, values: object) -> None:
         )
 
 
-def with_leader(values: ArrayLike, without: int) -> Any:
-    """An array with an axis for the leader's only action where it has ``without`` axes."""
-    return np.asarray(values)[:, None] if np.ndim(values) == without else values
+def plain(name: str, values: object) -> Any:
+    """Values as an array of any kind, masks kept; raise ``InvalidGameError`` for ragged lists and what else is none."""
+    try:
+        return np.asanyarray(values)
+    except Exception as error:  # foreign objects too
+        raise InvalidGameError(f"{name} is not an array: {error}") from error
+
+
+def with_leader(name: str, values: ArrayLike, without: int) -> Any:
+    """An array with an axis for the leader's only action where it has ``without`` axes.
+
+    Raises:
+        InvalidGameError: it is no array.
+    """
+    array = plain(name, values)
+    return array[:, None] if array.ndim == without else values
 
 
 def sharing(array: FloatArray) -> torch.Tensor:
