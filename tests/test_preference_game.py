@@ -238,6 +238,24 @@ def test_what_cannot_be_played_is_refused_by_name(chosen: dict[str, Any], kind: 
         exact.preference(game := grid(**chosen), game.commitment(), 0.5)
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"cells": [[-1, 1], [0, 1]]}, "3 numbers from -1 to 1: expected each from 0 to 2"),
+        ({"cells": [[0, 2], [0, 2]]}, "2 numbers from 0 to 2"),
+        ({"cells": [[0.7, 1.2], [0.0, 1.0]]}, "dtype float64"),
+        ({"cells": []}, "shape"),
+        ({"cells": [0, 1]}, r"\[S, B\]"),
+        ({"cells": [[0, 1], [0]]}, "cells"),
+        ({"judge": None}, "judge=None"),
+    ],
+)
+def test_cells_and_judges_are_checked(given: dict[str, Any], words: str) -> None:
+    settings: dict[str, Any] = {"cells": [[0, 1], [0, 1]], "judge": Indifferent(), "segment": 1, "horizon": 2, **given}
+    with pytest.raises(InvalidGameError, match=words):
+        PreferenceGame(np.full((2, 2, 2), 0.5), [0.0, 1.0], [0.5, 0.5], follower_discount=0.5, name="small", **settings)
+
+
 def test_an_indifferent_judge_is_explained_best_by_no_reward_at_all() -> None:
     game = grid(variant="decoy", judge="indifferent")
     assert isinstance(game.judge, Indifferent)

@@ -13,12 +13,13 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from stackelberg_games import checks
-from stackelberg_games.arrays import FloatArray
+from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.errors import InvalidGameError, UnsupportedGameError
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Tables
 from stackelberg_games.kinds.levers import TabularLever
+from stackelberg_games.kinds.reading import plain
 from stackelberg_games.kinds.segments import Segments, pair_losses
 from stackelberg_games.numerics.randomness import generator
 from stackelberg_games.rules.comparisons import Judge, Judged
@@ -72,7 +73,8 @@ class PreferenceGame(Judged, ConfigurableGame):
         name: of the game.
 
     Raises:
-        InvalidGameError: see ``ConfigurableGame``; or the truth is constant, so that all pairs tie.
+        InvalidGameError: see ``ConfigurableGame``; or the cells are not numbered from 0 without a gap, the judge is none,
+            or the truth is constant, so that all pairs tie.
     """
 
     objective_is_own = True
@@ -90,7 +92,9 @@ class PreferenceGame(Judged, ConfigurableGame):
         horizon: int,
         name: str,
     ) -> None:
-        visited = np.asarray(cells, dtype=np.int64)
+        visited = _numbered(cells)
+        if not isinstance(judge, Judge):
+            raise InvalidGameError(f"judge={checks.shown(judge)}: expected a Judge, such as BradleyTerry()")
         self._truth = checks.array("truth", truth, (int(visited.max()) + 1,), error=InvalidGameError)
         if np.ptp(self._truth) == 0:
             raise InvalidGameError(
@@ -187,6 +191,22 @@ class PreferenceGame(Judged, ConfigurableGame):
         for part in (self._truth.tobytes(), self.cells.tobytes(), f"{self.segment} {self.judge!r}".encode()):
             digest.update(part)
         return digest.hexdigest()
+
+
+def _numbered(cells: ArrayLike) -> IntArray:
+    """Cells as int64 ``[S, B]``; raise ``InvalidGameError`` unless they are those from 0 to C - 1."""
+    found = np.asarray(plain("cells", cells))
+    if found.ndim != 2 or not found.size or found.dtype.kind not in "iu":
+        raise InvalidGameError(
+            f"cells has shape {found.shape} and dtype {found.dtype}: expected integers [S, B], no empty axis"
+        )
+    numbers = np.unique(found)
+    if not np.array_equal(numbers, np.arange(len(numbers))):
+        raise InvalidGameError(
+            f"cells holds {len(numbers)} numbers from {numbers[0]} to {numbers[-1]}: expected each from 0 to "
+            f"{len(numbers) - 1}, for the chosen reward has one number for each cell"
+        )
+    return found.astype(np.int64)
 
 
 def require_paid_by_stage(game: Any) -> None:
