@@ -109,10 +109,9 @@ def secured(game: Endless) -> float:
     for _ in range(ROUNDS):
         table = game.ahead(game.follower, values)
         mixtures = np.stack([_guard(matrix) for matrix in table])
-        worst = _worst_leader(game, mixtures)
-        joint = np.eye(table.shape[1])[worst][:, :, None] * mixtures[:, None]
-        values = np.maximum(values, game.values(joint, game.follower))
-        reached = float(game.initial @ game.values(joint, game.follower))
+        joint = _best_play(game, mixtures[:, None], -game.follower)  # the leader at its worst
+        under = game.values(joint, game.follower)
+        values, reached = np.maximum(values, under), float(game.initial @ under)
         if reached <= best + 1e-13 * abs(best):
             break
         best = reached
@@ -132,31 +131,41 @@ def _guard(matrix: FloatArray) -> FloatArray:
     return np.asarray(weights / weights.sum())
 
 
-def _worst_leader(game: Endless, mixtures: FloatArray) -> IntArray:
-    """The leader's actions that are worst for a follower with fixed mixtures ``[S, B]``, by policy iteration."""
-    choice = np.zeros(len(mixtures), dtype=np.int64)
+def _best_play(game: Endless, replies: FloatArray, reward: FloatArray) -> FloatArray:
+    """The joint play ``[S, A, B]`` worth most, by policy iteration, where an action and one of K replies are chosen.
+
+    Args:
+        game: the game.
+        replies: mixtures of the follower's actions to choose from in each state, ``[S, K, B]``.
+        reward: what is accumulated, ``[S, A, B]``.
+
+    Raises:
+        SolverError: the iteration did not settle.
+    """
+    (states, options, _), actions = replies.shape, np.eye(reward.shape[1])
+    choice, rows = np.zeros(states, dtype=np.int64), np.arange(states)
     for _ in range(ROUNDS):
-        joint = np.eye(game.leader.shape[1])[choice][:, :, None] * mixtures[:, None]
-        table = (game.ahead(game.follower, game.values(joint, game.follower)) * mixtures[:, None]).sum(axis=2)
-        kept = np.take_along_axis(table, choice[:, None], axis=1)[:, 0]
-        worse = np.where(table.min(axis=1) < kept - 1e-12 * np.abs(table).max(), table.argmin(axis=1), choice)
-        if (worse == choice).all():
-            return choice
-        choice = worse
+        action, reply = np.divmod(choice, options)
+        joint = actions[action][:, :, None] * replies[rows, reply][:, None]
+        ahead = game.ahead(reward, game.values(joint, reward))
+        table = np.einsum("sab,skb->sak", ahead, replies).reshape(states, -1)
+        better = table.max(axis=1) > table[rows, choice] + 1e-12 * np.abs(table).max()
+        if not better.any():
+            return joint
+        choice = np.where(better, table.argmax(axis=1), choice)
     raise SolverError(f"policy iteration did not settle in {ROUNDS} rounds")
 
 
 def roof_of_play(game: Endless) -> float:
     """What no commitment is worth more than; see the module's text. The weight is found by cutting planes."""
-    least = secured(game)
-    lines = [_joint_plan(game, weight) for weight in (0.0, 1.0)]
-    if lines[0][1] >= least:
-        return lines[0][0]
-    weight = 1.0
-    while _joint_plan(game, weight)[1] < least and weight < 1e12:
+    least, left = secured(game), _joint_plan(game, 0.0)
+    if left[1] >= least:
+        return left[0]
+    weight, right = 1.0, _joint_plan(game, 1.0)
+    while right[1] < least and weight < 1e12:
         weight *= 4.0
-    left, right = lines[0], _joint_plan(game, weight)
-    best = min(line[0] + w * (line[1] - least) for line, w in ((left, 0.0), (right, weight)))
+        right = _joint_plan(game, weight)
+    best = min(left[0], right[0] + weight * (right[1] - least))
     for _ in range(ROUNDS):
         gained = right[1] - left[1]
         if gained <= 0:
@@ -174,19 +183,10 @@ def roof_of_play(game: Endless) -> float:
 
 def _joint_plan(game: Endless, weight: float) -> tuple[float, float]:
     """Both players' values under the plan that maximises J_L + ``weight`` J_F."""
-    reward = game.leader + weight * game.follower
-    shape = reward.shape
-    choice = np.zeros(shape[0], dtype=np.int64)
-    for _ in range(ROUNDS):
-        joint = np.eye(shape[1] * shape[2])[choice].reshape(shape)
-        table = game.ahead(reward, game.values(joint, reward)).reshape(shape[0], -1)
-        kept = np.take_along_axis(table, choice[:, None], axis=1)[:, 0]
-        better = np.where(table.max(axis=1) > kept + 1e-12 * np.abs(table).max(), table.argmax(axis=1), choice)
-        if (better == choice).all():
-            both = game.values(joint, np.stack([game.leader, game.follower], axis=3))
-            return float(game.initial @ both[:, 0]), float(game.initial @ both[:, 1])
-        choice = better
-    raise SolverError(f"policy iteration did not settle in {ROUNDS} rounds")
+    pure = np.broadcast_to(np.eye(game.leader.shape[2]), (len(game.leader), *(game.leader.shape[2],) * 2))
+    joint = _best_play(game, pure, game.leader + weight * game.follower)
+    both = game.initial @ game.values(joint, np.stack([game.leader, game.follower], axis=3))
+    return float(both[0]), float(both[1])
 
 
 def plays(game: Endless, limit: float, margin: float) -> Iterator[Play]:
@@ -215,18 +215,8 @@ def plays(game: Endless, limit: float, margin: float) -> Iterator[Play]:
 
 def _roof(game: Endless, policy: IntArray) -> float:
     """The leader's value against a policy of the follower that stays as it is."""
-    replies = np.eye(game.leader.shape[2])[policy]
-    choice = np.zeros(len(policy), dtype=np.int64)
-    for _ in range(ROUNDS):
-        joint = np.eye(game.leader.shape[1])[choice][:, :, None] * replies[:, None]
-        values = game.values(joint, game.leader)
-        table = (game.ahead(game.leader, values) * replies[:, None]).sum(axis=2)
-        kept = np.take_along_axis(table, choice[:, None], axis=1)[:, 0]
-        better = np.where(table.max(axis=1) > kept + 1e-12 * np.abs(table).max(), table.argmax(axis=1), choice)
-        if (better == choice).all():
-            break
-        choice = better
-    return float(game.initial @ values)
+    joint = _best_play(game, np.eye(game.leader.shape[2])[policy][:, None], game.leader)
+    return float(game.initial @ game.values(joint, game.leader))
 
 
 def _program(game: Endless, policy: IntArray, start: FloatArray, margin: float) -> Play | None:
