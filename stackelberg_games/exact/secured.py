@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -224,11 +225,15 @@ def _program(game: Endless, policy: IntArray, start: FloatArray, margin: float) 
     shape = start.shape
     replies = np.eye(game.leader.shape[2])[policy]
 
+    @lru_cache(maxsize=1)  # the objective, the constraints and their slopes are asked for at the same points
+    def at_point(flat: bytes) -> tuple[FloatArray, FloatArray]:
+        joint = np.frombuffer(flat).reshape(shape)[:, :, None] * replies[:, None]
+        chain = np.einsum("sab,sabt->st", joint, game.transition)
+        return joint, np.linalg.inv(np.eye(shape[0]) - game.discount * chain)
+
     def derivatives(flat: FloatArray, reward: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Values ``[S]``, their derivatives ``[S, S, A]``, and values of pairs ``[S, A, B]``."""
-        joint = flat.reshape(shape)[:, :, None] * replies[:, None]
-        chain = np.einsum("sab,sabt->st", joint, game.transition)
-        inverse = np.linalg.inv(np.eye(shape[0]) - game.discount * chain)
+        joint, inverse = at_point(np.ascontiguousarray(flat).tobytes())
         values = inverse @ (joint * reward).sum(axis=(1, 2))
         table = game.ahead(reward, values)
         own = (table * replies[:, None]).sum(axis=2)  # [S, A]
