@@ -36,6 +36,7 @@ from stackelberg_games import checks
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.payoffs import one_state
 from stackelberg_games.numerics.sampling import check_probabilities
 
 LEADER: ArrayLike = ((2.0, 4.0), (1.0, 3.0))
@@ -70,7 +71,7 @@ def game(
     ours = checks.array("leader", leader, np.ndim(leader), error=InvalidGameError)
     if ours.shape not in (theirs.shape, theirs.shape[1:]):
         raise InvalidGameError(f"leader has shape {ours.shape}: expected {theirs.shape[1:]} or {theirs.shape}")
-    types, rows, replies = theirs.shape
+    types, _, replies = theirs.shape
     if min(theirs.shape) < 1 or float(replies) ** types > MOST_REPLIES:
         raise InvalidGameError(
             f"followers has shape {theirs.shape}: expected at most {MOST_REPLIES} combinations of replies"
@@ -80,17 +81,7 @@ def game(
     kinds = np.arange(types)
     earned = np.einsum("k,ckr->rc", likely, ours[kinds, :, chosen])
     paid = theirs[kinds, :, chosen].sum(axis=1).T
-    return TabularGame(
-        np.ones((1, rows, len(chosen), 1)),
-        earned[None],
-        paid[None],
-        [1.0],
-        leader_discount=0.0 if horizon == 1 else 1.0,
-        follower_discount=0.0,
-        horizon=horizon,
-        follower_sees_action=follower_sees_action,
-        name="bayesian_matrix-v0",
-    )
+    return one_state("bayesian_matrix-v0", earned, paid, horizon, follower_sees_action=follower_sees_action)
 
 
 env, raw_env, parallel_env = faces(game)

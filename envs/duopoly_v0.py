@@ -28,6 +28,7 @@ import numpy as np
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.payoffs import one_state
 
 
 def game(demand: float = 10.0, *, cost: float = 1.0, step: float = 0.125, horizon: int = 1) -> TabularGame:
@@ -50,16 +51,7 @@ def game(demand: float = 10.0, *, cost: float = 1.0, step: float = 0.125, horizo
         raise InvalidGameError(f"step={step}: expected a quarter of the margin {margin} divided by an integer")
     first, second = 2 * step * np.arange(2 * count + 1), step * np.arange(2 * count + 1)
     left = margin - first[:, None] - second[None, :]
-    return TabularGame(
-        np.ones((1, *left.shape, 1)),
-        (left * first[:, None])[None],
-        (left * second[None, :])[None],
-        [1.0],
-        leader_discount=0.0 if horizon == 1 else 1.0,
-        follower_discount=0.0,
-        horizon=horizon,
-        name="duopoly-v0",
-    )
+    return one_state("duopoly-v0", left * first[:, None], left * second[None, :], horizon)
 
 
 env, raw_env, parallel_env = faces(game)

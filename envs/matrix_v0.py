@@ -31,6 +31,7 @@ from numpy.typing import ArrayLike
 from stackelberg_games.errors import InvalidGameError, UnknownIdError
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.payoffs import one_state
 
 PRESETS: dict[str, tuple[ArrayLike, ArrayLike]] = {
     "letchford": ([[1, 3], [0, 2]], [[1, 0], [0, 1]]),
@@ -81,17 +82,7 @@ def game(
         raise InvalidGameError(f"leader and follower payoffs are not both numeric arrays: {error}") from error
     if payoffs[0].ndim != 2 or payoffs[0].shape != payoffs[1].shape:
         raise InvalidGameError(f"payoffs have shapes {payoffs[0].shape} and {payoffs[1].shape}: expected [A, B] twice")
-    return TabularGame(
-        np.ones((1, *payoffs[0].shape, 1)),
-        payoffs[0][None],
-        payoffs[1][None],
-        [1.0],
-        leader_discount=0.0 if horizon == 1 else 1.0,
-        follower_discount=0.0,
-        horizon=horizon,
-        follower_sees_action=follower_sees_action,
-        name="matrix-v0",
-    )
+    return one_state("matrix-v0", *payoffs, horizon, follower_sees_action=follower_sees_action)
 
 
 env, raw_env, parallel_env = faces(game)

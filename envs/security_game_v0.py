@@ -33,6 +33,7 @@ import numpy as np
 from stackelberg_games.errors import InvalidGameError, UnknownIdError
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.payoffs import one_state
 from stackelberg_games.rules.nested import nested
 
 PRESETS: dict[str, tuple[int, Mapping[str, Sequence[float]]]] = {
@@ -100,17 +101,7 @@ def game(
         raise InvalidGameError(f"units={units}: more than {MOST_SCHEDULES} schedules of {table.shape[1]} targets")
     covered = np.array([[target in schedule for target in range(table.shape[1])] for schedule in schedules])
     leader, follower = np.where(covered, table[0], table[1]), np.where(covered, table[2], table[3])
-    return TabularGame(
-        np.ones((1, *covered.shape, 1)),
-        leader[None],
-        follower[None],
-        [1.0],
-        leader_discount=0.0 if horizon == 1 else 1.0,
-        follower_discount=0.0,
-        horizon=horizon,
-        follower_sees_action=follower_sees_action,
-        name="security_game-v0",
-    )
+    return one_state("security_game-v0", leader, follower, horizon, follower_sees_action=follower_sees_action)
 
 
 env, raw_env, parallel_env = faces(game)

@@ -31,6 +31,7 @@ from torch import Tensor
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.parametrisation import Bounded
+from stackelberg_games.envs.four_rooms_v0 import ONE_GOAL
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.floors.game import FloorGame
@@ -41,21 +42,6 @@ from stackelberg_games.kinds.lists import read_successors
 if TYPE_CHECKING:
     from stackelberg_games.floors.picture import FloorScene
 
-TILE = """
-xxxxxxxxxxxxx
-x     x  G  x
-x     x     x
-x           x
-xS    x     x
-x     x     x
-xx xxxx     x
-x     xxx xxx
-x   T x     x
-x     x     x
-x           x
-x     x     x
-xxxxxxxxxxxxx
-"""
 DOORS = ((3, 10), (2, 10))
 """Rows of the doors in walls between tiles side by side, and columns of those in walls between tiles above each other."""
 
@@ -65,7 +51,7 @@ MOST = 100
 
 def tiled(count: int) -> str:
     """The plan of ``count`` by ``count`` tiles."""
-    tile = np.array([list(line) for line in TILE.strip("\n").split("\n")])
+    tile = np.array([list(line) for line in ONE_GOAL.strip("\n").split("\n")])
     side = len(tile) - 1
     plan = np.full((count * side + 1,) * 2, "x")
     for row in range(0, count * side, side):

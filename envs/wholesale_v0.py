@@ -28,6 +28,7 @@ import numpy as np
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.payoffs import one_state
 
 
 def game(cost: float = 0.2, *, levels: int = 50, horizon: int = 1) -> TabularGame:
@@ -45,16 +46,7 @@ def game(cost: float = 0.2, *, levels: int = 50, horizon: int = 1) -> TabularGam
         raise InvalidGameError(f"cost={cost}, levels={levels}: expected a number in [0, 1) and an integer >= 2")
     grid = np.arange(levels + 1) / levels
     price, order = grid[:, None], grid[None, :]
-    return TabularGame(
-        np.ones((1, levels + 1, levels + 1, 1)),
-        ((price - cost) * order)[None],
-        (order - order**2 / 2 - price * order)[None],
-        [1.0],
-        leader_discount=0.0 if horizon == 1 else 1.0,
-        follower_discount=0.0,
-        horizon=horizon,
-        name="wholesale-v0",
-    )
+    return one_state("wholesale-v0", (price - cost) * order, order - order**2 / 2 - price * order, horizon)
 
 
 env, raw_env, parallel_env = faces(game)
