@@ -87,7 +87,7 @@ def action_values(game: ConfigurableGame, tables: Tables, values: FloatArray) ->
         following = tables.transition @ worth
     else:
         entries = tables.transition * worth[torch.tensor(game.lists.successors)]
-        cells = torch.from_numpy(np.repeat(np.arange(game.leader_reward.size), np.diff(game.lists.first)))
+        cells = torch.from_numpy(game.lists.cells)
         following = torch.zeros(game.leader_reward.size, dtype=torch.float64).index_add(0, cells, entries)
         following = following.reshape(game.leader_reward.shape)
     return (tables.follower_reward + game.follower_discount * following)[:, 0]

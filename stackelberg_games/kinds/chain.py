@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,7 +48,7 @@ def listed_chain(lists: SparseKernel, joint: Tensor, probability: Tensor) -> Ten
     states = len(joint)
     if isinstance(lists, SuccessorLists):
         lists.check_pairs()
-    cells = np.repeat(np.arange(joint.numel()), np.diff(lists.first))
+    cells = lists.cells
     entries = joint.reshape(-1)[torch.from_numpy(cells)] * probability
     places = torch.from_numpy(cells // joint[0].numel() * states + lists.successors)
     return torch.zeros(states * states, dtype=torch.float64).index_add(0, places, entries).reshape(states, states)

@@ -112,12 +112,16 @@ class SparseKernel(Kernel):
         first = np.searchsorted(cells, np.arange(len(rows) + 1))
         return cls((shape[0], shape[1], shape[2]), first, successors, rows[cells, successors])
 
+    @property
+    def cells(self) -> IntArray:
+        """The cell of every entry, ``[K]``; made each time, for in large games it takes as much as the lists."""
+        return np.repeat(np.arange(len(self.first) - 1), np.diff(self.first))
+
     @cached_property
     def dense(self) -> FloatArray:  # type: ignore[override]
         """All probabilities, ``[S, A, B, S]``."""
         rows = np.zeros((len(self.first) - 1, self.shape[0]))
-        cells = np.repeat(np.arange(len(rows)), np.diff(self.first))
-        np.add.at(rows, (cells, self.successors), self.probability)  # a successor may be listed twice
+        np.add.at(rows, (self.cells, self.successors), self.probability)  # a successor may be listed twice
         return rows.reshape(*self.shape, self.shape[0])
 
     @cached_property

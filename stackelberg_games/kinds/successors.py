@@ -58,11 +58,6 @@ class SuccessorLists(SparseKernel):
             self.found["pattern"] = _pattern_of(self)
         return self.found["pattern"]
 
-    @property
-    def gigabytes(self) -> float:
-        """What the lists take, in GB."""
-        return (self.first.nbytes + self.successors.nbytes + self.probability.nbytes) / 1e9
-
     def with_probability(self, probability: FloatArray) -> SuccessorLists:
         """The same successors with other probabilities ``[K]``."""
         return SuccessorLists(self.shape, self.first, self.successors, probability, self.found)
@@ -83,10 +78,7 @@ class SuccessorLists(SparseKernel):
         shape = (*self.shape, self.shape[0])
         if 8 * np.prod([float(n) for n in shape]) > DENSE_BYTES:
             _refuse("transition", shape, "game.kernel or game.row(s, a, b)")
-        rows = np.zeros((len(self.first) - 1, self.shape[0]))
-        cells = np.repeat(np.arange(len(rows)), np.diff(self.first))
-        np.add.at(rows, (cells, self.successors), self.probability)
-        return rows.reshape(shape)
+        return super().dense
 
     def listed(self, cell: tuple[int, int, int]) -> tuple[IntArray, FloatArray]:
         """States that can follow (s, a, b), each once and ascending, and their probabilities."""
