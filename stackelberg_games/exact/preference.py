@@ -19,7 +19,6 @@ from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.exact.implicit import adjoint_system, configuration_of, partial
 from stackelberg_games.exact.objective import arrays_under, best_response, overflow_is_checked
-from stackelberg_games.exact.response import Factorised
 from stackelberg_games.kinds.preference import PreferenceGame
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.rules import Rules
@@ -164,7 +163,7 @@ def _true_return(game: PreferenceGame, response: FloatArray) -> float:
     """The discounted true return of a response."""
     arrays = arrays_under(game, Configuration(np.zeros(game.size), states=game.states))
     reward = (response[:, 0] * game.truth()[game.cells]).sum(axis=1)
-    values = Factorised(arrays.chain(response), game.follower_discount).solve(reward)
+    values = arrays.system(response, game.follower_discount).solve(reward)
     return float(game.initial_distribution @ values)
 
 

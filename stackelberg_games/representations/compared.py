@@ -27,7 +27,6 @@ from stackelberg_games import checks
 from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.errors import UnsupportedGameError
-from stackelberg_games.exact.response import Factorised
 from stackelberg_games.hypergradient import Influence
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.representations.finite import Finite
@@ -220,8 +219,7 @@ class ComparedValues(FiniteValues):
         """See ``Values.solved``."""
         own = self._owed(credit) if credit.table is None else credit.table
         arrays = self._learned.arrays
-        joint = arrays.joint(self._response)
-        system = Factorised(arrays.kernel.chain(joint), arrays.follower_discount)
+        joint, system = arrays.joint(self._response), arrays.system(self._response, arrays.follower_discount)
         entering = arrays.follower_discount * arrays.kernel.inflow(own)
         owed = own + system.solve_transposed(entering)[:, None, None] * joint
         return self._priced(owed)
