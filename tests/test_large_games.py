@@ -104,6 +104,64 @@ def test_a_state_that_is_never_left_is_worth_its_stages_on_lists(sees: bool) -> 
     assert abs(certified.value - 5.5) <= certified.error + 1e-14
 
 
+@pytest.mark.parametrize("sees", [True, False])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"leader_discount": 0.9, "follower_discount": 0.0},
+        {"leader_discount": 0.9, "follower_discount": 0.9, "replies_matter": False},
+        {"leader_discount": 1.0, "follower_discount": 0.9, "horizon": 4, "actions_matter": False},
+    ],
+)
+def test_optima_of_lists_are_those_of_the_array(settings: dict[str, Any], sees: bool) -> None:
+    settings = dict(settings)
+    successors, probability, *rewards = random_lists(3, (40, 3, 3, 2))
+    if not settings.pop("actions_matter", True):
+        successors, probability = (np.broadcast_to(x[:, :1, :1], x.shape) for x in (successors, probability))
+    elif not settings.pop("replies_matter", True):
+        successors, probability = (np.broadcast_to(x[:, :, :1], x.shape) for x in (successors, probability))
+    rest = (*rewards, np.full(40, 1 / 40))
+    dense = TabularGame(laid_out(successors, probability), *rest, follower_sees_action=sees, **settings)
+    listed = TabularGame.from_successors(successors, probability, *rest, follower_sees_action=sees, **settings)
+    expected, found = exact.solve(dense, 0.0), exact.solve(listed, 0.0)
+    assert abs(found.value - expected.value) <= found.error + expected.error + 1e-12
+    assert abs(found.bound - expected.bound) < 1e-9
+    if dense.horizon is None:
+        follower = exact.follower_value(listed, found.commitment, found.response, 0.0)
+        assert follower == pytest.approx(exact.best_response(listed, found.commitment, 0.0).values @ rest[2], abs=1e-9)
+
+
+def _wide(successors: Any, **settings: Any) -> TabularGame:
+    """A game whose chain of states would be too large for an array."""
+    reward = np.random.default_rng(4).normal(size=successors.shape[:3])  # in common, so that what is best is known
+    start = np.eye(1, len(successors))[0]
+    return TabularGame.from_successors(successors, np.full(successors.shape, 0.5), reward, reward, start, **settings)
+
+
+def test_optima_of_large_games_are_found_or_refused_by_what_is_open() -> None:
+    alike: dict[str, Any] = {"leader_discount": 0.7, "follower_discount": 0.7, "follower_sees_action": False}
+    rng = np.random.default_rng(5)
+    everywhere = rng.integers(0, 6000, size=(6000, 2, 2, 2))
+    with pytest.raises(sg.errors.UnsupportedGameError, match="follower's actions do not change"):
+        exact.solve(_wide(everywhere, **alike), 0.0)
+    settled = _wide(np.broadcast_to(everywhere[:, :, :1], everywhere.shape), **{**alike, "follower_sees_action": True})
+    found = exact.solve(settled, 0.0)
+    assert found.gap <= found.error + 1e-9
+    # Play stays in three states, so that all policies of the follower can be tried.
+    large = _wide(rng.integers(0, 3, size=(6000, 2, 2, 2)), **alike)
+    lists = lists_of(large)
+    small = TabularGame(
+        np.stack([lists.row(cell)[:3] for cell in np.ndindex(3, 2, 2)]).reshape(3, 2, 2, 3),
+        large.leader_reward[:3],
+        large.follower_reward[:3],
+        np.eye(1, 3)[0],
+        **alike,
+    )
+    expected, found = exact.solve(small, 0.0), exact.solve(large, 0.0)
+    assert found.value == pytest.approx(expected.value, abs=1e-9)
+    assert found.proved
+
+
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_certified_errors_hold_on_lists(settings: dict[str, Any]) -> None:
     dense, listed = _pair(settings)

@@ -67,14 +67,16 @@ class Endless(NamedTuple):
         if game.horizon is not None or game.leader_discount != game.follower_discount or game.follower_sees_action:
             return None
         entered = game.reachable(game.tables().transition)
-        if float(game.follower_actions) ** int(entered.sum()) > MAX_POLICIES:
+        if game.follower_actions ** int(entered.sum()) > MAX_POLICIES:  # of integers, which do not overflow
             return None
         alive = ~game.terminal[entered]
         (leader, unit, offset), (follower, _, _) = (
             _in_units(table[entered] * alive[:, None, None], endless=bool(alive.all()))
             for table in (game.leader_reward, game.follower_reward)
         )
-        transition = game.transition[entered][..., entered] * alive
+        kernel = game.continuing(game.tables().transition)
+        onto = [kernel.expected((np.arange(game.states) == state) * 1.0)[entered] for state in np.flatnonzero(entered)]
+        transition = np.stack(onto, axis=-1)
         initial = game.initial_distribution[entered]
         return cls(transition, leader, follower, initial, game.leader_discount, entered, unit, offset)
 

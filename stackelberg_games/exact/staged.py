@@ -17,15 +17,14 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import softmax
 
-from stackelberg_games.arrays import FloatArray, IntArray
+from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.errors import SolverError, UnsupportedGameError
 from stackelberg_games.exact.bounds import EPSILON, SPARE, evaluation_error, rounding
 from stackelberg_games.exact.branching import maximise
 from stackelberg_games.exact.posed import Posed, annuity, pose
 from stackelberg_games.exact.programs import best_mixture
-from stackelberg_games.exact.response import Arrays, Factorised, lift, overflowed
-from stackelberg_games.kinds.chain import accumulated
+from stackelberg_games.exact.response import Arrays, lift, overflowed
 from stackelberg_games.kinds.finite import TabularGame
 
 ROUNDS = 1000
@@ -78,7 +77,7 @@ def staged_policy(game: TabularGame, temperature: float) -> Staged:
     for _ in range(ROUNDS):
         under = replace(arrays, policy=np.stack([stage.mixture for stage in stages]))
         response = np.stack([stage.response for stage in stages])
-        factors = Factorised(under.chain(response), discount)
+        factors = under.system(response, discount)
         values = factors.solve(under.average(reward, response))
         q = reward + discount * arrays.kernel.expected(values)
         if not np.isfinite(q).all():
@@ -93,16 +92,16 @@ def staged_policy(game: TabularGame, temperature: float) -> Staged:
             above = np.array([stage.bound for stage in new]) * arrays.alive - values + unsure
             # What a stage gains at most is gained in every stage.
             gained = max(0.0, float(above[posed.of(game.reachable(game.tables().transition))].max()))
-            bound = _worth(game, posed, values, under.chain(response)) + gained * annuity(game, None, None)
+            bound = _worth(game, posed, values, under, response) + gained * annuity(game, None, None)
             return _widened(game, posed.kept, under.policy, response, bound)
         stages = [one if flag else old for one, old, flag in zip(new, stages, better, strict=True)]
     raise SolverError(f"strong Stackelberg policy iteration did not settle in {ROUNDS} rounds")
 
 
-def _worth(game: TabularGame, posed: Posed, values: FloatArray, chain: FloatArray) -> float:
+def _worth(game: TabularGame, posed: Posed, values: FloatArray, under: Arrays, response: FloatArray) -> float:
     """The leader's value from the first states; ``values`` are those of a single stage where there is a horizon."""
     if game.horizon is not None:
-        values = accumulated(game.leader_discount * chain, values, game.horizon)
+        values = under.accumulated(response, values, game.leader_discount, game.horizon)
     return float(posed.initial.numpy() @ values) + lift(posed.offsets[0], annuity(game, None, None))
 
 
@@ -121,7 +120,17 @@ def _widened(
 
 def unmoved(game: TabularGame) -> bool:
     """Whether the follower's actions do not change what comes, wherever play can come."""
-    rows = game.transition[game.reachable(game.tables().transition) & ~game.terminal]
+    entered = game.reachable(game.tables().transition) & ~game.terminal
+    return _alike(game, entered, (game.leader_actions, game.follower_actions))
+
+
+def _alike(game: TabularGame, states: BoolArray, shape: tuple[int, int]) -> bool:
+    """Whether in some states the cells of each row of ``shape``, which lays out their pairs of actions, are followed alike."""
+    if game.lists is not None:
+        cells = np.broadcast_to(states[:, None], (len(states), shape[0]))
+        every = np.broadcast_to(True, (*cells.shape, shape[1]))
+        return not game.lists.differing(cells, every, np.broadcast_to(0.0, every.shape)).any()
+    rows = game.transition[states].reshape(-1, *shape, game.states)
     return bool((rows == rows[:, :, :1]).all())
 
 
@@ -134,8 +143,8 @@ def _stage_discount(game: TabularGame) -> float:
         )
     if game.horizon is None:
         return game.leader_discount
-    rows = game.transition[game.reachable(game.tables().transition) & ~game.terminal]
-    if game.horizon > 1 and not (rows == rows[:, :1, :1]).all():
+    entered = game.reachable(game.tables().transition) & ~game.terminal
+    if game.horizon > 1 and not _alike(game, entered, (1, game.leader_actions * game.follower_actions)):
         raise UnsupportedGameError(
             f"{game.name}: temperature=0 with horizon={game.horizon} has no stationary optimum in "
             "general; use horizon=None or horizon=1"
