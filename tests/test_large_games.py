@@ -15,6 +15,7 @@ from stackelberg_games import checks, exact
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, PrecisionError, SolverError
 from stackelberg_games.exact import chain_system, listed_response
 from stackelberg_games.exact.response import Arrays
+from stackelberg_games.exact.soft_response import problem_of
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Tables, TabularGame
 from stackelberg_games.kinds.successors import SuccessorLists
@@ -326,10 +327,7 @@ def test_mixing_games_are_swept_and_local_ones_stepped() -> None:
         arrays = Arrays.of(game, game.model(sg.TabularPolicy(game)))
         lists = game.lists
         assert lists is not None
-        problem = listed_response.ListedProblem(
-            lists, arrays.follower_reward, arrays.policy, arrays.alive, arrays.follower_discount, True
-        )
-        return listed_response.solve_listed(problem, 0.1)
+        return listed_response.solve_listed(problem_of(arrays, lists), 0.1)
 
     mixing = TabularGame.from_successors(
         *random_lists(1, (5000, 1, 4, 20)), np.full(5000, 1 / 5000), follower_discount=0.999

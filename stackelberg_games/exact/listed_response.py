@@ -70,16 +70,14 @@ class Solved(NamedTuple):
         values: VF(s), ``[S]``.
         response: g, ``[S, A, B]``, or ``[S, 1, B]`` where the leader's action is not seen.
         residual: the largest |T V - V|.
-        sweeps, steps, iterations: of value iteration, of Newton's method, and of its linear solver.
+        steps: of Newton's method.
         converged: false where the residual stopped falling above the tolerance.
     """
 
     values: FloatArray
     response: FloatArray
     residual: float
-    sweeps: int
     steps: int
-    iterations: int
     converged: bool
 
 
@@ -97,14 +95,13 @@ def solve_listed(problem: ListedProblem, temperature: float, start: FloatArray |
     """
     values: FloatArray = np.zeros(len(problem.policy)) if start is None else np.array(start, dtype=np.float64)
     values *= problem.alive
-    values, sweeps, residual = _swept(problem, temperature, values)
-    steps = iterations = 0
-    converged = residual <= _goal(problem, temperature, values)
+    values, residual = _swept(problem, temperature, values)
+    steps, converged = 0, residual <= _goal(problem, temperature, values)
     if not converged:
-        values, residual, steps, iterations, converged = _newton(problem, temperature, values)
+        values, residual, steps, converged = _newton(problem, temperature, values)
     response = np.empty((len(values), problem.policy.shape[1] if problem.sees else 1, problem.reward.shape[2]))
     _respond(problem.parts, problem.discount, temperature, problem.sees, values, response)
-    return Solved(values, response, residual, sweeps, steps, iterations, converged)
+    return Solved(values, response, residual, steps, converged)
 
 
 def _goal(problem: ListedProblem, temperature: float, values: FloatArray) -> float:
@@ -121,8 +118,8 @@ def _check(problem: ListedProblem, residual: float) -> None:
         )
 
 
-def _swept(problem: ListedProblem, temperature: float, values: FloatArray) -> tuple[FloatArray, int, float]:
-    """Value iteration while it is quick: values, sweeps and the last residual."""
+def _swept(problem: ListedProblem, temperature: float, values: FloatArray) -> tuple[FloatArray, float]:
+    """Value iteration while it is quick: values and the last residual."""
     updated = np.empty(len(values))
     spans: list[float] = []
     shift = problem.discount / (1 - problem.discount) if problem.alive.all() else 0.0
@@ -133,19 +130,19 @@ def _swept(problem: ListedProblem, temperature: float, values: FloatArray) -> tu
         spans.append(high - low)
         goal = _goal(problem, temperature, values)
         if residual <= goal:
-            return values, len(spans), residual
+            return values, residual
         values, updated = updated, values
         values += 0.5 * (low + high) * shift * problem.alive
         if len(spans) >= TRIED:
             rate = (spans[-1] / spans[-3]) ** 0.5 if spans[-3] > 0 else 0.0
             if rate >= 1 or (rate > 0 and np.log(0.1 * goal / max(spans[-1], goal)) / np.log(rate) > FEW):
-                return values, len(spans), np.inf
+                return values, np.inf
         if len(spans) > TRIED + 2 * FEW:
-            return values, len(spans), np.inf
+            return values, np.inf
 
 
-def _newton(problem: ListedProblem, temperature: float, values: FloatArray) -> tuple[FloatArray, float, int, int, bool]:
-    """Newton's method: values, residual, steps, iterations of the linear solver, and whether it came to its goal."""
+def _newton(problem: ListedProblem, temperature: float, values: FloatArray) -> tuple[FloatArray, float, int, bool]:
+    """Newton's method: values, residual, steps, and whether it came to its goal."""
     pattern = problem.lists.pattern
     system = ChainSystem(pattern, np.empty(len(pattern.columns)), np.empty(len(values)))
     missing = np.empty(len(values))
@@ -167,7 +164,7 @@ def _newton(problem: ListedProblem, temperature: float, values: FloatArray) -> t
         since = 0 if residual < 0.5 * best or residual > NEAR * goal else since + 1
         best = min(best, residual)
         if residual <= goal or since >= STALLED:
-            return values, residual, steps, system.iterations, residual <= goal
+            return values, residual, steps, residual <= goal
         values += system.roughly(missing, max(INEXACT * residual, 0.3 * goal))
     raise SolverError(
         f"the follower's response: residual {residual:.3g} after {STEPS} Newton steps, largest value "

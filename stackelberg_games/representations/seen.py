@@ -58,7 +58,7 @@ class Seen(Representation):
         settings: of ``Finite``.
 
     Raises:
-        UnsupportedGameError: see ``Finite``; or the leader configures the game.
+        UnsupportedGameError: the leader asks for what is not learned in large games.
     """
 
     keeps: ClassVar[tuple[str, ...]] = ("numbers", "inner")
@@ -67,8 +67,7 @@ class Seen(Representation):
 
     def __init__(self, view: LeaderView, commitment: Commitment, needs: Needs, seed: int = 0, **settings: Any) -> None:
         super().__init__(view, commitment, needs, seed)
-        if not isinstance(commitment, DiscretePolicy):
-            raise UnsupportedGameError(f"{self.name} needs a policy over finitely many actions at every stage")
+        assert isinstance(commitment, DiscretePolicy)  # see ``fits``
         if not needs.values or needs.players or needs.sarsa is not None:
             raise UnsupportedGameError(
                 f"a game of {view.sizes()[0]} states is too large for what this leader learns; bchg, hpgd and policy_gradient "

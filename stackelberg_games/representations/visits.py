@@ -48,18 +48,18 @@ class ListedVisits(Stateful):
         cells: Any = np.ravel_multi_index(tuple(stages[:3]), shape[:3])  # type: ignore[arg-type]
         return np.asarray((cells.astype(np.int64) << SHIFT) + stages.next_states)
 
-    def add(self, keys: IntArray, weight: float = 1.0) -> bool:
-        """Count transitions ``[M]``, each by a weight; whether one of them is new."""
+    def add(self, keys: IntArray) -> bool:
+        """Count transitions ``[M]``; whether one of them is new."""
         found, times = np.unique(keys, return_counts=True)
         places = np.searchsorted(self.keys, found)
         known = np.zeros(len(found), dtype=np.bool_)
         inside = places < len(self.keys)
         known[inside] = self.keys[places[inside]] == found[inside]
-        self.counts[places[known]] += weight * times[known]
+        self.counts[places[known]] += times[known]
         fresh = ~known
         if fresh.any():
             self.keys = np.insert(self.keys, places[fresh], found[fresh])
-            self.counts = np.insert(self.counts, places[fresh], weight * times[fresh])
+            self.counts = np.insert(self.counts, places[fresh], times[fresh])
         return bool(fresh.any())
 
     def places(self, keys: IntArray) -> IntArray:
