@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
+import torch
 
 import stackelberg_games as sg
 from stackelberg_games import exact
@@ -84,6 +86,105 @@ def test_a_match_resumes_to_the_same_numbers() -> None:
     states, actions = np.indices((3, 2)).reshape(2, -1)
     rows: list[Any] = [f.respond(game, policy_of(game, 1)).policy for f in (one, two)]
     np.testing.assert_array_equal(*(row.log_chances(states, actions) for row in rows))
+
+
+def test_an_environment_is_answered_as_its_rules_are() -> None:
+    rules = random_game_v0.game(4, 2, 3, follower_discount=0.7, horizon=30)
+    game = sg.adapt(rules.env, follower_discount=0.7, horizon=30)
+    follower = sg.make_follower("soft_dqn", temperature=0.3, budget=6000, updates=0.5)
+    follower.begin(game, seed=0)
+    policy = policy_of(rules, 0)
+    answer: Any = follower.respond(game, adapted(game, policy))
+    assert answer.transitions == 6000
+    wanted = exact.best_response(rules, policy, 0.3).policy
+    states, actions = np.indices((4, 2)).reshape(2, -1)
+    seen = np.concatenate([np.eye(4)[states], np.eye(2)[actions]], axis=1).astype(np.float32)
+    found = np.exp(answer.policy.log_chances(seen, None)).reshape(wanted.shape)
+    distance = np.abs(found - wanted).sum(axis=2).mean() / 2
+    assert distance < min(0.06, 0.35 * np.abs(1 / 3 - wanted).sum(axis=2).mean() / 2)
+    replies = answer.policy.reply(np.repeat(seen[:1], 3000, axis=0), Streams.of(0, 3000), 5)
+    assert counts_p_value(np.bincount(replies, minlength=3)[None], found[0, :1]) > FALSE_ALARM
+
+
+def adapted(game: Any, policy: TabularPolicy) -> Any:
+    """A table on numbered states as the same decision on vectors."""
+    network = MLPCategoricalPolicy(game, ())
+    with torch.no_grad():
+        for name, part in network.named_parameters():
+            part.copy_(torch.zeros_like(part) if "bias" in name else policy.logits.T)
+    return network
+
+
+class Gate(gymnasium.Env[Any, Any]):
+    """Two places; in the second one only the reply that leads back is allowed. Going there pays."""
+
+    observation_space = gymnasium.spaces.Discrete(2, start=5)
+    action_space = gymnasium.spaces.Discrete(3)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self.at = 0
+        return 5, self._told()
+
+    def step(self, action: Any) -> Any:
+        assert self._told()["action_mask"][action]
+        self.at = int(not self.at and action == 1)
+        return 5 + self.at, float(self.at), False, False, self._told()
+
+    def _told(self) -> dict[str, Any]:
+        return {"action_mask": np.array([1, 1, 1] if self.at == 0 else [0, 0, 1], np.int8)}
+
+
+def test_replies_that_are_forbidden_count_for_nothing() -> None:
+    """V0 = tau log(2 exp(gV0 / tau) + exp((1 + gV1) / tau)), V1 = g V0."""
+    game: Any = sg.incentives(
+        Gate, {"kind": "table", "on": "action", "limit": 1e-9}, "reward", horizon=20, follower_discount=0.6
+    )
+    assert game.follower_masked
+    follower = sg.make_follower("soft_dqn", temperature=0.5, budget=4000, updates=0.5)
+    follower.begin(game, seed=0)
+    answer: Any = follower.respond(game, game.commitment(0)).policy
+    value = 0.0
+    for _ in range(200):
+        q = np.array([0.6 * value, 1 + 0.36 * value, 0.6 * value])
+        value = float(0.5 * np.log(np.exp(q / 0.5).sum()))
+    wanted = np.exp((q - value) / 0.5)
+    found = np.exp(answer.log_chances(np.array([5]), None))[0]
+    assert np.abs(found - wanted).sum() / 2 < 0.05
+    masks = np.repeat([[False, False, True]], 500, axis=0)
+    assert (answer.reply(np.full(500, 6), Streams.of(1, 500), 0, masks=masks) == 2).all()
+    run = sg.train(game, "bchg", follower, iterations=2, episodes=4, seed=0, progress=False)
+    assert run.history[-1]["transitions"] > 0
+
+
+def test_payments_are_charged_anew_for_what_is_remembered() -> None:
+    game: Any = sg.incentives(Gate, {"kind": "table", "on": "state_action"}, "reward", horizon=20)
+    follower: Any = sg.make_follower("soft_dqn", temperature=0.5, budget=300)
+    follower.begin(game, seed=0)
+    follower.respond(game, game.commitment(1, spread=2.0))
+    two = sg.make_follower("soft_dqn", temperature=0.5, budget=300)
+    two.begin(game, seed=0)
+    two.load_state_dict(copy.deepcopy(follower.state_dict()))
+    second = game.commitment(2, spread=2.0)
+    answers: list[Any] = [learner.respond(game, second).policy for learner in (follower, two)]
+    places = np.array([5, 6])
+    np.testing.assert_array_equal(*(answer.log_chances(places, None) for answer in answers))
+    at, replies = follower.kept.again[: follower.held] - 5, follower.kept.replies[: follower.held]
+    paid = second.configuration().detach().numpy()[3 * at + replies]
+    earned = ((at == 0) & (replies == 1)).astype(float)
+    assert len(follower.kept.rewards[: follower.held]) == follower.held > 500
+    np.testing.assert_allclose(follower.kept.rewards[: follower.held], paid + earned, atol=1e-12)
+
+
+def test_where_the_leader_acts_in_an_environment_nothing_stale_is_remembered() -> None:
+    rules = random_game_v0.game(3, 2, 2, horizon=10)
+    game, follower = sg.adapt(rules.env, horizon=10), sg.make_follower("soft_dqn", budget=300)
+    follower.begin(game, seed=0)
+    for seed in range(2):
+        follower.respond(game, adapted(game, policy_of(rules, seed)))
+        assert follower.held == 300  # type: ignore[attr-defined]
+    with pytest.raises(UnsupportedGameError, match="copies=4"):
+        sg.make_follower("soft_dqn", copies=4).begin(game)
 
 
 def test_settings_and_games_that_do_not_fit_are_refused() -> None:

@@ -5,7 +5,8 @@
 Haarnoja, Tang, Abbeel and Levine, ICML 2017 (arXiv 1702.08165) for finitely many actions, with replay and slowly moving
 targets (Mnih et al., Nature 2015), the mean of two networks (van Hasselt, NeurIPS 2010). What the leader does next in a
 remembered stage is drawn again from each new commitment, so that nothing that was remembered goes stale where the leader
-acts; where it configures the game the memory begins anew.
+acts; where it configures the game, or an environment plays it as a whole, the memory begins anew, unless all that the
+leader chooses are payments, which are charged again.
 """
 
 from __future__ import annotations
@@ -21,18 +22,19 @@ import torch
 from scipy.special import log_softmax
 from torch import Tensor
 
-from stackelberg_games.arrays import FloatArray, IntArray
+from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.kinds.game import Game
+from stackelberg_games.kinds.game import Game, best_response_env
 from stackelberg_games.learning.follower import Answer, Follower
 from stackelberg_games.numerics.randomness import Lane, Streams, generator
 from stackelberg_games.numerics.threads import single_threaded
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.features import Features
+from stackelberg_games.rules.masks import KEY
 from stackelberg_games.rules.rules import Rules
 
-HIDDEN, ROWS, FIRST = 64, 256, 500
-"""Width of both layers, rows of a minibatch, and stages of uniform replies before anything is fitted."""
+HIDDEN, ROWS, FIRST, COPIES = 64, 256, 500, 16
+"""Width of both layers, rows of a minibatch, stages of uniform replies before anything is fitted, and copies of a game."""
 POLYAK, SPREAD = 0.01, 0.3
 """Share of the network that its target takes over at every step; of the largest value, the unit that it is fitted in."""
 
@@ -73,17 +75,38 @@ class Memory(NamedTuple):
         shown: what the follower saw, as the networks read it.
         replies: what it did.
         rewards: what it was paid.
-        following: states that came, as commitments read them.
+        again: what is read again under the next commitment: states that came, which it acts in, or where an environment
+            plays what the follower observed, which it may pay for.
         next_shown: what it saw, or would see now, next.
         ended: whether play was over.
+        allowed: next replies, bool ``[K, B]``, or ``[K, 1]`` where all of them are.
     """
 
     shown: Any
     replies: IntArray
     rewards: FloatArray
-    following: Any
+    again: Any
     next_shown: Any
     ended: FloatArray
+    allowed: BoolArray
+
+
+def _chances(parts: list[Tensor], rows: Any, unit: float, allowed: Any = True) -> FloatArray:
+    """Log-probabilities ``[N, B]`` of the softmax of the networks' mean over ``1 / unit``, among the replies that are allowed."""
+    with torch.no_grad():
+        out = Twins.forward(parts, torch.from_numpy(rows)).mean(dim=0).double().numpy()
+    return np.asarray(log_softmax(np.where(allowed, out * unit, -np.inf), axis=1))
+
+
+def _drawn(chances: FloatArray, uniform: Any) -> IntArray:
+    """Indices by log-probabilities ``[N, B]`` and uniform numbers ``[N, 1]``."""
+    rows = np.cumsum(np.exp(chances), axis=1)[:, :-1]
+    return np.asarray((uniform >= rows).sum(axis=1), dtype=np.int64)
+
+
+def _mask(info: Mapping[str, Any]) -> BoolArray | None:
+    """The replies that an environment allows, bool ``[1, B]``; None where it does not say."""
+    return np.asarray(info[KEY], dtype=np.bool_)[None] if KEY in info else None
 
 
 @dataclass(frozen=True)
@@ -106,14 +129,19 @@ class SoftmaxResponse:
 
     def log_chances(self, states: Any, leader_actions: Any) -> FloatArray:
         """Log-probabilities of all replies, ``[N, B]``."""
-        with torch.no_grad():
-            out = Twins.forward(self.parts, torch.from_numpy(self.reads(states, leader_actions))).mean(dim=0).double()
-        return np.asarray(log_softmax(out.numpy() * self.scale[0] / self.temperature, axis=1))
+        return _chances(self.parts, self.reads(states, leader_actions), self.scale[0] / self.temperature)
 
     def sample(self, states: Any, leader_actions: Any, streams: Streams, stage: int) -> IntArray:
         """Replies, int64 ``[N]``."""
-        rows = np.cumsum(np.exp(self.log_chances(states, leader_actions)), axis=1)[:, :-1]
-        return np.asarray((streams.uniform(Lane.FOLLOWER, stage) >= rows).sum(axis=1), dtype=np.int64) + self.start
+        uniform = streams.uniform(Lane.FOLLOWER, stage)
+        return _drawn(self.log_chances(states, leader_actions), uniform) + self.start
+
+    def reply(self, observations: Any, streams: Streams, stage: int, masks: Any = None) -> IntArray:
+        """Replies to observations as ``best_response_env`` shows them, and masks ``[N, n]`` where there are some."""
+        unit, allowed = self.scale[0] / self.temperature, True if masks is None else masks
+        return _drawn(
+            _chances(self.parts, self.reads(observations), unit, allowed), streams.uniform(Lane.FOLLOWER, stage)
+        )
 
     def log_prob(self, states: Any, leader_actions: Any, replies: Any) -> FloatArray:
         """Log-probabilities of replies, ``[N]``."""
@@ -125,12 +153,12 @@ class SoftmaxResponse:
 class SoftDQN(Follower):
     """Learns its soft-optimal response by playing; keeps networks and memory between commitments.
 
-    It learns as its own soft policy plays. Games that only an environment plays are not for it: sb3 learns there.
+    It learns as its own soft policy plays. Pixels are read as flat vectors.
 
     Args:
         temperature: tau > 0.
         budget: stages played for each commitment.
-        copies: of the game that are played side by side.
+        copies: of the game that are played side by side; None for 16, and for the one that there is of an environment.
         updates: gradient steps for every stage played.
         learning_rate: of Adam.
         memory: stages that are remembered.
@@ -138,16 +166,16 @@ class SoftDQN(Follower):
 
     temperature: float = 0.05
     budget: int = 5_000
-    copies: int = 16
+    copies: int | None = None
     updates: float = 0.25
     learning_rate: float = 1e-3
     memory: int = 50_000
 
     def __post_init__(self) -> None:
-        counts = (self.budget, self.copies, self.memory)
+        counts = (self.budget, 1 if self.copies is None else self.copies, self.memory)
         whole = all(isinstance(count, int | np.integer) and not isinstance(count, bool) for count in counts)
         positive = min(self.temperature, self.updates, self.learning_rate) > 0
-        if not (positive and whole and min(self.budget, self.copies) >= 1 and self.memory >= ROWS):
+        if not (positive and whole and min(counts) >= 1 and self.memory >= ROWS):
             raise InvalidArgumentError(
                 f"{self}: expected temperature, updates, learning_rate > 0, integers budget, copies >= 1 and memory >= {ROWS}"
             )
@@ -156,40 +184,51 @@ class SoftDQN(Follower):
         """Forget everything.
 
         Raises:
-            UnsupportedGameError: replies are not finitely many, or stages cannot be played one by one.
+            UnsupportedGameError: replies are not finitely many, or copies are asked for of an environment.
         """
-        space = game.follower_action_space
+        space, shown = game.follower_action_space, game.shown_space
         if not isinstance(space, gymnasium.spaces.Discrete):
             raise UnsupportedGameError(
                 f"soft_dqn replies in a Discrete space, not in {space}; SAC of sb3 learns where replies are bounded vectors, and "
                 "maxent_lqr plans in linear-quadratic games"
             )
-        try:
-            game.initial(Streams.of(0, 1))
-        except UnsupportedGameError as error:
-            raise UnsupportedGameError(f"soft_dqn asks for single stages: {error}; sb3 and black_box learn") from error
-        self.states, self.leader = Features(game.state_space), Features(game.leader_action_space)
+        if shown is not None and self.copies not in (None, 1):
+            raise UnsupportedGameError(
+                f"copies={self.copies!r}: an environment plays {game.name}, and it is one; leave them out"
+            )
+        self.leader = Features(game.leader_action_space)
         self.sees = game.follower_sees_action and (game.configuration_space is None or game.idle_action is None)
+        if shown is None:
+            self.states, element = Features(game.state_space), np.asarray(game.initial(Streams.of(0, 1)))[0]
+        else:
+            self.states = Features(
+                gymnasium.spaces.flatten_space(shown) if isinstance(shown, gymnasium.spaces.Box) else shown
+            )
+            self.sees, element = False, np.zeros(shown.shape or (), shown.dtype)
         self.replies, self.first = int(space.n), int(space.start)
         inputs = self.states.size + self.leader.size * self.sees
         self.seed, self.count, self.seen, self.owed = seed, 0, 0, 0.0
+        self.paid_by: FloatArray | None = None
         self.networks = Twins(inputs, self.replies, int(generator(seed, 11).integers(2**62)))
         self.targets = [part.detach().clone() for part in self.networks.parts]
         self.optimizer = torch.optim.Adam(self.networks.parts, lr=self.learning_rate, fused=True)
         self.scale: tuple[float, float] | None = None
-        element = np.asarray(game.initial(Streams.of(0, 1)))
         self.kept = Memory(
             np.zeros((self.memory, inputs), np.float32),
             np.zeros(self.memory, np.int64),
             np.zeros(self.memory),
-            np.zeros((self.memory, *element.shape[1:]), element.dtype),
+            np.zeros((self.memory, *element.shape), element.dtype),
             np.zeros((self.memory, inputs), np.float32),
             np.zeros(self.memory),
+            np.ones((self.memory, self.replies if game.follower_masked else 1), np.bool_),
         )
 
-    def reads(self, states: Any, leader_actions: Any) -> Any:
-        """Rows of the networks, float32 ``[N, inputs]``."""
-        rows = self.states(np.asarray(states)) / self.states.scale
+    def reads(self, states: Any, leader_actions: Any = None) -> Any:
+        """Rows of the networks for states, or for what is shown where an environment plays, float32 ``[N, inputs]``."""
+        elements = np.asarray(states)
+        rows = (
+            self.states(elements if self.states.discrete else elements.reshape(len(elements), -1)) / self.states.scale
+        )
         if self.sees:
             rows = np.concatenate([rows, self.leader(np.asarray(leader_actions)) / self.leader.scale], axis=1)
         return rows.astype(np.float32)
@@ -197,11 +236,19 @@ class SoftDQN(Follower):
     @single_threaded()
     def respond(self, game: Game, commitment: Commitment) -> Answer:
         """Play the budget and learn, then answer by the networks' soft policy."""
+        random = generator(self.seed, 12, self.count)
+        spent = (self._by_stages if game.shown_space is None else self._by_episodes)(game, commitment, random)
+        self.count += 1
+        parts = [part.detach().clone() for part in self.networks.parts]
+        answer = SoftmaxResponse(self.reads, parts, self.scale or (1.0, 0.0), self.temperature, self.first)
+        return Answer(answer, None, spent)
+
+    def _by_stages(self, game: Game, commitment: Commitment, random: np.random.Generator) -> int:
+        """Learn from copies of the game; stages played."""
         configuration, rules, idle = commitment.configuration(), game, None
         if configuration is not None:
             rules, idle = game.configured(configuration.detach()), game.idle_action  # type: ignore[assignment]
             self.seen = 0  # rewards or transitions are others now
-        random = generator(self.seed, 12, self.count)
 
         def leads(states: Any, streams: Streams, stage: int) -> Any:
             if idle is not None:
@@ -209,16 +256,55 @@ class SoftDQN(Follower):
             return commitment.sample(states, streams, stage)
 
         if self.held and idle is None:
-            following = self.kept.following[: self.held]
+            following = self.kept.again[: self.held]
             again = leads(following, Streams.of(int(random.integers(2**31)), self.held), 0)
             self.kept.next_shown[: self.held] = self.reads(following, again)
         spent = 0
         while spent < self.budget:
             spent += self._play(rules, leads, game.stages(), self.budget - spent, random)
-        self.count += 1
-        parts = [part.detach().clone() for part in self.networks.parts]
-        answer = SoftmaxResponse(self.reads, parts, self.scale or (1.0, 0.0), self.temperature, self.first)
-        return Answer(answer, None, spent)
+        return spent
+
+    def _by_episodes(self, game: Game, commitment: Commitment, random: np.random.Generator) -> int:
+        """Learn from the environment, one episode after the other; decisions played."""
+        self._forget(game, commitment)
+        env: Any = best_response_env(game, commitment)
+        if game.horizon is None:
+            env = gymnasium.wrappers.TimeLimit(env, game.stages())
+        seed: int | None = int(random.integers(2**31))
+        over = True
+        for _ in range(self.budget):
+            if over:
+                seen, info = env.reset(seed=seed)
+                seed, shown = None, self.reads(seen[None])
+            reply = self._explore(shown, random, _mask(info))
+            before, told = seen, shown
+            seen, reward, ended, cut, info = env.step(int(reply[0]) + self.first)
+            over, shown, mask = ended or cut, self.reads(seen[None]), _mask(info)
+            if ended or mask is not None or not game.follower_masked:  # where play is cut nobody knows what is allowed
+                self._keep(told, reply, reward, before[None], shown, ended, True if mask is None else mask)
+            self._learn(1, game.follower_discount, random)
+        env.close()
+        return self.budget
+
+    def _forget(self, game: Game, commitment: Commitment) -> None:
+        """Charge payments anew in what is remembered, or forget it: the leader acts otherwise now, and nobody can ask how."""
+        chosen = commitment.configuration()
+        new = None if chosen is None else chosen.detach().numpy()
+        charged = getattr(game, "charged", None)
+        if charged is None or new is None:
+            self.seen = 0
+            return
+        if self.paid_by is not None and self.held:
+            rows = self.kept.again[: self.held], self.kept.replies[: self.held]
+            self.kept.rewards[: self.held] += charged(new, *rows) - charged(self.paid_by, *rows)
+        self.paid_by = new.copy()
+
+    def _keep(self, *parts: Any) -> None:
+        """Remember stages, the fields of a ``Memory`` of one length, or numbers."""
+        places = (self.seen + np.arange(len(parts[0]))) % self.memory
+        for array, part in zip(self.kept, parts, strict=True):
+            array[places] = part
+        self.seen += len(places)
 
     @property
     def held(self) -> int:
@@ -227,8 +313,9 @@ class SoftDQN(Follower):
 
     def _play(self, rules: Rules, leads: Any, stages: int, budget: int, random: np.random.Generator) -> int:
         """Episodes side by side, learning on the way, until they are over or the budget is spent; stages played."""
-        streams = Streams.of(int(random.integers(2**31)), self.copies)
-        states, spent, alive = rules.initial(streams), 0, np.ones(self.copies, dtype=np.bool_)
+        copies = self.copies or COPIES
+        streams = Streams.of(int(random.integers(2**31)), copies)
+        states, spent, alive = rules.initial(streams), 0, np.ones(copies, dtype=np.bool_)
         leader = leads(states, streams, 0)
         for stage in range(stages):
             shown = self.reads(states, leader)
@@ -238,23 +325,20 @@ class SoftDQN(Follower):
             states = step.states
             rows = np.flatnonzero(alive)[: budget - spent]
             parts = (shown, replies, step.follower_rewards, states, self.reads(states, leader), step.terminated)
-            places = (self.seen + np.arange(len(rows))) % self.memory
-            for array, part in zip(self.kept, parts, strict=True):
-                array[places] = np.asarray(part)[rows]
-            self.seen, spent = self.seen + len(rows), spent + len(rows)
+            self._keep(*(np.asarray(part)[rows] for part in parts), True)
+            spent += len(rows)
             self._learn(len(rows), rules.follower_discount, random)
             alive &= ~np.asarray(step.terminated)
             if spent >= budget or not alive.any():
                 break
         return spent
 
-    def _explore(self, shown: Any, random: np.random.Generator) -> IntArray:
-        if self.scale is None:
+    def _explore(self, shown: Any, random: np.random.Generator, mask: Any = None) -> IntArray:
+        if self.scale is None and mask is None:
             return random.integers(self.replies, size=len(shown))
-        with torch.no_grad():
-            out = Twins.forward(self.networks.parts, torch.from_numpy(shown)).mean(dim=0).double().numpy()
-        rows = np.cumsum(np.exp(log_softmax(out * self.scale[0] / self.temperature, axis=1)), axis=1)[:, :-1]
-        return np.asarray((random.random((len(rows), 1)) >= rows).sum(axis=1), dtype=np.int64)
+        unit = 0.0 if self.scale is None else self.scale[0] / self.temperature
+        chances = _chances(self.networks.parts, shown, unit, True if mask is None else mask)
+        return _drawn(chances, random.random((len(shown), 1)))
 
     def _learn(self, played: int, discount: float, random: np.random.Generator) -> None:
         """The gradient steps that are due."""
@@ -272,9 +356,10 @@ class SoftDQN(Follower):
     def _descend(self, discount: float, rows: IntArray) -> None:
         assert self.scale is not None
         unit, origin = self.scale
-        shown, replies, rewards, _, following, ended = (torch.from_numpy(part[rows]) for part in self.kept)
+        shown, replies, rewards, _, following, ended, allowed = (torch.from_numpy(part[rows]) for part in self.kept)
         with torch.no_grad():
             q = Twins.forward(self.targets, following).mean(dim=0).double() * unit + origin
+            q = q.masked_fill(~allowed, -torch.inf)
             after = self.temperature * torch.logsumexp(q / self.temperature, dim=1)
             wanted = ((rewards + discount * (1 - ended) * after - origin) / unit).float()
         out = Twins.forward(self.networks.parts, shown).gather(2, replies.expand(2, -1)[..., None])[..., 0]
@@ -293,6 +378,7 @@ class SoftDQN(Follower):
             "kept": [part[: self.held].copy() for part in self.kept],
             "counters": [self.count, self.seen, self.owed],
             "scale": self.scale,
+            "paid_by": None if self.paid_by is None else self.paid_by.copy(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -306,4 +392,5 @@ class SoftDQN(Follower):
             array[: len(stored)] = stored
         self.count, self.seen = (int(number) for number in state["counters"][:2])
         self.owed = float(state["counters"][2])
+        self.paid_by = None if state["paid_by"] is None else np.asarray(state["paid_by"])
         self.scale = None if state["scale"] is None else (float(state["scale"][0]), float(state["scale"][1]))

@@ -96,7 +96,7 @@ class AECGame(Game):
         self.state_space = self.table.state_space
         self.leader_action_space = self.table.leader.moves.space
         self.follower_action_space = self.table.move_space
-        self.follower_masked = self.table.masked
+        self.follower_masked, self.shown_space = self.table.masked, self.table.shown_space
         self.leader_discount = check_discount("leader_discount", leader_discount, one_allowed=horizon is not None)
         self.follower_discount = check_discount("follower_discount", follower_discount)
         self.horizon = check_horizon(horizon)

@@ -17,6 +17,7 @@ from stackelberg_games.adapters.sides import Sides
 from stackelberg_games.adapters.single import Paying, Transition, Worth
 from stackelberg_games.adapters.sources import Source, describe, gymnasium_source, imported, version_of
 from stackelberg_games.adapters.spaces import Moves, Sight
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.kinds.configurable import ConfigurableGame
@@ -239,6 +240,18 @@ class PaidGame(AECGame):
         """
         states = int(self.state_space.n) if isinstance(self.state_space, spaces.Discrete) else 1
         return _first(self.schedule, seed, spread, states)
+
+    def charged(self, configuration: FloatArray, observations: Any, actions: Any) -> FloatArray:
+        """What a configuration pays the agent, ``[K]``, for what a learner remembers.
+
+        Args:
+            configuration: ``[C]``.
+            observations, actions: as the learner knows them, ``[K, ...]``.
+        """
+        rows, shown = np.asarray(observations), self.shown_space
+        states = rows - int(shown.start) if isinstance(shown, spaces.Discrete) else rows.reshape(len(rows), -1)
+        with torch.no_grad():
+            return np.asarray(self.schedule.pay(torch.from_numpy(configuration), states, actions).numpy())
 
     def ledger(self) -> Ledger:
         """A record of the stages played, for whoever plays."""

@@ -117,6 +117,6 @@ def finite(game: Game, who: object) -> TabularGame:
     if not isinstance(game, TabularGame):
         raise UnsupportedGameError(
             f"{type(who).__name__} needs a game given by arrays (TabularGame), got {type(game).__name__}; "
-            "maxent_lqr plans in linear-quadratic games, black_box and, where actions are bounded, sb3 learn by playing"
+            "maxent_lqr plans in linear-quadratic games; black_box, soft_dqn (finitely many actions) and sb3 (bounded ones too) learn by playing"
         )
     return game

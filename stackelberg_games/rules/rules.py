@@ -67,6 +67,7 @@ class Rules(ABC):
             the game; else None. ``step`` plays the game before any configuration, ``configured`` the others.
         idle_action: what a leader that only configures plays at every stage; None where it acts.
         follower_masked: whether actions of the follower may be forbidden at times; learners then have to know masks.
+        shown_space: of what a learner observes where only an environment plays the game, as a whole; else None.
         follower_temperature: of whoever plays the follower, where the game knows it and the follower declares none.
         lasting: whether another process could make the game again; if not it only trains.
     """
@@ -83,6 +84,7 @@ class Rules(ABC):
     configuration_space: gymnasium.spaces.Box | None = None
     idle_action: Any = None
     follower_masked: bool = False
+    shown_space: gymnasium.Space[Any] | None = None
     follower_temperature: float | None = None
     lasting: bool = True
 
