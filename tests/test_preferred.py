@@ -114,6 +114,49 @@ def test_what_is_remembered_is_paid_anew() -> None:
     np.testing.assert_allclose(buffer.rewards[: buffer.size(), 0], float(y[0]) * positions, rtol=1e-5, atol=1e-6)
 
 
+class Line(gymnasium.Env[Any, Any]):
+    """Five places in a row, the last one paid; places are numbered from ``first``."""
+
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, first: int = 0) -> None:
+        self.observation_space = gymnasium.spaces.Discrete(5, start=first)
+        self.first = first
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
+        super().reset(seed=seed)
+        self.at = 0
+        return self.first, {}
+
+    def step(self, action: Any) -> Any:
+        self.at = min(max(self.at + 2 * int(action) - 1, 0), 4)
+        return self.first + self.at, float(self.at == 4), False, False, {}
+
+
+def test_what_is_remembered_of_numbered_states_is_paid_anew() -> None:
+    posed = sg.preferences(Line, {"kind": "table", "on": "state_action"}, segment=5, horizon=12)
+    options = {"learning_starts": 20, "batch_size": 16, "buffer_size": 500, "policy_kwargs": {"net_arch": [8]}}
+    learner = sg.make_follower("sb3", algorithm="DQN", budget=60, options=options)
+    learner.begin(posed, seed=0)
+    learner.respond(posed, posed.commitment(1, spread=1.0))
+    second = posed.commitment(2, spread=1.0)
+    learner.respond(posed, second)
+    x, buffer = second.configuration(), learner.model.replay_buffer  # type: ignore[attr-defined]
+    assert x is not None
+    assert buffer.size() == 120
+    cells = 2 * buffer.observations[:120].ravel() + buffer.actions[:120].ravel()
+    assert len({*cells.tolist()}) > 4
+    np.testing.assert_allclose(buffer.rewards[:120].ravel(), x.detach().numpy()[cells], rtol=1e-6)
+
+
+def test_states_that_a_library_cannot_number_are_refused() -> None:
+    posed = sg.preferences(lambda: Line(3), "table", segment=5, horizon=12)
+    learner = sg.make_follower("sb3", algorithm="DQN", budget=60)
+    learner.begin(posed, seed=0)
+    with pytest.raises(UnsupportedGameError, match="number them from 0"):
+        learner.respond(posed, posed.commitment(0))
+
+
 @pytest.mark.parametrize("pairs", ["on_policy", "anchored", "fixed"])
 def test_a_network_learns_the_reward_from_labels(pairs: str) -> None:
     posed = game({"kind": "network", "hidden": (8,), "low": -1.0, "high": 1.0})

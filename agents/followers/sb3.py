@@ -202,6 +202,11 @@ class StableBaselines3(Follower):
         self._stored = None
 
     def _model(self, env: Any, game: Game) -> Any:
+        seen = env.observation_space
+        if isinstance(seen, gymnasium.spaces.Discrete) and seen.start != 0:
+            raise UnsupportedGameError(
+                f"{self.algorithm} reads observations that count from 0: {game.name} shows {seen}; number them from 0"
+            )
         settings: dict[str, Any] = {"gamma": game.follower_discount, "device": "cpu", "verbose": 0}
         if self.temperature is not None and self.algorithm != "DQN":
             settings["ent_coef"] = self.temperature
@@ -227,6 +232,8 @@ def _reprice(model: Any, game: Game, commitment: Commitment) -> None:
         return
     size = buffer.size()
     rows = buffer.observations[:size].reshape(-1, *buffer.observations.shape[2:])
+    if isinstance(model.observation_space, gymnasium.spaces.Discrete):
+        rows = rows[:, 0]  # the buffer keeps a number as an array of one
     actions = buffer.actions[:size].reshape(-1, *buffer.actions.shape[2:])
     if isinstance(model.action_space, gymnasium.spaces.Box):
         actions = model.policy.unscale_action(actions)
