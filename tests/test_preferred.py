@@ -157,6 +157,24 @@ def test_states_that_a_library_cannot_number_are_refused() -> None:
         learner.respond(posed, posed.commitment(0))
 
 
+def test_reach_leaves_the_bounds_that_there_are() -> None:
+    class Forward(Corridor):
+        action_space = gymnasium.spaces.Box(0.0, np.inf, (1,), np.float32)
+
+    class Far(Corridor):
+        action_space = gymnasium.spaces.Box(3.0, np.inf, (1,), np.float32)
+
+    posed = sg.preferences(Forward, FunctionPayments(linear, size=1), segment=5, horizon=12)
+    learner = sg.make_follower("sb3", algorithm="PPO", budget=64, reach=2.0)
+    learner.begin(posed, seed=0)
+    answer = learner.respond(posed, posed.commitment(0))
+    played = sg.rollout(posed, posed.commitment(0), answer.policy, episodes=10, seed=0).follower_actions
+    assert played.min() == 0.0
+    assert 0.0 < played.max() <= 2.0
+    with pytest.raises(UnsupportedGameError, match=r"reach=2\.0: no action"):
+        learner.begin(sg.preferences(Far, FunctionPayments(linear, size=1), segment=5, horizon=12))
+
+
 @pytest.mark.parametrize("pairs", ["on_policy", "anchored", "fixed"])
 def test_a_network_learns_the_reward_from_labels(pairs: str) -> None:
     posed = game({"kind": "network", "hidden": (8,), "low": -1.0, "high": 1.0})

@@ -106,8 +106,8 @@ class StableBaselines3(Follower):
             transition, and each plays its share of the budget.
         softmax: DQN, which learns the values of greedy play, answers by the softmax of its values over the temperature in
             the place of the best reply.
-        reach: PPO, A2C and SAC act in a Box with bounds; where the game sets none, as linear-quadratic games do, each
-            number of an action lies between -reach and reach.
+        reach: PPO, A2C and SAC act in a Box with bounds; where the game sets none, as linear-quadratic games do, or not
+            on both sides, each number of an action lies between -reach and reach, and within what bounds there are.
     """
 
     algorithm: Literal["PPO", "A2C", "DQN", "SAC", "MaskablePPO"] = "PPO"
@@ -305,7 +305,8 @@ def _actions(game: Game, reach: float | None) -> gymnasium.Space[Any]:
     if reach is None:
         return space
     assert isinstance(space, gymnasium.spaces.Box)
-    return gymnasium.spaces.Box(-reach, reach, space.shape, np.float32)
+    low, high = np.maximum(space.low, -reach), np.minimum(space.high, reach)
+    return gymnasium.spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
 
 
 def _as_it_is(action: Any) -> Any:
@@ -326,6 +327,12 @@ def _check_actions(algorithm: str, game: Game, reach: float | None) -> None:
         raise UnsupportedGameError(
             f"reach={reach!r}: {algorithm} in {game.name} plays {space}, which needs no bounds; leave it out"
         )
+    if (
+        reach is not None
+        and isinstance(space, gymnasium.spaces.Box)
+        and not (np.maximum(space.low, -reach) < np.minimum(space.high, reach)).all()
+    ):
+        raise UnsupportedGameError(f"reach={reach!r}: no action of {space} lies within; give a larger one")
     bounded = bounded or reach is not None
     if game.follower_masked != (algorithm == "MaskablePPO"):
         reason = "forbids actions at times, and" if game.follower_masked else "forbids no actions, and"
