@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import TypeVar
 
 
 class StackelbergError(Exception):
     """Base of every error this package raises on purpose."""
+
+
+_Told = TypeVar("_Told", bound=StackelbergError)
+
+
+def retold(error: _Told, text: str) -> _Told:
+    """An error of the same class, with the same attributes, that says something else; whatever its class is made from."""
+    told = type(error).__new__(type(error), text)
+    vars(told).update(vars(error))
+    return told
 
 
 class InvalidGameError(StackelbergError, ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from click.testing import CliRunner
 import stackelberg_games as sg
 from stackelberg_games.agents.leaders.random_search import RandomSearch
 from stackelberg_games.cli import main
-from stackelberg_games.errors import InvalidArgumentError, StoreError
+from stackelberg_games.errors import InvalidArgumentError, MissingExtraError, StoreError
 from stackelberg_games.numerics.randomness import generator
 from stackelberg_games.tournaments.match import Outcome
 from stackelberg_games.tournaments.results import Results
@@ -149,6 +150,12 @@ def test_a_sweep_that_cannot_be_played_is_refused(
 ) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
         Sweep(search, **{**BASE, **changes})
+
+
+def test_a_library_that_is_missing_is_named_with_the_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "stable_baselines3", None)
+    with pytest.raises(MissingExtraError, match=r"follower\.budget=64: .*stackelberg-games\[sb3\]"):
+        Sweep({"follower.budget": [64]}, **{**BASE, "follower": "sb3"})
 
 
 def test_runs_are_those_of_tournaments() -> None:

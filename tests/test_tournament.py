@@ -20,6 +20,7 @@ from stackelberg_games.agents.leaders.fixed import FixedLeader
 from stackelberg_games.errors import (
     InformationError,
     InvalidArgumentError,
+    MissingExtraError,
     StoreError,
     UnknownIdError,
     UnsupportedGameError,
@@ -37,6 +38,7 @@ from stackelberg_games.tournaments.results import Results
 from stackelberg_games.tournaments.runner import play_all
 from stackelberg_games.tournaments.store import FILE, Store
 from stackelberg_games.tournaments.tournament import Tournament
+from stackelberg_games.tournaments.tournament_file import load
 
 TOY: tuple[str, dict[str, Any]] = ("discrete_toy-v0", {"horizon": 20})
 PLANS = {"plans": "soft_value_iteration"}
@@ -283,6 +285,19 @@ def local_leader() -> Iterator[str]:
     registry.register("leader", "only_here")(Troublesome)
     yield "only_here"
     del registry._added["leader"]["only_here"]
+
+
+def test_a_library_that_is_missing_is_named_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "stable_baselines3", None)
+    said = r"follower 'sb3' cannot play 'matrix-v0': .*stackelberg-games\[sb3\]"
+    with pytest.raises(MissingExtraError, match=f"^{said}"):
+        Tournament("matrix-v0", "random_search", "sb3", budget=60)
+    file = tmp_path / "cup.toml"
+    file.write_text('[[game]]\nid = "matrix-v0"\n[[leader]]\nid = "random_search"\n[[follower]]\nid = "sb3"\n')
+    with pytest.raises(MissingExtraError, match=f"cup.toml: {said}"):
+        load(file)
 
 
 def test_what_only_this_process_knows_is_shipped_to_workers(local_leader: str) -> None:

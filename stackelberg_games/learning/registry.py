@@ -24,6 +24,7 @@ from stackelberg_games.errors import (
     StackelbergError,
     UnknownIdError,
     UnsupportedGameError,
+    retold,
 )
 
 if TYPE_CHECKING:
@@ -130,8 +131,7 @@ def refusals_named(kind: Kind, agent: object, game: Game) -> Iterator[None]:
     try:
         yield
     except (UnsupportedGameError, InformationError) as error:
-        typed = UnsupportedGameError if isinstance(error, UnsupportedGameError) else InformationError
-        raise typed(f"{kind} {id_of(kind, agent)!r} in {game.name}: {error}") from error
+        raise retold(error, f"{kind} {id_of(kind, agent)!r} in {game.name}: {error}") from error
 
 
 def factory(kind: Kind, wanted: str) -> Callable[..., Any]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from stackelberg_games import checks
 from stackelberg_games._version import __version__
-from stackelberg_games.errors import InvalidArgumentError, StackelbergError
+from stackelberg_games.errors import InvalidArgumentError, StackelbergError, retold
 from stackelberg_games.learning.experiment import Experiment
 from stackelberg_games.learning.registry import Kind
 from stackelberg_games.tournaments.contestant import Contestant, Spec, canonical, plain
@@ -190,7 +190,7 @@ class Sweep:
                 try:
                     known[names] = _checked(point)
                 except StackelbergError as error:
-                    raise type(error)(f"{described(point.values)}: {error}") from error
+                    raise retold(error, f"{described(point.values)}: {error}") from error
             found.append(known[names])
         return found
 

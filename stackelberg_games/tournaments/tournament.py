@@ -17,6 +17,7 @@ from stackelberg_games.errors import (
     InvalidArgumentError,
     StackelbergError,
     UnsupportedGameError,
+    retold,
 )
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
@@ -204,8 +205,7 @@ class Tournament:
         """Start every follower in every game, and every leader with it, before anything is played."""
         problems = dict(problem for game in self.games for problem in self._problems(game))
         if problems:
-            kind = type(next(iter(problems.values())))
-            raise kind("; ".join(problems))
+            raise retold(next(iter(problems.values())), "; ".join(problems))
         return {leader.label: leader.build().division for leader in self.leaders}
 
     def _problems(self, game_data: Contestant) -> Iterator[tuple[str, StackelbergError]]:

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from stackelberg_games import checks, files
-from stackelberg_games.errors import InvalidArgumentError, StackelbergError, UnknownIdError
+from stackelberg_games.errors import InvalidArgumentError, StackelbergError, UnknownIdError, retold
 from stackelberg_games.learning import importing, registry
 from stackelberg_games.learning.registry import Kind
 from stackelberg_games.tournaments.contestant import Contestant, check_settings
@@ -57,8 +57,7 @@ def load(path: str | Path, changes: Mapping[str, Any] | None = None, *, allow_im
     try:
         return parse(text, changes, allow_import=allow_import)
     except StackelbergError as error:
-        kind = InvalidArgumentError if isinstance(error, UnknownIdError) else type(error)
-        raise kind(f"{path}: {error}") from error
+        raise retold(error, f"{path}: {error}") from error
 
 
 def parse(text: str, changes: Mapping[str, Any] | None = None, *, allow_import: bool = False) -> Tournament:
