@@ -107,6 +107,13 @@ def test_every_integer_of_a_range_is_drawn() -> None:
     assert {Span(1, 3, integer=True, log=True).draw(stream) for _ in range(200)} == {1, 2, 3}
 
 
+def test_ranges_as_wide_as_integers_are_drawn_from() -> None:
+    for log in (False, True):
+        drawn = Span(1, 2**63 - 1, log=log, integer=True).draw(generator(0))
+        assert isinstance(drawn, int)
+        assert 1 <= drawn < 2**63
+
+
 def test_a_point_that_is_drawn_again_is_tried_once() -> None:
     assert len(combinations({"leader.d": ["u", "v"]}, samples=50)) == 2
 
@@ -125,6 +132,11 @@ def test_a_point_that_is_drawn_again_is_tried_once() -> None:
         ({"leader.a": {"low": 0.5, "high": 1, "integer": True}}, 3, "leader.a: low=0.5"),
         ({"leader.a": list(range(1000)), "leader.b": list(range(1000))}, None, "1,000,000 points"),
         ({"leader.a": [1]}, 0, "samples=0"),
+        ({"leader": [1]}, None, "setting 'leader': expected SECTION.KEY"),
+        ({"leader.": [1]}, None, "setting 'leader.': expected SECTION.KEY"),
+        ({"leader.a": [1], "leader": {"a": [2]}}, None, "leader.a is searched twice"),
+        ({"leader.a": {"low": 1, "high": 10**30, "integer": True}}, 3, "leader.a: high=1000000000000"),
+        ({"leader.a": {"low": -1e308, "high": 1e308}}, 3, "leader.a: high less low=inf"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(search: dict[str, Any], samples: int | None, message: str) -> None:
@@ -143,6 +155,8 @@ def test_what_cannot_be_searched_is_refused(search: dict[str, Any], samples: int
         (RATES, {"seeds": [0, 1], "report_seeds": [1, 2]}, "1 is a seed for tuning too"),
         (RATES, {"report_seeds": -1}, "report_seeds=-1"),
         (RATES, {"budgets": 3}, "unknown rule 'budgets'"),
+        (RATES, {"seeds": [2**63 - 1], "report_seeds": 1}, "report_seeds=1: expected an integer from 0 to 0"),
+        (RATES, {"search_seed": "x"}, "seed='x'"),
     ],
 )
 def test_a_sweep_that_cannot_be_played_is_refused(

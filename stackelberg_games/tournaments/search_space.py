@@ -12,7 +12,7 @@ import numpy as np
 
 from stackelberg_games import checks
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.numerics.randomness import generator
+from stackelberg_games.numerics.randomness import check_seed, generator
 from stackelberg_games.tournaments.contestant import canonical
 
 MAX_POINTS = 100_000
@@ -30,7 +30,8 @@ class Span:
         integer: whether only integers are drawn.
 
     Raises:
-        InvalidArgumentError: ``high`` is not above ``low``, or ``low`` is not above 0 with ``log``.
+        InvalidArgumentError: ``high`` is not above ``low``, or ``low`` is not above 0 with ``log``, or the range is wider than
+            numbers of 64 bits are.
     """
 
     low: float
@@ -40,9 +41,11 @@ class Span:
 
     def __post_init__(self) -> None:
         checks.flag("log", self.log)
-        maker = checks.integer if checks.flag("integer", self.integer) else checks.number
-        low = maker("low", self.low)
-        checks.number("high", maker("high", self.high), above=low)
+        bounds = (-(2**63), 2**63 - 1) if checks.flag("integer", self.integer) else ()
+        maker = checks.integer if self.integer else checks.number
+        low, high = maker("low", self.low, *bounds), maker("high", self.high, *bounds)
+        checks.number("high", high, above=low)
+        checks.number("high less low", high - low)
         if self.log:
             checks.number("low of a range with log", low, above=0)
 
@@ -73,7 +76,14 @@ def combinations(search: Search, samples: int | None = None, seed: int = 0) -> l
         InvalidArgumentError: there is nothing to search, a list is empty or repeats itself, a range is wrong or meets
             no ``samples``, or there would be too many points.
     """
-    space = dict(_space(search, ""))
+    check_seed(seed)
+    space: dict[str, Span | list[Any]] = {}
+    for name, options in _space(search, ""):
+        if name in space:
+            raise InvalidArgumentError(f"{name} is searched twice: expected it once")
+        if "" in name.split(".") or "." not in name:
+            raise InvalidArgumentError(f"setting {name!r}: expected SECTION.KEY, such as leader.learning_rate")
+        space[name] = options
     if not space:
         raise InvalidArgumentError(
             'search is empty: expected lists by setting, as {"leader.learning_rate": [0.01, 0.1]}'

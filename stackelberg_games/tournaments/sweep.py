@@ -17,12 +17,13 @@ from stackelberg_games._version import __version__
 from stackelberg_games.errors import InvalidArgumentError, StackelbergError, retold
 from stackelberg_games.learning.experiment import Experiment
 from stackelberg_games.learning.registry import Kind
+from stackelberg_games.numerics.randomness import check_seed
 from stackelberg_games.tournaments.contestant import Contestant, Spec, canonical, plain
 from stackelberg_games.tournaments.keeping import play_matches
 from stackelberg_games.tournaments.match import Match, MatchRules
 from stackelberg_games.tournaments.search_space import Search, combinations
 from stackelberg_games.tournaments.sweep_results import SweepResults
-from stackelberg_games.tournaments.tournament import check_pair, check_rules, seed_list
+from stackelberg_games.tournaments.tournament import MAX_MATCHES, check_pair, check_rules, seed_list
 
 KINDS: tuple[Kind, ...] = ("game", "leader", "follower")
 RULES = tuple(rule.name for rule in fields(MatchRules))
@@ -91,7 +92,7 @@ class Sweep:
     ) -> None:
         self.seeds = seed_list(seeds)
         self.report_seeds = _apart(report_seeds, self.seeds)
-        self.samples, self.search_seed = samples, search_seed
+        self.samples, self.search_seed = samples, check_seed(search_seed)
         self._base = {
             kind: Contestant.of(kind, spec) for kind, spec in zip(KINDS, (game, leader, follower), strict=True)
         }
@@ -246,7 +247,7 @@ def _known_rules(rules: Mapping[str, Any]) -> dict[str, Any]:
 def _apart(report_seeds: int | Sequence[int], tuning: Sequence[int]) -> tuple[int, ...]:
     """Seeds for reporting, none of which has chosen anything."""
     if checks.is_integer(report_seeds):
-        count = checks.integer("report_seeds", report_seeds, 0)
+        count = checks.integer("report_seeds", report_seeds, 0, min(MAX_MATCHES, 2**63 - 1 - max(tuning)))
         return tuple(range(max(tuning) + 1, max(tuning) + 1 + count))
     seeds = seed_list(report_seeds)
     both = sorted(set(seeds) & set(tuning))
