@@ -220,6 +220,21 @@ def test_payoffs_of_different_games_or_followers_are_not_compared() -> None:
         assert results.payoffs(number).mean() == max(results.payoffs(i).mean() for i in rivals)
 
 
+def test_leaders_of_different_classes_are_not_compared() -> None:
+    search = {"leader.id": ["policy_gradient", "random_search", "twin_followers", "bchg"]}
+    results = Sweep(search, **{**BASE, "seeds": 1, "report_seeds": 0}).play(progress=False)
+    assert [point["information"] for point in results.points] == [
+        "TRAJECTORIES",
+        "RETURNS",
+        "TRAJECTORIES+PAYS",
+        "TRAJECTORIES",
+    ]
+    first, second, third, fourth = (point["task"] for point in results.points)
+    assert first == fourth
+    assert len({first, second, third}) == len(results.chosen) == 3
+    assert "leaders of class TRAJECTORIES+PAYS in matrix-v0, against" in results.summary()
+
+
 def test_another_id_forgets_the_settings_of_the_base() -> None:
     search = {"leader.id": ["policy_gradient", "random_search"]}
     made = Sweep(search, **{**BASE, "leader": ("policy_gradient", {"learning_rate": 0.2})})

@@ -1,7 +1,7 @@
 """Sweeps: settings of game, leader and follower x seeds, through the store and the runner of tournaments.
 
 Every point of a sweep plays the seeds for tuning. In every game and against every follower the point whose leader is
-paid most, on average over them, is chosen, and plays the seeds for reporting, which have chosen nothing.
+paid most, on average over them, of those of its class is chosen, and plays the seeds for reporting, which have chosen nothing.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Point:
     Attributes:
         values: what was searched, by setting.
         game, leader, follower, rules: with these settings.
+        division: class of the leader; see ``Leader.division``.
     """
 
     values: Mapping[str, Any]
@@ -43,6 +44,7 @@ class Point:
     leader: Contestant
     follower: Contestant
     rules: MatchRules
+    division: str
 
     def match(self, seed: int) -> Match:
         """Its match with a seed; see ``Match``."""
@@ -50,8 +52,9 @@ class Point:
 
     @property
     def task(self) -> str:
-        """What its leader faces; payoffs are compared within a task."""
-        return hashlib.sha256(canonical([self.game.identity, self.follower.identity]).encode()).hexdigest()[:16]
+        """What its leader faces, and what it sees and does there; payoffs are compared within a task."""
+        facts = canonical([self.game.identity, self.follower.identity, self.division])
+        return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
 class Sweep:
@@ -98,8 +101,9 @@ class Sweep:
         }
         self._rules = {"budget": 45_000, **_known_rules(rules)}
         self._made: dict[tuple[Kind, str], Contestant] = {}
+        self._divisions: dict[str, str] = {}
         self.points = [self._point(values) for values in combinations(search, samples, search_seed)]
-        self.information = self._check_points()
+        self._check_points()
         self.matches = [[point.match(seed) for seed in self.seeds] for point in self.points]
 
     def play(
@@ -133,11 +137,11 @@ class Sweep:
                 "leader": point.leader.label,
                 "follower": point.follower.label,
                 "task": point.task,
-                "information": information,
+                "information": point.division,
                 "rules": asdict(point.rules),
                 "keys": [match.key for match in matches],
             }
-            for point, information, matches in zip(self.points, self.information, self.matches, strict=True)
+            for point, matches in zip(self.points, self.matches, strict=True)
         ]
         return {
             "kind": "sweep",
@@ -165,7 +169,7 @@ class Sweep:
                 pairs.append((name, checks.choice("section", section, KINDS) and value))
         try:
             made = {kind: self._contestant(kind, pairs) for kind in KINDS}
-            return Point(values, **made, rules=MatchRules(**rules))
+            return Point(values, **made, rules=MatchRules(**rules), division=self._division(made["leader"]))
         except StackelbergError as error:
             raise InvalidArgumentError(f"{described(values)}: {error}") from error
 
@@ -181,19 +185,22 @@ class Sweep:
             self._made[address] = base.varied(settings) if same else Contestant.of(kind, (wanted, settings))
         return self._made[address]
 
-    def _check_points(self) -> list[str]:
-        """Information classes of the points, of which every one can start."""
-        known: dict[tuple[str, ...], str] = {}
-        found = []
+    def _division(self, leader: Contestant) -> str:
+        if leader.identity not in self._divisions:
+            self._divisions[leader.identity] = str(leader.build().division.name)
+        return self._divisions[leader.identity]
+
+    def _check_points(self) -> None:
+        """Every point can start."""
+        known: set[tuple[str, ...]] = set()
         for point in self.points:
             names = (point.task, point.leader.identity, canonical(asdict(point.rules)))
             if names not in known:
                 try:
-                    known[names] = _checked(point)
+                    _check(point)
                 except StackelbergError as error:
                     raise retold(error, f"{described(point.values)}: {error}") from error
-            found.append(known[names])
-        return found
+                known.add(names)
 
 
 def sweep(search: Search, *, store: str | Path | None = None, **options: Any) -> SweepResults:
@@ -228,13 +235,12 @@ def described(values: Mapping[str, Any]) -> str:
     )
 
 
-def _checked(point: Point) -> str:
+def _check(point: Point) -> None:
     game, leader, follower = point.game.build(), point.leader.build(), point.follower.build()
     check_rules(game, point.rules, point.game.label)
     with follower:
         follower.begin(game)
     check_pair(game, leader, follower)
-    return str(leader.information.name)
 
 
 def _known_rules(rules: Mapping[str, Any]) -> dict[str, Any]:

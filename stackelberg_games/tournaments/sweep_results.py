@@ -27,7 +27,7 @@ SWEEP_COLUMNS: dict[str, dict[str, str]] = {
         "game": "label",
         "follower": "label",
         "information": "class of the leader",
-        "chosen": "whether its leader was paid most in this game against this follower, on average over tuning",
+        "chosen": "whether its leader was paid most of its class in this game against this follower, on average over tuning",
         "purpose": "`tuning`, or `report` for runs that have chosen nothing",
         "runs": "finished",
         "failed": "runs",
@@ -133,7 +133,8 @@ class SweepResults:
         """The chosen point of every task; empty until all runs for tuning are played.
 
         That is the one with the highest mean payoff of the leader, the first of several; points with failed runs
-        are left out. Payoffs in different games or against different followers are never compared.
+        are left out. Payoffs in different games, against different followers or of leaders of different classes are never
+        compared.
         """
         tuning = [run for run in self.runs if run.purpose == "tuning"]
         if any(run.outcome is None for run in tuning):
@@ -162,9 +163,7 @@ class SweepResults:
         for number in self.chosen.values():
             point = self.points[number]
             same = sum(other["task"] == point["task"] for other in self.points)
-            lines.append(
-                f"{point['game']}, against {point['follower']}, the best of {same}: {_values(point['values'])}"
-            )
+            lines.append(f"{self._faced(point)}, the best of {same}: {_values(point['values'])}")
             lines.append(f"  mean {self._mean(number):.6g} on the seeds that chose it")
             found = self.payoffs(number, "report")
             if len(found):
@@ -252,8 +251,14 @@ class SweepResults:
         for place, found in known.items():
             axes.plot([place] * len(found), found, "o", color=colour, alpha=0.35, markersize=4)
         order = sorted(known) if known and not isinstance(next(iter(known)), str) else list(known)
-        label = f"{self.points[numbers[0]]['game']}, against {self.points[numbers[0]]['follower']}"
+        label = self._faced(self.points[numbers[0]])
         axes.plot(order, [float(np.median(known[place])) for place in order], color=colour, linewidth=2, label=label)
+
+    def _faced(self, point: Mapping[str, Any]) -> str:
+        """A task in words; with the class of the leader where there are several."""
+        several = len({other["information"] for other in self.points}) > 1
+        who = f"leaders of class {point['information']} in " if several else ""
+        return f"{who}{point['game']}, against {point['follower']}"
 
     def _mean(self, point: int) -> float:
         return float(self.payoffs(point).mean())
