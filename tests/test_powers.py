@@ -114,14 +114,18 @@ def test_twins_refuse_where_one_control_problem_does_not_answer(name: str, says:
 
 def test_with_unequal_discounts_no_weight_would_help() -> None:
     game = made("myopic-v0")
+    assert isinstance(game, TabularGame)
     policy = sg.TabularPolicy(game, np.random.default_rng(0).normal(size=(3, 2)))
     truth = slope(exact.leader_objective(game, policy, 0.05), policy)
-    found = [
-        (exact.best_response(paid(game, share), policy, 0.05).values @ game.initial_distribution)
-        for share in (1e-3, -1e-3)
-    ]
-    assert np.isfinite(found).all()
-    assert np.linalg.norm(truth) > 0
+
+    def error(weight: float) -> float:
+        """Of the central form, whose refusal is gone round: relative, in norm."""
+        gap = [soft_value(paid(game, share), policy, 0.05) for share in (1 / weight, -1 / weight)]
+        return float(np.linalg.norm(weight / 2 * slope(gap[0] - gap[1], policy) - truth) / np.linalg.norm(truth))
+
+    errors = [error(weight) for weight in (1e2, 1e3, 1e4)]
+    assert errors[1] > 0.1
+    assert errors[2] == pytest.approx(errors[1], rel=1e-3)  # it converges, to something else
     with pytest.raises(UnsupportedGameError, match="discount"):
         exact.twin_objective(game, policy, 0.05, 1000.0)
 
@@ -244,8 +248,31 @@ def test_classes_are_ordered_and_named() -> None:
     assert pays.name == "TRAJECTORIES+PAYS"
     assert sg.make_leader("contextual").division.name == "TRAJECTORIES+TRAINS"
     assert sg.make_leader("penalty").division is sg.Information.MODEL
+    assert sg.make_leader("drlhf").division is sg.Information.TRAJECTORIES
     listed: list[Division] = [sg.Information.MODEL, pays, sg.Information.TRAJECTORIES, sg.Information.RETURNS]
     assert [one.name for one in sorted(listed)] == ["RETURNS", "TRAJECTORIES", "TRAJECTORIES+PAYS", "MODEL"]
+
+
+def test_a_tournament_ranks_all_who_are_handed_labels_together() -> None:
+    results = sg.Tournament(
+        games="preference_grid-v0",
+        leaders=["drlhf", "stochastic_sobirl", "bchg", "policy_gradient"],
+        followers=("soft_value_iteration", {"temperature": 0.5}),
+        seeds=1,
+        budget=300,
+        episodes=4,
+        points=0,
+    ).play(backend="serial", progress=False)
+    assert [one.name for one in results.leaderboard()] == ["TRAJECTORIES"]
+    assert not results.failures
+
+
+def test_nobody_is_paid_or_trained_where_a_judge_pays() -> None:
+    class Patron(Grabby):
+        powers = frozenset({Power.PAY})
+
+    with pytest.raises(UnsupportedGameError, match="where a judge pays"):
+        sg.train(made("preference_grid-v0"), Patron(), "soft_value_iteration", iterations=1)
 
 
 def test_a_tournament_ranks_who_pays_apart(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from stackelberg_games.exact.preference import Pairs
 from stackelberg_games.learning.answered import Answered
 from stackelberg_games.learning.ascent import GradientAscent
 from stackelberg_games.learning.information import Evidence, Information
-from stackelberg_games.learning.powers import Power
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import require_lever
 from stackelberg_games.rules.view import LeaderView
@@ -27,7 +26,7 @@ from stackelberg_games.rules.view import LeaderView
 
 @dataclass
 class DRLHF(GradientAscent):
-    """A reward fitted to labels; class TRAJECTORIES, and asks a judge.
+    """A reward fitted to labels; class TRAJECTORIES, in games with a judge.
 
     Args:
         learning_rate: see ``GradientAscent``.
@@ -43,7 +42,6 @@ class DRLHF(GradientAscent):
     penalty: float = 1e-3
 
     keeps = ("answered",)
-    powers = frozenset({Power.ASK})
 
     def __post_init__(self) -> None:
         super().__post_init__()

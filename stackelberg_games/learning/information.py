@@ -25,7 +25,8 @@ class Information(enum.IntEnum):
     RETURNS = 0
     """The leader's own return of every episode."""
     TRAJECTORIES = 1
-    """States, both players' actions, its own rewards, and the follower's where it declares so."""
+    """States, both players' actions, its own rewards, and the follower's where it declares so; a judge's labels too,
+    where there is one."""
     FOLLOWER_POLICY = 2
     """The follower's response policy itself."""
     FOLLOWER_VALUES = 3
@@ -90,6 +91,7 @@ class Evidence:
     follower_values: Response | None = None
     game: Game | None = None
     comparisons: Comparisons | None = None
+    doings: Doings = field(default_factory=Doings)
 
     def require_comparisons(self) -> Comparisons:
         """What a judge said, or ``InformationError`` where nobody was asked."""
@@ -98,8 +100,6 @@ class Evidence:
                 "this leader learns from a judge's labels, which only preference games have; preference_grid-v0 is one"
             )
         return self.comparisons
-
-    doings: Doings = field(default_factory=Doings)
 
     def require_trajectories(self) -> Trajectories:
         """The trajectories, or ``InformationError`` where the class does not grant them."""

@@ -11,11 +11,11 @@ from typing import Any
 from stackelberg_games.errors import InformationError, UnsupportedGameError
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.kinds.paid import one_control_problem, paid
-from stackelberg_games.kinds.preference import PreferenceGame
 from stackelberg_games.learning.follower import Follower
 from stackelberg_games.learning.interview import Session
 from stackelberg_games.play.rollout import ResponsePolicy
 from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.comparisons import Judged
 from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.trajectories import Trajectories
 
@@ -27,8 +27,6 @@ class Power(enum.Enum):
     """It pays followers of the same make in sight, and watches how they answer."""
     TRAIN = "trains"
     """It plays episodes with a follower of its own making."""
-    ASK = "asks"
-    """It has a judge compare what was played."""
 
 
 @dataclass
@@ -53,7 +51,7 @@ class Lent:
     follower_transitions: int = 0
 
     def __post_init__(self) -> None:
-        if isinstance(self.game, PreferenceGame) and self.powers & {Power.PAY, Power.TRAIN}:
+        if isinstance(self.game, Judged) and self.powers:
             raise UnsupportedGameError(
                 f"followers are not paid or trained in {self.game.name}, where a judge pays; bchg and drlhf play it"
             )

@@ -39,7 +39,7 @@ SEES = {
     Information.FOLLOWER_VALUES: "reads the follower's policy and values",
     Information.MODEL: "reads the whole game",
 }
-DOES = {Power.PAY: "pays followers", Power.TRAIN: "trains a follower of its own", Power.ASK: "asks a judge"}
+DOES = {Power.PAY: "pays followers", Power.TRAIN: "trains a follower of its own"}
 
 
 @dataclass(frozen=True)
