@@ -259,6 +259,26 @@ def test_what_does_not_fit_is_refused(leader: str, game: str, kind: type[Excepti
         sg.train(sg.make(game), leader, follower(), iterations=1, episodes=2)
 
 
+def test_nobody_is_asked_for_a_leader_that_cannot_play() -> None:
+    """Whoever is refused is refused before a judge whose rule nobody knows is asked about a pair."""
+    refused = set()
+    for name in sg.leaders():
+        asked: list[int] = []
+
+        def judge(first: Any, second: Any, asked: list[int] = asked) -> float:
+            asked.append(1)
+            return 0.5
+
+        try:
+            sg.train(grid(judge=judge), name, follower(), iterations=1, episodes=2, evaluate_every=0)
+        except UnsupportedGameError:
+            refused.add(name)
+            assert not asked, name
+        else:
+            assert len(asked) == 1, name
+    assert {"exact_gradient", "implicit", "m_sobirl", "penalty", "population_gradient"} <= refused
+
+
 def test_settings_are_refused_by_name() -> None:
     with pytest.raises(UnsupportedGameError, match="'finite' learns from rewards of stages"):
         sg.train(
@@ -342,7 +362,7 @@ def test_rows_of_other_pairs_are_those_of_central_differences(chosen: dict[str, 
 
 
 def test_a_population_is_known_in_a_preference_game_only() -> None:
-    with pytest.raises(UnsupportedGameError, match="no preference game"):
+    with pytest.raises(UnsupportedGameError, match="nobody judges this game"):
         sg.train(sg.make("four_rooms-v0"), "population_gradient", follower(), iterations=1)
     with pytest.raises(InvalidArgumentError, match="penalty=-1"):
         sg.make_leader("population_gradient", penalty=-1.0)

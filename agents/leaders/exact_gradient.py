@@ -11,6 +11,8 @@ from torch import Tensor
 from stackelberg_games.exact.objective import leader_objective
 from stackelberg_games.learning.ascent import GradientAscent
 from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.view import LeaderView
 
 
 @dataclass
@@ -29,6 +31,11 @@ class ExactGradient(GradientAscent):
     def information(self) -> Information:
         """MODEL: it reads the game."""
         return Information.MODEL
+
+    def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
+        """See ``Leader.begin``; raises ``UnsupportedGameError`` where a judge follows no known rule."""
+        view.require_objective()
+        super().begin(view, seed=seed, commitment=commitment)
 
     def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
         """The leader's objective itself.

@@ -82,9 +82,10 @@ class MSoBiRL(Leader):
         """See ``Leader.begin``.
 
         Raises:
-            UnsupportedGameError: the game is not a configurable finite MDP.
+            UnsupportedGameError: the game is not a configurable finite MDP, or a judge follows no known rule.
         """
         require_finite_lever(view, self)
+        view.require_objective()
         super().begin(view, seed=seed, commitment=commitment)
         self.seed = seed
         nothing: FloatArray = np.empty(0)

@@ -14,7 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.exact.twins import held_returns, soft_value
 from stackelberg_games.learning.ascent import GradientAscent
 from stackelberg_games.learning.follower import finite
@@ -50,7 +50,15 @@ class Penalty(GradientAscent):
         return Information.MODEL
 
     def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
-        """Its own follower is uniform at first."""
+        """Its own follower is uniform at first.
+
+        Raises:
+            UnsupportedGameError: a judge pays the leader, and no stage does.
+        """
+        if view.judged is not None:
+            raise UnsupportedGameError(
+                "it needs rewards that are paid stage by stage, and a judge pays here; bchg learns"
+            )
         super().begin(view, seed=seed, commitment=commitment)
         shape = [size if view.follower_sees_action or k != 1 else 1 for k, size in enumerate(view.sizes())]
         self.phi, self.updates = torch.nn.ParameterDict({"logits": torch.zeros(shape, dtype=torch.float64)}), 0

@@ -15,9 +15,12 @@ import torch
 from torch import Tensor
 
 from stackelberg_games import checks
+from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.exact.preference import Pairs, preference_rows
 from stackelberg_games.learning.ascent import GradientAscent
 from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.view import LeaderView
 
 
 @dataclass
@@ -49,12 +52,19 @@ class PopulationGradient(GradientAscent):
         super().__post_init__()
         checks.number("penalty", self.penalty, 0)
 
-    def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
-        """A scalar that falls with the loss.
+    def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
+        """See ``Leader.begin``.
 
         Raises:
-            UnsupportedGameError: it is no preference game.
+            UnsupportedGameError: there is no judge, or one who follows no known rule.
         """
+        if view.judged is None:
+            raise UnsupportedGameError("nobody judges this game as preference_grid-v0 is; exact_gradient plays it")
+        view.require_objective()
+        super().begin(view, seed=seed, commitment=commitment)
+
+    def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
+        """A scalar that falls with the loss."""
         game, pairs = evidence.require_game(), self.pairs
 
         def surrogate() -> Tensor:

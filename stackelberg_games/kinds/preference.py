@@ -130,7 +130,8 @@ class PreferenceGame(Judged, ConfigurableGame):
         if self.configure is None:
             return view
         lever = TabularLever(self._chosen, self.base, self._chosen.first, ledger)
-        return dataclasses.replace(view, judged=self.segment, lever=lever)
+        known = self.judge.chance(np.zeros(1)) is not None
+        return dataclasses.replace(view, judged=self.segment, known_judge=known, lever=lever)
 
     @cached_property
     def segments(self) -> Segments:

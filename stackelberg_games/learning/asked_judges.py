@@ -89,9 +89,16 @@ class Person(Judge):
 
     Args:
         show: from a segment to the text that is shown of it; its states and actions if not given.
+
+    Raises:
+        InvalidArgumentError: ``show`` is no function.
     """
 
     show: Callable[[Segment], str] | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.show is None or callable(self.show)):
+            raise InvalidArgumentError(f"show={checks.shown(self.show)}: expected a function of a segment")
 
     def __repr__(self) -> str:
         """Without an address, see ``Called``."""

@@ -26,6 +26,7 @@ class LeaderView:
         estimates: whether that is a number to begin with only, and the leader estimates it.
         judged: length of a segment, where the leader is paid for pairs of episodes whose first segments a judge compares,
             and for no stage of them; else None.
+        known_judge: whether that judge answers by a rule, so that the leader's objective can be worked out.
         lever: how the leader's configuration enters, where it has one to choose; else None. One lever never equals
             another, so that views which compare equal can stand for each other.
     """
@@ -40,7 +41,16 @@ class LeaderView:
     temperature: float | None = None
     estimates: bool = False
     judged: int | None = None
+    known_judge: bool = False
     lever: Lever | None = field(default=None, repr=False)
+
+    def require_objective(self) -> None:
+        """Raise ``UnsupportedGameError`` where a judge follows no known rule, for a leader that reads its exact objective."""
+        if self.judged is not None and not self.known_judge:
+            raise UnsupportedGameError(
+                "the judge's answers follow no known rule, so that the leader's exact objective is not known; drlhf, bchg, "
+                "hpgd and sobirl learn from the labels"
+            )
 
     def sizes(self) -> tuple[int, int, int]:
         """Numbers of states, leader actions and follower actions of a finite game.
