@@ -11,7 +11,8 @@ import pytest
 
 import stackelberg_games as sg
 from stackelberg_games.adapters.payments import FunctionPayments
-from stackelberg_games.adapters.preferred import PreferredGame
+from stackelberg_games.adapters.preferred import PreferredGame, refuse_constant
+from stackelberg_games.adapters.sources import Source
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnsupportedGameError
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.learning.interview import Interview, session_of
@@ -175,6 +176,46 @@ def test_reach_leaves_the_bounds_that_there_are() -> None:
         learner.begin(sg.preferences(Far, FunctionPayments(linear, size=1), segment=5, horizon=12))
 
 
+class Seldom(Line):
+    """Pays at one step in five hundred, then ends; or breaks, or pays always the same."""
+
+    def __init__(self, pays: float = 1.0, breaks: bool = False) -> None:
+        super().__init__()
+        self.pays, self.breaks, self.count, self.closed = pays, breaks, 0, False
+        made.append(self)
+
+    def step(self, action: Any) -> Any:
+        seen, _, _, _, told = super().step(action)
+        self.count += 1
+        if self.breaks:
+            raise RuntimeError("broken")
+        return seen, self.pays * (self.count == 500), False, False, told
+
+    def close(self) -> None:
+        self.closed = True
+
+
+made: list[Seldom] = []
+
+
+def test_rewards_that_come_seldom_are_rewards() -> None:
+    made.clear()
+    refuse_constant(Source(Seldom), "seldom")
+    assert [env.count for env in made] == [500]  # no step more than it takes to see a second value
+
+
+def test_rewards_that_never_differ_are_refused_with_how_long_was_looked() -> None:
+    with pytest.raises(InvalidGameError, match="paid 0 at each of 5,000 steps of random play"):
+        sg.preferences(lambda: Seldom(0.0), "table", segment=5, horizon=12)
+
+
+def test_an_environment_that_breaks_is_closed() -> None:
+    made.clear()
+    with pytest.raises(RuntimeError, match="broken"):
+        refuse_constant(Source(lambda: Seldom(breaks=True)), "seldom")
+    assert [env.closed for env in made] == [True]
+
+
 @pytest.mark.parametrize("pairs", ["on_policy", "anchored", "fixed"])
 def test_a_network_learns_the_reward_from_labels(pairs: str) -> None:
     posed = game({"kind": "network", "hidden": (8,), "low": -1.0, "high": 1.0})
@@ -202,7 +243,7 @@ def test_a_score_is_the_true_return() -> None:
 @pytest.mark.parametrize(
     ("make", "kind", "words"),
     [
-        (lambda: sg.preferences("CartPole-v1"), InvalidGameError, "pays 1 at every step"),
+        (lambda: sg.preferences("CartPole-v1"), InvalidGameError, "paid 1 at each of"),
         (lambda: game(segment=13), InvalidGameError, "episodes of"),
         (lambda: game(segment=0), InvalidArgumentError, "segment=0"),
         (lambda: game(judge="nobody"), InvalidArgumentError, "bradley_terry"),

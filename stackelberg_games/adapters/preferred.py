@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from stackelberg_games.rules.lever import Ledger, Stages, Terms
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView
 
-PROBED = 100
+PROBED = 5_000
 """Steps of random play after which a reward that was the same in each counts as constant."""
 
 
@@ -106,7 +107,7 @@ class PreferredGame(Judged, PaidGame):
         if self.horizon is not None and segment > self.horizon:
             raise InvalidGameError(f"segment={segment}: episodes of {self.name} have {self.horizon} stages")
         self.terms = ChosenTerms(self.schedule, self.commitment(0).states)
-        _refuse_constant(source, self.name)
+        refuse_constant(source, self.name)
 
     def _beside(self, source: Source, objective: Worth, payment: Payment) -> Any:
         return _RewardMaker(source, objective, payment)
@@ -143,20 +144,20 @@ class PreferredGame(Judged, PaidGame):
             return np.asarray(self.schedule.pay(torch.from_numpy(configuration), states, actions).numpy())
 
 
-def _refuse_constant(source: Source, name: str) -> None:
-    """Play a little at random; raise ``InvalidGameError`` if every step pays the same."""
-    env = source.make()
-    env.action_space.seed(0)
-    env.reset(seed=0)
-    seen = set()
-    for _ in range(PROBED):
-        _, reward, terminated, truncated, _ = env.step(env.action_space.sample())
-        seen.add(float(reward))
-        if terminated or truncated:
-            env.reset()
-    env.close()
-    if len(seen) == 1:
-        raise InvalidGameError(
-            f"{name} pays {seen.pop():g} at every step of random play: segments of equal length are all worth the same, every "
-            "pair ties, and no label tells anything; wrap it in a reward that tells states apart"
-        )
+def refuse_constant(source: Source, name: str) -> None:
+    """Play at random until two steps pay differently; raise ``InvalidGameError`` if none do."""
+    with closing(source.make()) as env:
+        env.action_space.seed(0)
+        env.reset(seed=0)
+        first = None
+        for _ in range(PROBED):
+            _, reward, terminated, truncated, _ = env.step(env.action_space.sample())
+            first = float(reward) if first is None else first
+            if float(reward) != first:
+                return
+            if terminated or truncated:
+                env.reset()
+    raise InvalidGameError(
+        f"{name} paid {first:g} at each of {PROBED:,} steps of random play: segments of equal length were all worth the same, every "
+        "pair tied, and no label told anything; wrap it in a reward that tells states apart"
+    )
