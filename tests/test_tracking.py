@@ -33,6 +33,22 @@ def test_a_tracking_learner_never_plays_more_the_first_time() -> None:
     assert [row["follower_transitions"] for row in run.history] == [50.0 * k for k in range(1, 61)]
 
 
+def test_a_tracking_network_plays_so_many_stages_and_carries_them_on() -> None:
+    run = tracked(50, "soft_dqn", iterations=5)
+    assert [row["follower_transitions"] for row in run.history] == [50.0 * k for k in range(1, 6)]
+    follower = sg.make_follower("soft_dqn", budget=50)
+    assert run.history == tracked(None, follower, iterations=5).history  # type: ignore[arg-type]
+
+
+def test_a_tracking_model_of_a_library_is_never_made_anew() -> None:
+    pytest.importorskip("stable_baselines3", reason="needs the extra [sb3]")
+    settings = {"algorithm": "DQN", "options": {"train_freq": 1, "policy_kwargs": {"net_arch": [8]}}}
+    follower = sg.make_follower("sb3", start="fresh", **settings)
+    run = tracked(50, follower, iterations=3, temperature=0.05)  # type: ignore[arg-type]
+    assert [row["follower_transitions"] for row in run.history] == [50.0, 100.0, 150.0]
+    assert run.settings["follower"]["settings"]["start"] == "warm"
+
+
 def test_many_updates_are_as_good_as_a_solution() -> None:
     solved, close = tracked(None), tracked(3000, iterations=5)
     for one, other in zip(solved.history, close.history, strict=False):
@@ -73,7 +89,7 @@ def test_updates_are_a_whole_number(updates: Any) -> None:
         tracked(updates)
 
 
-@pytest.mark.parametrize("follower", ["best_response", "random", "soft_dqn"])
+@pytest.mark.parametrize("follower", ["best_response", "random"])
 def test_a_follower_without_counted_updates_says_who_has_them(follower: str) -> None:
     with pytest.raises(InvalidArgumentError, match="soft_q_learning"):
         tracked(1, follower, temperature=0.05)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import gymnasium
@@ -142,6 +142,10 @@ class StableBaselines3(Follower):
                 "is not the temperature of a soft-optimal follower; soft_dqn and SAC have one",
                 stacklevel=3,
             )
+
+    def tracking(self, updates: int) -> StableBaselines3:
+        """Transitions, after which the model is carried on; the library rounds up to whole rollouts."""
+        return replace(self, budget=updates, start="warm")
 
     def begin(self, game: Game, *, seed: int = 0) -> None:
         """Forget the model.

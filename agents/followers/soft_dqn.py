@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -179,6 +179,10 @@ class SoftDQN(Follower):
             raise InvalidArgumentError(
                 f"{self}: expected temperature, updates, learning_rate > 0, integers budget, copies >= 1 and memory >= {ROWS}"
             )
+
+    def tracking(self, updates: int) -> SoftDQN:
+        """Stages played; networks and memory are carried on."""
+        return replace(self, budget=updates)
 
     def begin(self, game: Game, *, seed: int = 0) -> None:
         """Forget everything.

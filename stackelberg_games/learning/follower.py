@@ -83,8 +83,8 @@ class Follower(Checked, Stateful, ABC):
             InvalidArgumentError: it has no updates to count.
         """
         raise InvalidArgumentError(
-            f"follower_updates={updates}: {type(self).__name__} does not learn by counted updates; soft_q_learning, "
-            "soft_value_iteration and maxent_lqr do"
+            f"follower_updates={updates}: {type(self).__name__} does not learn by counted updates; soft_q_learning, soft_dqn, "
+            "sb3, soft_value_iteration and maxent_lqr do"
         )
 
     def rehearsal(self, game: Game) -> Follower:
