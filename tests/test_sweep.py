@@ -151,12 +151,12 @@ def test_what_cannot_be_searched_is_refused(search: dict[str, Any], samples: int
         ({"leader.learning_rate": [0.1, -1.0]}, {}, "leader.learning_rate=-1: "),
         ({"leaders.learning_rate": [1]}, {}, "section='leaders'"),
         ({"training.iterations": [1]}, {}, "unknown rule 'iterations'"),
-        ({"training.budget": [60, 5]}, {}, "training.budget=5: .*must cover"),
         (RATES, {"seeds": [0, 1], "report_seeds": [1, 2]}, "1 is a seed for tuning too"),
         (RATES, {"report_seeds": -1}, "report_seeds=-1"),
         (RATES, {"budgets": 3}, "unknown rule 'budgets'"),
         (RATES, {"seeds": [2**63 - 1], "report_seeds": 1}, "report_seeds=1: expected an integer from 0 to 0"),
         (RATES, {"search_seed": "x"}, "seed='x'"),
+        ({"training.budget": [100, 200]}, {"budget": 300}, "budget=300 and training.budget is searched"),
     ],
 )
 def test_a_sweep_that_cannot_be_played_is_refused(
@@ -164,6 +164,12 @@ def test_a_sweep_that_cannot_be_played_is_refused(
 ) -> None:
     with pytest.raises(InvalidArgumentError, match=message):
         Sweep(search, **{**BASE, **changes})
+
+
+def test_a_rule_out_of_range_is_named_with_its_point() -> None:
+    rest = {name: value for name, value in BASE.items() if name != "budget"}
+    with pytest.raises(InvalidArgumentError, match=r"training\.budget=5: .*must cover"):
+        Sweep({"training.budget": [60, 5]}, **rest)
 
 
 def test_a_library_that_is_missing_is_named_with_the_point(monkeypatch: pytest.MonkeyPatch) -> None:

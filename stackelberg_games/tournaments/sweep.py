@@ -102,7 +102,11 @@ class Sweep:
         self._rules = {"budget": 45_000, **_known_rules(rules)}
         self._made: dict[tuple[Kind, str], Contestant] = {}
         self._divisions: dict[str, str] = {}
-        self.points = [self._point(values) for values in combinations(search, samples, search_seed)]
+        tried = combinations(search, samples, search_seed)
+        for rule, given in rules.items():
+            if f"training.{rule}" in tried[0]:
+                raise InvalidArgumentError(f"{rule}={given!r} and training.{rule} is searched: expected one of them")
+        self.points = [self._point(values) for values in tried]
         self._check_points()
         self.matches = [[point.match(seed) for seed in self.seeds] for point in self.points]
 
