@@ -7,9 +7,10 @@ else by a typed error that names the value and says what was expected. Nothing i
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,14 @@ def choice(name: str, value: object, options: Sequence[str], *, error: Error = I
     if not isinstance(value, str) or value not in options:
         raise error(f"{name}={shown(value)}: expected {listed(options)}")
     return value
+
+
+def known(what: str, name: str, options: Collection[str]) -> None:
+    """Raise ``InvalidArgumentError`` for a name that is none of those there are, with the nearest of them."""
+    if name not in options:
+        close = difflib.get_close_matches(name, options, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(options) or 'none'}"
+        raise InvalidArgumentError(f"{what} {name!r}; {hint}")
 
 
 def listed(options: Sequence[object]) -> str:

@@ -25,10 +25,38 @@ from stackelberg_games.errors import InvalidArgumentError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 Test = Callable[[Any], bool]
 _ONE = {int: "an integer", float: "a finite number", bool: "True or False", str: "a text", type(None): "None"}
 _MANY = {int: "integers", float: "finite numbers", bool: "flags", str: "texts"}
 _NUMBERS = frozenset(typing.get_args(ArrayLike))
+
+
+def of_kind(what: str, given: Any, kinds: Mapping[str, type[T]], base: type[T], more: str) -> T:
+    """An object as users write it: itself, the name of a kind, or a dict with ``kind`` and its settings.
+
+    Args:
+        what: name of the argument.
+        given: its value.
+        kinds: classes by name.
+        base: of all of them, and of objects of a user's own.
+        more: what else may be given, for the refusal.
+
+    Raises:
+        InvalidArgumentError: it is nothing of the kind.
+    """
+    if isinstance(given, base):
+        return given
+    settings = {"kind": given} if isinstance(given, str) else dict(given) if isinstance(given, Mapping) else {}
+    kind = settings.pop("kind", None)
+    if not isinstance(kind, str) or kind not in kinds:
+        raise InvalidArgumentError(
+            f"{what}={checks.shown(given)}: expected one of {', '.join(kinds)}, a dict with such a 'kind' and its settings, {more}"
+        )
+    try:
+        return kinds[kind](**settings)
+    except TypeError as error:
+        raise InvalidArgumentError(f"{what}={checks.shown(given)}: {error}") from error
 
 
 class Checked:

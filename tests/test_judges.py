@@ -16,6 +16,7 @@ import pytest
 import torch
 
 import stackelberg_games as sg
+from stackelberg_games.adapters.payments import payments_of
 from stackelberg_games.errors import CheckpointError, InvalidArgumentError, JudgeError
 from stackelberg_games.learning.asked_judges import Called, Person, Process
 from stackelberg_games.learning.interview import LABELS
@@ -134,6 +135,21 @@ def test_programs_that_cannot_be_asked_are_refused() -> None:
             judge_of({"kind": "process", **chosen})
     with pytest.raises(InvalidArgumentError):
         Called("first")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [{"kind": ["a"]}, {"kind": 3}, {}, {"kind": "person", "name": "Ann"}, 5])
+def test_what_is_no_judge_is_refused_by_name(wrong: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"^judge="):
+        judge_of(wrong)
+    if wrong != 5:
+        with pytest.raises(InvalidArgumentError, match=r"^payments="):
+            payments_of(wrong)
+
+
+@pytest.mark.parametrize("wrong", [5, "states"])
+def test_what_shows_nothing_to_a_person_is_refused(wrong: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="expected a function of a segment"):
+        judge_of({"kind": "person", "show": wrong})
 
 
 class Costly(Judge):

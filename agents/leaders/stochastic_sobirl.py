@@ -14,7 +14,7 @@ Recursive momentum: Cutkosky and Orabona, "Momentum-based variance reduction in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -24,8 +24,8 @@ from torch import Tensor
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
+from stackelberg_games.learning.ascent import flat_gradient
 from stackelberg_games.learning.information import Evidence
-from stackelberg_games.learning.powers import Power
 from stackelberg_games.representations.adjoint import Average
 from stackelberg_games.representations.algorithm import Algorithm
 from stackelberg_games.representations.compared import Compared
@@ -39,7 +39,7 @@ CUT = 0.1
 
 @dataclass
 class StochasticSoBiRL(Algorithm):
-    """SoBiRL with recursive momentum; class TRAJECTORIES, and asks a judge.
+    """SoBiRL with recursive momentum; class TRAJECTORIES, in games with a judge.
 
     Args:
         learning_rate: b_0, > 0.
@@ -63,7 +63,6 @@ class StochasticSoBiRL(Algorithm):
     needs_temperature: ClassVar[bool] = True
     estimates_temperature: ClassVar[bool] = False
     keeps: ClassVar[tuple[str, ...]] = ("count", "momentum", "earlier")
-    powers: ClassVar[frozenset[Power]] = frozenset({Power.ASK})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -100,7 +99,7 @@ class StochasticSoBiRL(Algorithm):
 
     def update(self, evidence: Evidence) -> dict[str, float]:
         """Correct the momentum, and step along it."""
-        fresh, size = self._gradient(self.objective(evidence)), self.learning_rate
+        fresh, size = self.estimate(evidence), self.learning_rate
         self.count += 1
         step = size * (self.count + self.offset) ** (-1 / 3)
         kept = 1.0 - min(1.0, self.forgetting * step**2)
@@ -118,17 +117,13 @@ class StochasticSoBiRL(Algorithm):
         assign(self.commitment, here + step * torch.from_numpy(self.momentum))
         return {**found, "gradient_norm": float((self.momentum**2).sum() ** 0.5), "step": step}
 
-    def _gradient(self, surrogate: Callable[[], Tensor]) -> Tensor:
-        found = torch.autograd.grad(surrogate(), list(self.commitment.parameters()), materialize_grads=True)
-        return torch.cat([part.ravel() for part in found])
-
     def _before(self, parameters: Tensor) -> tuple[Tensor, float]:
         """The gradient at the earlier reward from the new pairs, and which share of their weights was cut off."""
         here = flatten(self.commitment)
         assign(self.commitment, parameters)
         try:
             values = self.learned.at(self.commitment)
-            found = self._gradient(lambda: self.surrogate(values))
+            found = flat_gradient(self.surrogate(values), self.commitment)
         finally:
             assign(self.commitment, here)
         assert isinstance(self.learned, Compared)

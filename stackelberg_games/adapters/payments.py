@@ -22,6 +22,7 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.parametrisation import Bounded, Budgeted, Parametrisation, Plain
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.rules.features import Features
+from stackelberg_games.settings import of_kind
 
 Pay = Callable[[Tensor, Any, Any], Tensor]
 """From a configuration ``[C]``, states ``[K, ...]`` and actions ``[K, ...]`` to payments ``[K]``, differentiable."""
@@ -191,23 +192,12 @@ def payments_of(given: Any) -> Payments:
     Raises:
         InvalidArgumentError: it is nothing of the kind.
     """
-    if isinstance(given, Payments):
-        return given
-    settings = {"kind": given} if isinstance(given, str) else dict(given) if isinstance(given, Mapping) else {}
-    kind = settings.pop("kind", None)
-    if kind not in KINDS:
-        raise InvalidArgumentError(
-            f"payments={given!r}: expected one of {', '.join(KINDS)}, a dict with such a 'kind' and its settings, or an "
-            "object such as TablePayments(limit=2.0)"
-        )
-    if "hidden" in settings:
-        settings["hidden"] = tuple(settings["hidden"])
-    if isinstance(settings.get("function"), str):
-        settings["function"] = imported(settings["function"], "payments")
-    try:
-        return KINDS[kind](**settings)
-    except TypeError as error:
-        raise InvalidArgumentError(f"payments={given!r}: {error}") from error
+    if isinstance(given, Mapping):
+        given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+        if isinstance(given.get("function"), str):
+            given["function"] = imported(given["function"], "payments")
+    more = "or an object such as TablePayments(limit=2.0)"
+    return of_kind("payments", given, KINDS, Payments, more)  # type: ignore[type-abstract]
 
 
 def described(payments: Payments) -> dict[str, Any] | None:

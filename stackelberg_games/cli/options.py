@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -40,6 +41,39 @@ def experiment_of(
             )
         pairs.append((name, parse_value(text)))
     return (Experiment.load(file, allow_import=allow_import) if file else Experiment()).override(pairs)
+
+
+def playing_options(one: str, several: str) -> Callable[[Any], Any]:
+    """Options shared by the commands that play ``several`` (runs, matches) through a store."""
+
+    def decorated(command: Any) -> Any:
+        for option in (
+            click.option("--quiet", is_flag=True, help="No progress bar."),
+            click.option(
+                "--allow-import", is_flag=True, help="Let FILE name code (module:Class) and programs; trust it first."
+            ),
+            click.option(
+                "--replay-damaged", is_flag=True, help=f"Play {several} again whose stored results are damaged."
+            ),
+            click.option("--keep-failed", is_flag=True, help=f"Do not play again {several} that failed before."),
+            click.option(
+                "--timeout", type=click.FloatRange(0, min_open=True), help=f"Seconds after which a {one} is given up."
+            ),
+            click.option("--address", help="Of a Ray cluster, or 'auto'; a local one is started if not given."),
+            click.option(
+                "--backend", type=click.Choice(["processes", "ray", "serial"]), default="processes", show_default=True
+            ),
+            click.option(
+                "--workers",
+                default=-1,
+                show_default=True,
+                help=f"{several.capitalize()} at the same time; -1: one on every core.",
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return decorated
 
 
 def experiment_options(command: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from stackelberg_games.cli.options import playing_options
 from stackelberg_games.cli.stopping import matches_kept, stoppable
 
 
@@ -23,14 +24,7 @@ from stackelberg_games.cli.stopping import matches_kept, stoppable
 @click.option("--report-seeds", type=click.IntRange(0), help="How many seeds for reporting; overrides FILE.")
 @click.option("--samples", type=click.IntRange(1), help="Draw so many points; overrides FILE.")
 @click.option("--budget", type=click.IntRange(1), help="Transitions a run; overrides FILE.")
-@click.option("--workers", default=-1, show_default=True, help="Runs at the same time; -1: one on every core.")
-@click.option("--backend", type=click.Choice(["processes", "ray", "serial"]), default="processes", show_default=True)
-@click.option("--address", help="Of a Ray cluster, or 'auto'; a local one is started if not given.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds after which a run is given up.")
-@click.option("--keep-failed", is_flag=True, help="Do not play failed runs of an earlier time again.")
-@click.option("--replay-damaged", is_flag=True, help="Play runs again whose stored results are damaged.")
-@click.option("--allow-import", is_flag=True, help="Let FILE name code (module:Class) and programs; trust it first.")
-@click.option("--quiet", is_flag=True, help="No progress bar.")
+@playing_options("run", "runs")
 def sweep(
     file: str,
     out: str,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from stackelberg_games.cli.options import playing_options
 from stackelberg_games.cli.stopping import matches_kept, stoppable
 
 if TYPE_CHECKING:
@@ -83,16 +84,9 @@ start = "reset"
 @click.option("--seeds", type=click.IntRange(1), help="How many seeds; overrides FILE.")
 @click.option("--seed", type=click.IntRange(0), help="First seed.")
 @click.option("--budget", type=click.IntRange(1), help="Transitions a match; overrides FILE.")
-@click.option("--workers", default=-1, show_default=True, help="Matches at the same time; -1: one on every core.")
-@click.option("--backend", type=click.Choice(["processes", "ray", "serial"]), default="processes", show_default=True)
-@click.option("--address", help="Of a Ray cluster, or 'auto'; a local one is started if not given.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds after which a match is given up.")
-@click.option("--keep-failed", is_flag=True, help="Do not play failed matches of an earlier run again.")
-@click.option("--replay-damaged", is_flag=True, help="Play matches again whose stored results are damaged.")
-@click.option("--allow-import", is_flag=True, help="Let FILE name code (module:Class) and programs; trust it first.")
+@playing_options("match", "matches")
 @click.option("--parquet", is_flag=True, help="Write the tables as Parquet too.")
 @click.option("--figures", is_flag=True, help="Write every figure as PNG and SVG too.")
-@click.option("--quiet", is_flag=True, help="No progress bar.")
 def tournament(
     file: str | None,
     out: str,

@@ -33,9 +33,13 @@ class GradientLeader(Leader):
 
     def estimate(self, evidence: Evidence) -> Tensor:
         """The hypergradient estimate from one batch as a vector; the commitment stays as it is."""
-        surrogate, parameters = self.objective(evidence)(), list(self.commitment.parameters())
-        gradients = torch.autograd.grad(surrogate, parameters, materialize_grads=True)
-        return torch.cat([(g.to_dense() if g.is_sparse else g).ravel() for g in gradients])
+        return flat_gradient(self.objective(evidence)(), self.commitment)
+
+
+def flat_gradient(value: Tensor, commitment: Commitment) -> Tensor:
+    """The gradient of a scalar in the parameters of a commitment, ``[P]``; zero where it does not depend on them."""
+    gradients = torch.autograd.grad(value, list(commitment.parameters()), materialize_grads=True)
+    return torch.cat([(g.to_dense() if g.is_sparse else g).ravel() for g in gradients])
 
 
 @dataclass

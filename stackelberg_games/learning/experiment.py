@@ -18,7 +18,6 @@ iterations = 500
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -110,9 +109,9 @@ class Experiment:
         ordered = sorted(pairs, key=lambda pair: not pair[0].endswith(".id"))
         for name, value in ordered:
             section, _, key = name.partition(".")
-            _check("section", section, SECTIONS)
+            checks.known("unknown section", section, SECTIONS)
             if section == "training":
-                _check("key of [training]", key, TRAINING)
+                checks.known("unknown key of [training]", key, TRAINING)
             if key == "id" and value != sections[section].get("id"):
                 sections[section] = {}
             _set(sections[section], key.split("."), value)
@@ -166,10 +165,3 @@ def _set(settings: dict[str, Any], path: list[str], value: Any) -> None:
             _set(merged, name.split("."), part)
         value = merged
     settings[key] = value
-
-
-def _check(what: str, name: str, known: tuple[str, ...]) -> None:
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-        raise InvalidArgumentError(f"unknown {what} {name!r}; {hint}")

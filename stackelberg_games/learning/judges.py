@@ -10,10 +10,10 @@ import numpy as np
 
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning.asked_judges import Called, Person, Process
 from stackelberg_games.rules.comparisons import Judge
 from stackelberg_games.rules.trajectories import Trajectories
+from stackelberg_games.settings import of_kind
 
 CLIP = 50.0
 """Differences count up to here, as in published code."""
@@ -80,18 +80,7 @@ def judge_of(given: Any) -> Judge:
     Raises:
         InvalidArgumentError: it is nothing of the kind.
     """
-    if isinstance(given, Judge):
-        return given
-    if callable(given):
+    if callable(given) and not isinstance(given, Judge):
         return Called(given)
-    settings = {"kind": given} if isinstance(given, str) else dict(given) if isinstance(given, Mapping) else {}
-    kind = settings.pop("kind", None)
-    if kind not in KINDS:
-        raise InvalidArgumentError(
-            f"judge={checks.shown(given)}: expected one of {', '.join(KINDS)}, a dict with such a 'kind' and its "
-            "settings, a function of two segments, or an object such as BradleyTerry(sharpness=2.0)"
-        )
-    try:
-        return KINDS[kind](**settings)
-    except TypeError as error:
-        raise InvalidArgumentError(f"judge={checks.shown(given)}: {error}") from error
+    more = "a function of two segments, or an object such as BradleyTerry(sharpness=2.0)"
+    return of_kind("judge", given, KINDS, Judge, more)  # type: ignore[type-abstract]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ import numpy as np
 from stackelberg_games import checks, files
 from stackelberg_games._version import __version__
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.numerics.randomness import check_seed
 from stackelberg_games.reproductions.study import Published, Study, load
 from stackelberg_games.reproductions.trial import Trial
@@ -218,8 +216,5 @@ def _trials(
 def _chosen(kind: str, wanted: Iterable[str], known: Iterable[str]) -> list[str]:
     every, some = list(known), list(wanted)
     for label in some:
-        if label not in every:
-            close = difflib.get_close_matches(label, every, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(every)}"
-            raise InvalidArgumentError(f"no {kind} is called {label!r}; {hint}")
+        checks.known(f"no {kind} is called", label, every)
     return some or every

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -135,10 +134,7 @@ def check_settings(kind: Kind, wanted: str, settings: Mapping[str, Any], factory
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     for name in settings:
-        if name not in parameters:
-            close = difflib.get_close_matches(name, parameters, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known settings: {', '.join(parameters) or 'none'}"
-            raise InvalidArgumentError(f"{kind} {wanted!r} has no setting {name!r}; {hint}")
+        checks.known(f"{kind} {wanted!r} has no setting", name, parameters)
 
 
 def default_label(wanted: str, settings: Mapping[str, Any]) -> str:

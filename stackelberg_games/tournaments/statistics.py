@@ -21,6 +21,7 @@ from scipy.special import betaincinv
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.learning.curves import median_band
 from stackelberg_games.settings import checked
 
 TIE = 1e-9
@@ -31,12 +32,23 @@ STAKES = 20.0 ** np.arange(1, 4)
 """Bets against a mean, divided by the root of the number of runs. Any are valid; these make short intervals."""
 
 
+ENOUGH = 6
+"""Runs that an interval of a median takes at 95 %, whatever the distribution."""
+
+
 class Estimate(NamedTuple):
     """A number and its interval."""
 
     value: float
     low: float
     high: float
+
+
+def median(runs: FloatArray) -> Estimate:
+    """Median of the distribution of runs ``[n]`` with its 95 % interval; see ``learning.curves.median_band``. NaN without runs."""
+    if not len(runs):
+        return Estimate(*[float("nan")] * 3)
+    return Estimate(*(float(end[0]) for end in median_band(runs[:, None])))
 
 
 def check_scores(scores: FloatArray) -> FloatArray:

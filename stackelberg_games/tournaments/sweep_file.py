@@ -18,13 +18,12 @@ With ``samples = 40`` in ``[sweep]`` points are drawn, also from ranges:
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from stackelberg_games import checks, files
-from stackelberg_games.errors import InvalidArgumentError, StackelbergError
+from stackelberg_games.errors import InvalidArgumentError, StackelbergError, retold
 from stackelberg_games.learning import importing
 from stackelberg_games.learning.experiment import DEFAULTS
 from stackelberg_games.tournaments.search_space import combinations
@@ -51,17 +50,17 @@ def load_sweep(path: str | Path, changes: Mapping[str, Any] | None = None, *, al
     try:
         return _sweep(content, changes or {}, checks.flag("allow_import", allow_import))
     except StackelbergError as error:
-        raise InvalidArgumentError(f"{path}: {error}") from error
+        raise retold(error, f"{path}: {error}") from error
 
 
 def _sweep(content: Mapping[str, Any], changes: Mapping[str, Any], allow_import: bool) -> Sweep:
     for name, section in content.items():
-        _known("section", name, SECTIONS)
+        checks.known("unknown section", name, SECTIONS)
         if not isinstance(section, dict):
             raise InvalidArgumentError(f"{name!r} must be a table, [{name}]")
     options = {**content.get("sweep", {}), **changes}
     for name in options:
-        _known("key of [sweep]", name, OPTIONS)
+        checks.known("unknown key of [sweep]", name, OPTIONS)
     search = content.get("search", {})
     sections: dict[str, dict[str, Any]] = {
         kind: {**({} if "id" in content.get(kind, {}) else DEFAULTS[kind]), **content.get(kind, {})} for kind in KINDS
@@ -80,10 +79,3 @@ def _check_ids(sections: Mapping[str, Mapping[str, Any]], search: Any, options: 
             own = {name.partition(".")[2]: value for name, value in values.items() if name.startswith(f"{kind}.")}
             settings = {**sections[kind], **own}
             importing.check_file(kind, settings.pop("id"), settings)
-
-
-def _known(what: str, name: str, known: tuple[str, ...]) -> None:
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-        raise InvalidArgumentError(f"unknown {what} {name!r}; {hint}")

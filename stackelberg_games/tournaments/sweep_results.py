@@ -14,9 +14,9 @@ from stackelberg_games import checks, display, files
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, StoreError
 from stackelberg_games.frames import frame
-from stackelberg_games.learning.curves import median_band
 from stackelberg_games.learning.plots import COLOURS, canvas
 from stackelberg_games.tournaments.match import Outcome
+from stackelberg_games.tournaments.statistics import ENOUGH, median
 from stackelberg_games.tournaments.store import Store
 
 Purpose = Literal["tuning", "report"]
@@ -167,8 +167,8 @@ class SweepResults:
             lines.append(f"  mean {self._mean(number):.6g} on the seeds that chose it")
             found = self.payoffs(number, "report")
             if len(found):
-                value, low, high = (float(end[0]) for end in median_band(found[:, None]))
-                told = "95 % interval" if len(found) >= 6 else "lowest and highest"
+                value, low, high = median(found)
+                told = "95 % interval" if len(found) >= ENOUGH else "lowest and highest"
                 lines.append(
                     f"  mean {found.mean():.6g}, median {value:.6g} ({told} {low:.6g} to {high:.6g}) on {len(found)} others"
                 )
@@ -276,7 +276,6 @@ class SweepResults:
         for (number, purpose), runs in self._runs_of.items():
             point, found = self.points[number], self.payoffs(number, purpose)
             states = [run.status for run in runs]
-            ends = [float(end[0]) for end in median_band(found[:, None])] if len(found) else [float("nan")] * 3
             yield {
                 "point": number,
                 **{name: point[name] for name in ("game", "follower", "information")},
@@ -286,7 +285,7 @@ class SweepResults:
                 "failed": states.count("failed"),
                 "missing": states.count("missing"),
                 "mean": float(found.mean()) if len(found) else float("nan"),
-                **dict(zip(("median", "low", "high"), ends, strict=True)),
+                **dict(zip(("median", "low", "high"), median(found), strict=True)),
                 **point["values"],
             }
 

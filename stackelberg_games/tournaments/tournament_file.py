@@ -22,7 +22,6 @@ id = "best_response"
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -142,8 +141,5 @@ def _member(kind: Kind, wanted: str, label: str | None, settings: dict[str, Any]
 
 
 def _known(text: str, what: str, name: str, known: tuple[str, ...], section: str, key: str | None, number: int) -> None:
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
-        line = line_of(text, section, number, key)
-        raise InvalidArgumentError(f"{f'line {line}: ' if line else ''}unknown {what} {name!r}; {hint}")
+    line = line_of(text, section, number, key)
+    checks.known(f"{f'line {line}: ' if line else ''}unknown {what}", name, known)

@@ -9,18 +9,21 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from stackelberg_games import checks, display
-from stackelberg_games.arrays import FloatArray
 from stackelberg_games.frames import frame
-from stackelberg_games.learning.curves import median_band
 from stackelberg_games.learning.information import Division
 from stackelberg_games.learning.plots import COLOURS, canvas
 from stackelberg_games.tournaments.charts import percent
 from stackelberg_games.tournaments.leaderboard import compare
 from stackelberg_games.tournaments.payoffs import Payoffs
-from stackelberg_games.tournaments.statistics import TIE, Comparison, Estimate
+from stackelberg_games.tournaments.statistics import (
+    ENOUGH,
+    TIE,
+    Comparison,
+    Estimate,
+    median,
+    probability_of_improvement,
+)
 
-ENOUGH = 6
-"""Seeds that an interval of a median takes at 95 %, whatever the distribution."""
 Finding = Literal["better", "worse", "not shown", "too few seeds"]
 VERSUS_COLUMNS = {
     "game": "label",
@@ -33,7 +36,7 @@ VERSUS_COLUMNS = {
     "score_difference": "the same in units of the way from uniform random play to the exact optimum",
     "score_low": "lower end",
     "score_high": "upper end",
-    "won": "share of pairs of runs with different seeds that the one leader wins, ties half",
+    "won": "share of pairs of runs with different seeds that the one leader wins, ties half; unknown with one seed",
 }
 """What the columns of ``Versus.to_frame`` mean."""
 
@@ -168,9 +171,10 @@ def versus(results: Payoffs, leader: str, other: str) -> Versus:
         differences = ours[g, f] - theirs[g, f]
         known = differences[~np.isnan(differences)]
         if len(known):
-            found = _middle(known)
+            found = median(known)
             score = Estimate(*(float(end / span[g, f]) for end in found))
-            won = _won(ours[g, f], theirs[g, f])
+            pair = (side[g, f][None] for side in (ours, theirs))
+            won = probability_of_improvement(*pair).value if len(known) > 1 else float("nan")
             tasks.append(TaskDifference(results.games[g], results.followers[f], len(known), found, score, won))
     return Versus(
         leader,
@@ -180,14 +184,3 @@ def versus(results: Payoffs, leader: str, other: str) -> Versus:
         tuple(tasks),
         {label: results.costs(label) for label in (leader, other)},
     )
-
-
-def _middle(differences: FloatArray) -> Estimate:
-    return Estimate(*(float(end[0]) for end in median_band(differences[:, None])))
-
-
-def _won(ours: FloatArray, theirs: FloatArray) -> float:
-    """Share of pairs of different seeds won, ties half; NaN without any."""
-    ahead = ours[:, None] - theirs[None, :]
-    ahead = ahead[~np.eye(len(ours), dtype=bool) & ~np.isnan(ahead)]
-    return float(np.where(np.abs(ahead) <= TIE, 0.5, ahead > 0).mean()) if len(ahead) else float("nan")
