@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from stackelberg_games import checks
-from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.exact.preference import Pairs
 from stackelberg_games.learning.answered import Answered
 from stackelberg_games.learning.ascent import GradientAscent
@@ -56,8 +55,7 @@ class DRLHF(GradientAscent):
 
     def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
         """See ``Leader.begin``; raises ``UnsupportedGameError`` where there is no judge."""
-        if view.judged is None:
-            raise UnsupportedGameError("nobody judges this game as preference_grid-v0 is; bchg learns from rewards")
+        view.require_judge()
         super().begin(view, seed=seed, commitment=commitment)
         self.lever, self.answered = require_lever(view.lever, self), Answered()
 

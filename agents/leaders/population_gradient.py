@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from stackelberg_games import checks
-from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.exact.preference import Pairs, preference_rows
 from stackelberg_games.learning.ascent import GradientAscent
 from stackelberg_games.learning.information import Evidence, Information
@@ -58,8 +57,7 @@ class PopulationGradient(GradientAscent):
         Raises:
             UnsupportedGameError: there is no judge, or one who follows no known rule.
         """
-        if view.judged is None:
-            raise UnsupportedGameError("nobody judges this game as preference_grid-v0 is; exact_gradient plays it")
+        view.require_judge()
         view.require_objective()
         super().begin(view, seed=seed, commitment=commitment)
 

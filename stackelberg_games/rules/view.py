@@ -44,6 +44,11 @@ class LeaderView:
     known_judge: bool = False
     lever: Lever | None = field(default=None, repr=False)
 
+    def require_judge(self) -> None:
+        """Raise ``UnsupportedGameError`` where nobody judges, for a leader that learns from labels."""
+        if self.judged is None:
+            raise UnsupportedGameError("nobody judges this game as preference_grid-v0 is; bchg learns from rewards")
+
     def require_objective(self) -> None:
         """Raise ``UnsupportedGameError`` where a judge follows no known rule, for a leader that reads its exact objective."""
         if self.judged is not None and not self.known_judge:
