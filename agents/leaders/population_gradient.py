@@ -15,15 +15,15 @@ import torch
 from torch import Tensor
 
 from stackelberg_games import checks
+from stackelberg_games.agents.leaders.exact_gradient import ExactGradient
 from stackelberg_games.exact.preference import Pairs, preference_rows
-from stackelberg_games.learning.ascent import GradientAscent
-from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.learning.information import Evidence
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.view import LeaderView
 
 
 @dataclass
-class PopulationGradient(GradientAscent):
+class PopulationGradient(ExactGradient):
     """Descent on a loss over all pairs; class MODEL.
 
     Args:
@@ -44,21 +44,13 @@ class PopulationGradient(GradientAscent):
     win_rate: bool = False
     penalty: float = 1e-3
 
-    needs_temperature = True
-    information = Information.MODEL
-
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.number("penalty", self.penalty, 0)
 
     def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
-        """See ``Leader.begin``.
-
-        Raises:
-            UnsupportedGameError: there is no judge, or one who follows no known rule.
-        """
+        """See ``Leader.begin``; raises ``UnsupportedGameError`` where there is no judge, or one who follows no known rule."""
         view.require_judge()
-        view.require_objective()
         super().begin(view, seed=seed, commitment=commitment)
 
     def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
