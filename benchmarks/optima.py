@@ -75,6 +75,11 @@ CASES = (
     *(Case("duopoly-v0", {}, temperature) for temperature in (0.0, 0.5)),
     *(Case("wholesale-v0", {}, temperature) for temperature in (0.0, 0.01)),
     *(Case("tax_linear-v0", {}, temperature) for temperature in (0.0, 0.01)),
+    *(
+        Case("toll-v0", {"preset": preset, "temperature": temperature}, temperature)
+        for preset in ("pigou", "braess")
+        for temperature in (0.0, 0.1)
+    ),
     Case("pendulum_grid-v0", {}, 2.0),
     Case("random_game-v0", {}, 0.05),
     Case("random_game-v0", {"seed": 1}, 0.05),

@@ -61,6 +61,7 @@ class SoftValueIteration(FiniteFollower):
 
     def begin(self, game: Game, *, seed: int = 0) -> None:
         """Forget earlier responses."""
+        game.check_temperature(self.planning_temperature)
         if not isinstance(game, EmbeddedGame):
             super().begin(game, seed=seed)
         self.random = generator(seed, 3)

@@ -21,13 +21,14 @@ from stackelberg_games.exact.bounds import EPSILON, SPARE, evaluation_error, ope
 from stackelberg_games.exact.chain_system import INFLATED
 from stackelberg_games.exact.critics import leader_q
 from stackelberg_games.exact.hard_response import hard_response
-from stackelberg_games.exact.objective import overflow_is_checked, require_finite
+from stackelberg_games.exact.objective import best_response, overflow_is_checked, require_finite
 from stackelberg_games.exact.posed import annuity, under
 from stackelberg_games.exact.response import Arrays, Response, lift, overflowed
 from stackelberg_games.exact.soft_response import certify, soft_response
 from stackelberg_games.kinds.chain import check_objective
 from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.population import PopulationGame
 from stackelberg_games.kinds.preference import require_paid_by_stage
 from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.rules.commitment import Commitment
@@ -74,11 +75,14 @@ def certificate(
     if not isinstance(game, EmbeddedGame):
         game = require_finite(game)
     require_paid_by_stage(game)
+    game.check_temperature(temperature)
     discount, horizon = check_objective(game, discount, horizon)
     with torch.no_grad():
         posed = under(game, commitment)
     arrays = replace(posed.arrays, leader_discount=discount, horizon=horizon)
     solved = hard_response(arrays) if temperature == 0 else certify(arrays, soft_response(arrays, temperature))
+    if temperature == 0 and isinstance(game, PopulationGame):
+        solved = replace(solved, policy=posed.of(best_response(game, commitment, 0.0).policy))
     assert solved.error is not None
     value, error = _leader(arrays, solved)
     value += lift(posed.offsets[0], annuity(game, discount, horizon))

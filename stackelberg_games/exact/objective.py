@@ -27,6 +27,7 @@ from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import Model, TabularGame
 from stackelberg_games.kinds.game import Game
+from stackelberg_games.kinds.population import PopulationGame
 from stackelberg_games.kinds.preference import require_paid_by_stage
 from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.rules.commitment import Commitment, evaluating
@@ -86,8 +87,14 @@ def best_response(
         PrecisionError: double precision cannot tell the answer: values overflow, or the temperature is too small.
     """
     temperature = checks.number("temperature", temperature, 0)
+    game.check_temperature(temperature)
     arrays = arrays_under(game, commitment)
-    return hard_response(arrays) if temperature == 0 else certify(arrays, soft_response(arrays, temperature, start))
+    if temperature > 0:
+        return certify(arrays, soft_response(arrays, temperature, start))
+    found = hard_response(arrays)
+    if isinstance(game, PopulationGame):  # its members make different choices, all of them best
+        return replace(found, policy=game.choices(_configuration(game, commitment).detach().numpy()))
+    return found
 
 
 @checked
@@ -121,6 +128,7 @@ def leader_objective(
         PrecisionError: double precision cannot tell the answer: values overflow, or the temperature is too small.
     """
     game = require_game(game)
+    game.check_temperature(temperature)
     if isinstance(game, EmbeddedGame):
         found = adjoint_objective(game, under(game, commitment), temperature, start, discount=discount, horizon=horizon)
         return carrying(found.value + found.constant, found.surrogate)
@@ -187,6 +195,7 @@ def differentiable_values(
 ) -> StateValues:
     """Values of both players whose gradients include the follower's response."""
     game = require_finite(game)
+    game.check_temperature(temperature)
     posed = pose(game, game.model(commitment), entered=False)
     values = _differentiable_values(posed, temperature, game, discount, horizon, start)
     leader, follower = posed.offsets
@@ -321,6 +330,7 @@ def critics(game: TabularGame, commitment: Commitment, temperature: float) -> Cr
     """
     game = require_finite(game)
     require_paid_by_stage(game)
+    game.check_temperature(temperature)
     with torch.no_grad():
         arrays = Arrays.of(game, game.model(commitment))
     solved = soft_response(arrays, temperature)

@@ -21,8 +21,10 @@ from stackelberg_games.exact.posed import annuity
 from stackelberg_games.exact.proofs import proof
 from stackelberg_games.exact.secured import CLOSE, Endless, plays, roof_of_play
 from stackelberg_games.exact.staged import staged_policy
+from stackelberg_games.kinds.congestion import CLOSE as SETTLED
 from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.population import PopulationGame
 from stackelberg_games.kinds.preference import require_paid_by_stage
 from stackelberg_games.numerics.randomness import check_seed
 from stackelberg_games.numerics.threads import single_threaded
@@ -138,6 +140,8 @@ def solve(
                 "commitment: the solution at temperature=0 does not start from one; leave it out"
             )
         game = require_finite(game)
+        if isinstance(game, PopulationGame):
+            return _population(game)
         return _strong(game) if game.configuration_space is None else _configured(game)
     template = game.commitment() if commitment is None else copy.deepcopy(commitment)
     known = None if isinstance(game, EmbeddedGame) else proof(game, template, temperature)
@@ -164,6 +168,28 @@ def _strong(game: TabularGame) -> Solution:
     chosen = TabularPolicy.from_probabilities(game, found.policy)
     value, error = leader_value(game, chosen, found.response), certificate(game, chosen, 0.0).error
     return Solution(chosen, value, found.response, 0.0, (value,), error, "linear programs", max(value, found.bound))
+
+
+def _population(game: PopulationGame) -> Solution:
+    """By the use that is best for all, and prices that make it an equilibrium.
+
+    Raises:
+        UnsupportedGameError: there are no such prices, so that the best ones are not known.
+    """
+    game.check_temperature(0.0)
+    flow = game.resources.best_flow()
+    bound = -game.resources.mean_cost(flow)
+    prices = game.resources.prices_for(flow, game.priced, game.highest)
+    if prices is None:
+        raise UnsupportedGameError(
+            f"{game.name} at temperature 0: no prices bring about what is best for all, {bound:.9g}, and which come closest "
+            "is open; give a temperature > 0"
+        )
+    chosen = Configuration(prices, None, states=game.states)
+    response = best_response(game, chosen, 0.0).policy
+    value = leader_value(game, chosen, response)
+    method = "the system optimum and a linear program for its prices"
+    return Solution(chosen, value, response, 0.0, (value,), SETTLED * abs(value), method, max(value, bound))
 
 
 def _secured(game: TabularGame, endless: Endless) -> Solution:

@@ -17,6 +17,7 @@ from stackelberg_games.exact.inducement import Affine, affine
 from stackelberg_games.exact.staged import staged_policy, unmoved
 from stackelberg_games.exact.starts import FLOOR
 from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.population import PopulationGame
 from stackelberg_games.rules.commitment import Commitment
 
 MAX_CORNERS = 5
@@ -40,6 +41,8 @@ def proof(game: TabularGame, template: Commitment, temperature: float) -> Proof 
         temperature: of the follower, > 0.
     """
     try:
+        if isinstance(game, PopulationGame):
+            return _population(game, template)
         if game.configuration_space is None:
             found = staged_policy(game, temperature)
             point = np.log(np.maximum(found.policy, FLOOR)).ravel() if isinstance(template, TabularPolicy) else None
@@ -50,6 +53,16 @@ def proof(game: TabularGame, template: Commitment, temperature: float) -> Proof 
     except (UnsupportedGameError, SolverError):
         pass
     return None
+
+
+def _population(game: PopulationGame, template: Commitment) -> Proof:
+    """No prices make members bear less than in the system optimum; the prices of that are a start, where there are any."""
+    flow = game.resources.best_flow()
+    prices, point = game.resources.prices_for(flow, game.priced, game.highest), None
+    if prices is not None and isinstance(template, Configuration) and isinstance(template.transform, Parametrisation):
+        found = template.transform.parameters(torch.from_numpy(prices))
+        point = None if found is None else found.numpy()
+    return Proof(-game.resources.mean_cost(flow), "the system optimum", point)
 
 
 def _configured(

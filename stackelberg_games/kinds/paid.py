@@ -10,6 +10,7 @@ from stackelberg_games import checks
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Tables, TabularGame
+from stackelberg_games.kinds.population import PopulationGame
 from stackelberg_games.kinds.reading import frozen
 
 
@@ -34,6 +35,11 @@ def one_control_problem(game: object, who: str) -> TabularGame:
 
 def paid_by_stage(game: TabularGame, who: str) -> TabularGame:
     """``game`` if all that either player gets is in its tables; raise ``UnsupportedGameError`` if not."""
+    if isinstance(game, PopulationGame):
+        raise UnsupportedGameError(
+            f"{who} needs a follower that faces one control problem; that of {game.name} is a population, whose members "
+            "move what the others pay; exact_gradient and evolution_strategies play it"
+        )
     own = isinstance(game, ConfigurableGame) and (
         type(game).objective is not ConfigurableGame.objective
         or type(game).follower_tables is not ConfigurableGame.follower_tables

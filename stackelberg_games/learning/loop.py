@@ -105,6 +105,7 @@ class TrainingLoop:
             view = told(self.game, self.leader, believed, self.ledger)
             self.leader.begin(view, seed=self.seed, commitment=commitment)
         with refusals_named("follower", self.follower, self.game):
+            self.game.check_temperature(self.follower.declared_temperature)
             self.follower.begin(self.game, seed=self.seed)
         with refusals_named("leader", self.leader, self.game):
             self.lent = Lent(self.leader.powers, self.game, self.follower, self.seed, self.ledger)

@@ -214,6 +214,9 @@ class Rules(ABC):
             temperature,
         )
 
+    def check_temperature(self, temperature: float | None) -> None:  # noqa: B027 (most games are about all)
+        """Raise ``UnsupportedGameError`` where this game is about followers of another temperature; None for any."""
+
     def fingerprint(self) -> str:
         """A hash that tells games with different rules apart, as far as the class can see them."""
         facts = (type(self).__qualname__, self.name, self.spec, self.view())
