@@ -17,7 +17,7 @@ from stackelberg_games.commitments.gaussian import LinearGaussianPolicy
 from stackelberg_games.errors import SolverError, UnsupportedGameError
 from stackelberg_games.kinds.linear_lever import LinearObjective
 from stackelberg_games.kinds.linear_quadratic import LinearGaussianGame
-from stackelberg_games.kinds.riccati import Plant, SoftRiccati, closed_loop, discounted_reward
+from stackelberg_games.kinds.riccati import Plant, SoftRiccati, closed_loop, discounted_effort, discounted_reward
 
 
 def linear_objectives(
@@ -45,6 +45,9 @@ def linear_objectives(
     _require_finite(loop.matrix, discount)
     start = torch.tensor(game.start), torch.from_numpy(game.start_factor @ game.start_factor.T)
     leader = discounted_reward(loop, *start, game.reward, game.leader_discount, game.horizon)
+    if game.effort is not None:
+        effort = torch.tensor(game.effort)
+        leader = leader - discounted_effort(loop, *start, policy, effort, game.leader_discount, game.horizon)
     pushes = gain @ (plant.state + plant.leader @ policy.gain)
     shaken = gain @ plant.leader
     spread = shaken @ policy.covariance @ shaken.T + covariance

@@ -6,6 +6,7 @@ The mathematics is in ``riccati``, the leader's rewards are in ``moments``.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from stackelberg_games.kinds.riccati import (
     Plant,
     SoftRiccati,
     closed_loop,
+    discounted_effort,
     discounted_reward,
     moments,
     soft_riccati,
@@ -33,8 +35,10 @@ from stackelberg_games.numerics.randomness import Lane, Streams, compiled
 from stackelberg_games.numerics.rows import product, quadratic
 from stackelberg_games.numerics.threads import in_own_modes
 from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.rules import Step, check_horizon
 from stackelberg_games.rules.trajectories import Trajectories
+from stackelberg_games.rules.view import LeaderView
 
 _CHUNK = 128  # episodes simulated at a time, so that the noise stays in the cache
 _NEGLIGIBLE = 1e-12  # the discounted weight at which an infinite sum is cut
@@ -73,7 +77,7 @@ class Cost(NamedTuple):
 
 
 class LinearGaussianGame(VectorGame):
-    """A game with linear dynamics, a quadratic follower and a leader who is paid for the state.
+    """A game with linear dynamics, a quadratic follower and a leader who is paid for the state, and may pay for its action.
 
     Both players are paid for the state before the stage. Actions are unbounded. Episodes never
     terminate.
@@ -82,11 +86,12 @@ class LinearGaussianGame(VectorGame):
         dynamics: see ``Dynamics``.
         cost: the follower's; see ``Cost``.
         reward: the leader's, of the state before the stage.
+        effort: N ``[k, k]``, symmetric positive semidefinite: the leader pays a'N a for its action a; nothing if not given.
         leader_discount, follower_discount, horizon: see ``Game``.
         name: id.
 
     Raises:
-        InvalidGameError: a shape is wrong, a number is not finite, Q is not positive semidefinite
+        InvalidGameError: a shape is wrong, a number is not finite, Q or N is not positive semidefinite
             or R not positive definite.
     """
 
@@ -97,6 +102,7 @@ class LinearGaussianGame(VectorGame):
         cost: Cost,
         reward: StateReward,
         *,
+        effort: ArrayLike | None = None,
         leader_discount: float = 0.99,
         follower_discount: float = 0.95,
         horizon: int | None = 100,
@@ -114,9 +120,12 @@ class LinearGaussianGame(VectorGame):
         self.control_cost = _array("R", cost.control, 2, (replies, replies))
         self.shared = float(cost.shared)
         reward.check(size)
-        self.reward = reward
+        self.reward, pushes = reward, self.leader_matrix.shape[1]
+        self.effort = None if effort is None else _array("effort", effort, 2, (pushes, pushes))
         _check_definite("Q", self.state_cost, -1e-12)
         _check_definite("R", self.control_cost, 0.0)
+        if self.effort is not None:
+            _check_definite("effort", self.effort, -1e-12)
         super().__init__(
             name,
             _line(size),
@@ -158,6 +167,8 @@ class LinearGaussianGame(VectorGame):
             following = following + product(drawn, self.noise_factor)
         paid = -quadratic(states, self.state_cost) - quadratic(follower, self.control_cost)
         earned = self.reward.value(states) + self.shared * paid
+        if self.effort is not None:
+            earned = earned - quadratic(leader, self.effort)
         return Step(following, earned, paid, np.zeros(len(states), dtype=np.bool_))
 
     def simulate(
@@ -196,6 +207,8 @@ class LinearGaussianGame(VectorGame):
         states, leader_actions, follower_actions, follower_rewards, leader_rewards = out
         if self.shared:
             leader_rewards += self.shared * follower_rewards
+        if self.effort is not None:
+            leader_rewards -= quadratic(leader_actions, self.effort)
         lengths = np.full(episodes, stages, dtype=np.int64)
         ends = np.zeros(episodes, dtype=np.bool_)
         return Trajectories(states, leader_actions, follower_actions, leader_rewards, follower_rewards, lengths, ends)
@@ -256,6 +269,8 @@ class LinearGaussianGame(VectorGame):
         total = discounted_reward(loop, *start, self.reward, discount, horizon)
         if self.shared:
             total = total + self.shared * self._expected_cost(loop, policy, response, discount, horizon)
+        if self.effort is not None:
+            total = total - discounted_effort(loop, *start, policy, torch.tensor(self.effort), discount, horizon)
         return total
 
     def _expected_cost(
@@ -274,12 +289,18 @@ class LinearGaussianGame(VectorGame):
         each = (second * cost).sum(dim=(-1, -2)) + torch.trace(plant.control_cost @ spread)
         return -(weights @ each)
 
+    def view(self, temperature: float | None = None, ledger: Ledger | None = None) -> LeaderView:
+        """What a leader is told: what its own action costs it, too."""
+        return replace(super().view(temperature, ledger), effort=self.effort)
+
     def fingerprint(self) -> str:
         """A hash of all matrices and the reward."""
         text = hashlib.sha256(super().fingerprint().encode())
         for part in (self.start, self.start_factor, self.noise_factor, *self.plant):
             text.update(np.asarray(part).tobytes())
         text.update(repr((self.reward, self.shared)).encode())
+        if self.effort is not None:
+            text.update(self.effort.tobytes())
         return text.hexdigest()
 
 

@@ -224,5 +224,22 @@ def discounted_reward(
     return weights @ reward.expectation(means, covariances)
 
 
+def discounted_effort(
+    loop: Loop,
+    mean: Tensor,
+    covariance: Tensor,
+    policy: LinearGaussianPolicy,
+    effort: Tensor,
+    discount: float,
+    count: int,
+) -> Tensor:
+    """sum_t discount^t E a_t'N a_t over ``count`` stages, a scalar, for a leader who plays a ~ N(K x, W W')."""
+    means, covariances = moments(loop, mean, covariance, count)
+    second = covariances + means.unsqueeze(-1) * means.unsqueeze(-2)
+    each = (second * (policy.gain.T @ effort @ policy.gain)).sum(dim=(-1, -2)) + torch.trace(effort @ policy.covariance)
+    total: Tensor = discount ** torch.arange(count, dtype=torch.float64) @ each
+    return total
+
+
 def _symmetric(matrix: Tensor) -> Tensor:
     return 0.5 * (matrix + matrix.transpose(-1, -2))

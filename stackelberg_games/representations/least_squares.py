@@ -2,7 +2,8 @@
 
 The class of games that is assumed: dynamics linear in (x, a, u) with Gaussian noise; follower reward
 -(x'Q x + u'R u) up to a constant; leader reward a function of the state, either quadratic or (where
-all observed rewards are positive) the exponential of a quadratic, whichever fits better. Within the
+all observed rewards are positive) the exponential of a quadratic, whichever fits better, less what the leader
+knows that its own action costs it. Within the
 class the estimates are consistent, and exact after a few stages where there is no noise. Outside of
 it they are the best fit on the data, and ``misfit`` says how good that is.
 
@@ -22,6 +23,7 @@ from stackelberg_games.commitments.gaussian import bounded, box_sizes
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.kinds.linear_quadratic import Cost, Dynamics, LinearGaussianGame
 from stackelberg_games.kinds.moments import Bump, Quadratic, StateReward
+from stackelberg_games.numerics.rows import quadratic
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView
 
@@ -98,12 +100,12 @@ class LinearEstimator:
                 "a linear-quadratic game has unbounded actions; those of this one are bounded: bchg, policy_gradient "
                 "and bi_actor_critic fit networks to it"
             )
-        quadratic = 1 + self.n + self.n * (self.n + 1) // 2
+        features = 1 + self.n + self.n * (self.n + 1) // 2
         self.parts = {
             "dynamics": Regression(self.n + self.k + self.m, self.n),
             "follower": Regression(1 + pairs(self.n) + pairs(self.m), 1),
-            "leader": Regression(quadratic, 1),
-            "log_leader": Regression(quadratic, 1),
+            "leader": Regression(features, 1),
+            "log_leader": Regression(features, 1),
             "start": Regression(1, self.n),
         }
         self.positive = True
@@ -121,6 +123,8 @@ class LinearEstimator:
             squares = np.concatenate([ones, products(x), products(u)], axis=1)
             self.parts["follower"].add(squares, batch.follower_rewards[played][:, None])
         earned = batch.leader_rewards[played][:, None]
+        if self.view.effort is not None:  # what its own action costs is no news to the leader
+            earned = earned + quadratic(a, self.view.effort)[:, None]
         features = np.concatenate([ones, x, products(x)], axis=1)
         self.parts["leader"].add(features, earned)
         self.positive = self.positive and bool((earned >= 0).all())
@@ -153,6 +157,7 @@ class LinearEstimator:
             ),
             self.cost() if cost is None else cost,
             self.reward(),
+            effort=self.view.effort,
             leader_discount=self.view.leader_discount,
             follower_discount=self.view.follower_discount,
             horizon=self.view.horizon,

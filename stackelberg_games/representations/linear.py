@@ -217,10 +217,15 @@ class LinearValues(Values):
         self._states, played = torch.tensor(batch.states), torch.tensor(batch.leader_actions)
         before = self._states[:, :-1]
         actions = before @ policy.gain.T + (played - before @ policy.gain.T).detach()
-        self._pushed = before @ plant.state.T + actions @ plant.leader.T
+        self._actions, self._pushed = actions, before @ plant.state.T + actions @ plant.leader.T
         self._answered = self._pushed - (self._pushed @ gain.T) @ plant.follower.T
         left = (self.game.stages(_NEGLIGIBLE) - torch.arange(batch.stages)).expand(batch.episodes, -1)
         if learned.needs.backup == STACKELBERG:
+            if self.game.effort is not None:
+                raise UnsupportedGameError(
+                    "the backup of the maximum over the leader's action and the mode of the reply has no closed form where "
+                    "the leader pays for its action"
+                )
             kept = torch.eye(len(plant.state), dtype=torch.float64) - plant.follower @ gain
             _check_steering((kept @ plant.state).numpy(), (kept @ plant.leader).numpy())
             left = left.clamp(max=2)
@@ -239,7 +244,10 @@ class LinearValues(Values):
 
     def direct(self) -> Tensor:
         """See ``Values.direct``."""
-        return (torch.from_numpy(self.discounts) * self._values).sum() / self.batch.episodes
+        values = self._values
+        if self.game.effort is not None:
+            values = values - ((self._actions @ torch.tensor(self.game.effort)) * self._actions).sum(dim=-1)
+        return (torch.from_numpy(self.discounts) * values).sum() / self.batch.episodes
 
     def unrolled(self, trace: Influence, credit: Credit, batch: Trajectories) -> Tensor:
         """See ``Values.unrolled``; with the follower's value beyond the end of the trajectories."""
@@ -288,12 +296,14 @@ class LeaderCritic(NamedTuple):
         powers: M^i, ``[K, n, n]``.
         spread: S_i, ``[K, n, n]``, covariance of i stages of noise.
         weights: gL^{i+1}, ``[K]``.
+        effort: K'N K and tr(N W W'): what the leader's actions cost it in a state, or None.
     """
 
     game: LinearGaussianGame
     powers: Tensor
     spread: Tensor
     weights: Tensor
+    effort: tuple[Tensor, float] | None = None
 
     @classmethod
     def of(
@@ -305,7 +315,12 @@ class LeaderCritic(NamedTuple):
             stack = powers(loop.matrix, max(1, count - 1))
             grown = (stack @ loop.noise @ stack.transpose(-1, -2)).cumsum(dim=0)
             spread = torch.cat([torch.zeros_like(grown[:1]), grown[:-1]])
-        return cls(game, stack, spread, game.leader_discount ** torch.arange(1, len(stack) + 1, dtype=torch.float64))
+            effort = None
+            if game.effort is not None:
+                cost = torch.tensor(game.effort)
+                effort = policy.gain.T @ cost @ policy.gain, float(torch.trace(cost @ policy.covariance))
+        weights = game.leader_discount ** torch.arange(1, len(stack) + 1, dtype=torch.float64)
+        return cls(game, stack, spread, weights, effort)
 
     def future(self, following: Tensor, covariance: Tensor, left: Tensor) -> Tensor:
         """Expected discounted rewards after a stage.
@@ -319,7 +334,11 @@ class LeaderCritic(NamedTuple):
         means = torch.stack(rows).movedim(0, -1)
         spread = self.spread + self.powers @ covariance @ self.powers.transpose(-1, -2)
         counted = torch.arange(1, len(self.weights) + 1) < left.unsqueeze(-1)
-        return (self.game.reward.expectation(means, spread) * (self.weights * counted)).sum(dim=-1)
+        earned = self.game.reward.expectation(means, spread)
+        if self.effort is not None:
+            bent, always = self.effort
+            earned = earned - ((means @ bent) * means).sum(dim=-1) - (spread * bent).sum(dim=(-1, -2)) - always
+        return (earned * (self.weights * counted)).sum(dim=-1)
 
 
 def _check_steering(drift: FloatArray, steering: FloatArray) -> None:

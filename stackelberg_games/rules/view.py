@@ -7,6 +7,7 @@ from typing import Any
 
 import gymnasium
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.rules.lever import Lever
 
@@ -27,6 +28,7 @@ class LeaderView:
         judged: length of a segment, where the leader is paid for pairs of episodes whose first segments a judge compares,
             and for no stage of them; else None.
         known_judge: whether that judge answers by a rule, so that the leader's objective can be worked out.
+        effort: N, where the leader pays a'N a for its own action a, ``[k, k]``; else None.
         lever: how the leader's configuration enters, where it has one to choose; else None. One lever never equals
             another, so that views which compare equal can stand for each other.
     """
@@ -42,6 +44,7 @@ class LeaderView:
     estimates: bool = False
     judged: int | None = None
     known_judge: bool = False
+    effort: FloatArray | None = field(default=None, repr=False, compare=False)
     lever: Lever | None = field(default=None, repr=False)
 
     def require_judge(self) -> None:
