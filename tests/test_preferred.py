@@ -134,8 +134,13 @@ class Line(gymnasium.Env[Any, Any]):
         return self.first + self.at, float(self.at == 4), False, False, {}
 
 
-def test_what_is_remembered_of_numbered_states_is_paid_anew() -> None:
-    posed = sg.preferences(Line, {"kind": "table", "on": "state_action"}, segment=5, horizon=12)
+@pytest.mark.parametrize("own", [0.0, 1.0])
+def test_what_is_remembered_of_numbered_states_is_paid_anew(own: float) -> None:
+    """The leader's reward in the place of the agent's own, or payments on top of it."""
+    form = {"kind": "table", "on": "state_action"}
+    posed: Any = (
+        sg.incentives(Line, form, "reward", horizon=12) if own else sg.preferences(Line, form, segment=5, horizon=12)
+    )
     options = {"learning_starts": 20, "batch_size": 16, "buffer_size": 500, "policy_kwargs": {"net_arch": [8]}}
     learner = sg.make_follower("sb3", algorithm="DQN", budget=60, options=options)
     learner.begin(posed, seed=0)
@@ -147,7 +152,8 @@ def test_what_is_remembered_of_numbered_states_is_paid_anew() -> None:
     assert buffer.size() == 120
     cells = 2 * buffer.observations[:120].ravel() + buffer.actions[:120].ravel()
     assert len({*cells.tolist()}) > 4
-    np.testing.assert_allclose(buffer.rewards[:120].ravel(), x.detach().numpy()[cells], rtol=1e-6)
+    earned = own * (buffer.next_observations[:120].ravel() == 4)
+    np.testing.assert_allclose(buffer.rewards[:120].ravel(), x.detach().numpy()[cells] + earned, atol=1e-6)
 
 
 def test_states_that_a_library_cannot_number_are_refused() -> None:
@@ -225,7 +231,7 @@ def test_a_network_learns_the_reward_from_labels(pairs: str) -> None:
     x = run.commitment.configuration()
     assert x is not None
     at = np.linspace(-2.0, 2.0, 9, dtype=np.float32)[:, None]
-    found = posed.repriced(x.detach().numpy(), at, np.zeros_like(at))
+    found = posed.charged(x.detach().numpy(), at, np.zeros_like(at))
     assert np.corrcoef(found, at[:, 0])[0, 1] > 0.8
 
 

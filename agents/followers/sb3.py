@@ -162,6 +162,7 @@ class StableBaselines3(Follower):
         self.seed, self.count = seed, 0
         self.model: Any = None
         self._stored: Any = None
+        self.paid_by: FloatArray | None = None
 
     def respond(self, game: Game, commitment: Commitment) -> Answer:
         """Train for the budget, then play the model's policy."""
@@ -172,13 +173,15 @@ class StableBaselines3(Follower):
             self._prepare(env, game)
         self.model.action_space = copy.deepcopy(self.model.action_space)  # exploration draws from it
         self.model.action_space.seed(seed)
-        _reprice(self.model, game, commitment)
+        configuration = commitment.configuration()
+        chosen = None if configuration is None else configuration.detach().numpy().copy()
+        if chosen is not None and self.paid_by is not None and self.start == "warm":
+            _reprice(self.model, game, self.paid_by, chosen)
+        self.paid_by = chosen
         before = int(self.model.num_timesteps)
         with contained(seed + 1):  # apart from the weights' numbers, which a resumed run does not draw
             self.model.learn(self.budget, reset_num_timesteps=False)
         self.count += 1
-        configuration = commitment.configuration()
-        chosen = None if configuration is None else configuration.detach().numpy().copy()
         temperature = self.temperature if self.softmax else None
         return Answer(SB3Response(self.model, game, chosen, temperature), None, int(self.model.num_timesteps) - before)
 
@@ -220,19 +223,20 @@ class StableBaselines3(Follower):
         return getattr(_library(self.algorithm), self.algorithm)("MlpPolicy", env, **{**settings, **self.options})
 
     def state_dict(self) -> dict[str, Any]:
-        """Networks, optimisers, counters, replay buffer and the number of responses."""
+        """Networks, optimisers, counters, replay buffer, number of responses, and the configuration that pays."""
         kept = self._stored if self.model is None or self.start == "fresh" else _contents(self.model)
-        return {"model": kept, "count": self.count}
+        return {"model": kept, "count": self.count, "paid_by": None if self.start == "fresh" else self.paid_by}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See ``Follower.load_state_dict``."""
         self._stored, self.count = state["model"], int(state["count"])
+        self.paid_by = None if state["paid_by"] is None else np.asarray(state["paid_by"])
 
 
-def _reprice(model: Any, game: Game, commitment: Commitment) -> None:
-    """Give what is remembered the rewards that it would have now, where all of them are the leader's choice."""
-    buffer, configuration = getattr(model, "replay_buffer", None), commitment.configuration()
-    if buffer is None or configuration is None or not hasattr(game, "repriced") or not buffer.size():
+def _reprice(model: Any, game: Game, before: FloatArray, now: FloatArray) -> None:
+    """Charge the leader's payments anew in what is remembered."""
+    buffer, charged = getattr(model, "replay_buffer", None), getattr(game, "charged", None)
+    if buffer is None or charged is None or not buffer.size():
         return
     size = buffer.size()
     rows = buffer.observations[:size].reshape(-1, *buffer.observations.shape[2:])
@@ -243,8 +247,8 @@ def _reprice(model: Any, game: Game, commitment: Commitment) -> None:
         actions = model.policy.unscale_action(actions)
     else:
         actions = actions[:, 0]
-    paid = game.repriced(configuration.detach().numpy(), rows, actions)
-    buffer.rewards[:size] = paid.reshape(size, -1)
+    change = charged(now, rows, actions) - charged(before, rows, actions)
+    buffer.rewards[:size] += change.reshape(size, -1).astype(buffer.rewards.dtype)
 
 
 def _library(algorithm: str) -> Any:

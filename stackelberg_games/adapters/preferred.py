@@ -7,7 +7,6 @@ from contextlib import closing
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from stackelberg_games import checks
@@ -132,16 +131,6 @@ class PreferredGame(Judged, PaidGame):
     def true_rewards(self, batch: Trajectories) -> FloatArray:
         """The environment's own rewards, as they were played, ``[N, T]``."""
         return batch.leader_rewards
-
-    def repriced(self, configuration: FloatArray, states: Any, actions: Any) -> FloatArray:
-        """The leader's reward under another configuration, ``[K]``, for what is remembered of earlier ones.
-
-        Args:
-            configuration: ``[C]``.
-            states, actions: as they are recorded, ``[K, ...]``.
-        """
-        with torch.no_grad():
-            return np.asarray(self.schedule.pay(torch.from_numpy(configuration), states, actions).numpy())
 
 
 def refuse_constant(source: Source, name: str) -> None:
