@@ -47,7 +47,7 @@ from stackelberg_games.numerics.rows import product, quadratic
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.rules import Step, check_discount, check_horizon
-from stackelberg_games.rules.trajectories import Trajectories
+from stackelberg_games.rules.trajectories import Trajectories, check_affordable
 from stackelberg_games.rules.view import LeaderView
 
 if TYPE_CHECKING:
@@ -191,6 +191,7 @@ class ThermalControl(LinearGaussianGame):
         with torch.no_grad():
             matrix, fixed = transition(configuration).numpy(), float(design_cost(configuration))
         episodes = len(streams.episodes)
+        check_affordable(episodes, stages)
         states, actions = np.empty((episodes, stages + 1, 4)), np.empty((episodes, stages, 2))
         shaken = streams.normal(Lane.FOLLOWER, 0, stages * 2).reshape(episodes, stages, 2)
         pushes = product(shaken, follower_policy.factor)

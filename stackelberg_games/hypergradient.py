@@ -166,26 +166,26 @@ def influence(
     if centre:
         # Beyond the end of an episode the terms are zero but the traces go on fading; leaving that
         # part out would correlate their mean with when the episode ends.
-        missing = batch.stages - batch.lengths
+        missing = batch.horizon - batch.lengths
         rest = carry * (missing if decay == 1 else (1 - decay**missing) / (1 - decay))
         for trace in (before, after):
-            _centre(trace, rest, batch.lengths)
+            _centre(trace, rest, batch.lengths, batch.horizon)
         faded = carry * decay**missing
         carry = carry - (faded.sum() - faded) / (batch.episodes - 1)
     return Influence(before, after, carry)
 
 
 @compiled
-def _centre(trace: Any, rest: Any, lengths: Any) -> None:
+def _centre(trace: Any, rest: Any, lengths: Any, horizon: int) -> None:
     """Subtract from each episode's trace the mean of the others', whose parts beyond the end sum to ``rest``."""
-    episodes, stages = trace.shape
+    episodes = trace.shape[0]
     sums = rest.copy()
     for i in range(episodes):
         for t in range(lengths[i]):
             sums[i] += trace[i, t]
     total = sums.sum()
     for i in range(episodes):
-        others = (total - sums[i]) / ((episodes - 1) * stages)
+        others = (total - sums[i]) / ((episodes - 1) * horizon)
         for t in range(lengths[i]):
             trace[i, t] -= others
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 import pytest
 
+import stackelberg_games as sg
 from stackelberg_games import exact
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
@@ -14,6 +17,7 @@ from stackelberg_games.exact.critics import CriticTables
 from stackelberg_games.hypergradient import StageCritics
 from stackelberg_games.play.rollout import TabularResponse, rollout
 from stackelberg_games.rules.trajectories import Trajectories
+from tests.large_games import laid_out, random_lists
 from tests.random_games import Case, case
 
 INDICES = range(24)
@@ -132,6 +136,26 @@ def test_episodes_longer_than_the_horizon_are_refused() -> None:
     batch = rollout(which.game, which.commitment, TabularResponse(tables.response), episodes=5, stages=20)
     with pytest.raises(InvalidArgumentError, match=r"20 stages.*horizon of 13"):
         tables.at(batch)
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_tables_end_where_values_have_settled(listed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    where, chances, leader, follower = random_lists(0, (5, 2, 2, 2))
+    settings: dict[str, Any] = {"leader_discount": 0.3, "follower_discount": 0.9, "horizon": 300}
+    game = sg.TabularGame.from_successors(where, chances, leader, follower, np.full(5, 0.2), **settings)
+    if not listed:
+        game = sg.TabularGame(laid_out(where, chances), leader, follower, np.full(5, 0.2), **settings)
+    which = sg.TabularPolicy(game)
+    whole = exact.critics(game, which, 0.1)
+    batch = rollout(game, which, TabularResponse(whole.response), episodes=5, stages=280)
+    for module in ("exact.critics", "rules.trajectories"):
+        monkeypatch.setattr(import_module(f"stackelberg_games.{module}"), "BLOCK", 8)
+    found = exact.critics(game, which, 0.1)
+    assert (len(whole.leader_q), found.horizon) == (300, 300)
+    assert len(found.leader_q) < 100
+    for name, values in vars(found.at(batch, transitions=True)).items():
+        assert np.array_equal(values, getattr(whole.at(batch, transitions=True), name)), name
+    assert np.array_equal(found.direct_weights(batch, 0.3), whole.direct_weights(batch, 0.3))
 
 
 @pytest.mark.parametrize("index", [0, 1, 3, 5])

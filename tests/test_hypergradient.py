@@ -434,6 +434,22 @@ def test_centring_cancels_a_constant_follower_term_within_a_batch() -> None:
     assert left[1] < 1e-12
 
 
+def test_room_that_nobody_used_changes_no_weight() -> None:
+    which = next(c for c in map(case, range(99)) if sample(c, 20).batch.terminated.all())
+    drawn = sample(which, 20)
+    longest = int(drawn.batch.lengths.max())
+    assert longest < drawn.batch.stages
+    names = ("states", "leader_actions", "follower_actions", "leader_rewards", "follower_rewards")
+    cuts: dict[str, Any] = {name: getattr(drawn.batch, name)[:, : longest + (name == "states")] for name in names}
+    kept: dict[str, Any] = {name: part[:, :longest] for name, part in vars(drawn.critics).items() if part is not None}
+    small = replace(drawn, batch=replace(drawn.batch, **cuts, horizon=drawn.batch.stages), critics=StageCritics(**kept))
+    assert (small.batch.stages, small.batch.horizon) == (longest, drawn.batch.stages)
+    for weights in (right, centred):
+        for name, expected in weights(drawn)._asdict().items():
+            found = getattr(weights(small), name)
+            assert found == pytest.approx(expected[:, :longest] if expected.ndim == 2 else expected, rel=1e-12), name
+
+
 def test_centring_needs_two_episodes() -> None:
     with pytest.raises(InvalidArgumentError, match="at least 2 episodes"):
         centred(sample(case(0), 1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
@@ -12,12 +14,15 @@ import stackelberg_games as sg
 from stackelberg_games import exact
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.configuration import Configuration
+from stackelberg_games.commitments.networks import MLPCategoricalPolicy
 from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.envs import random_game_v0
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.numerics.randomness import Streams
+from stackelberg_games.play import rollout as rolling
 from stackelberg_games.play.rollout import TabularResponse, _rollout_batched, rollout
+from stackelberg_games.rules import trajectories
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.trajectories import Trajectories, concatenate
 from tests.checks import FALSE_ALARM, counts_p_value
@@ -29,7 +34,7 @@ VARIED = range(16)
 
 def assert_same(found: Trajectories, expected: Trajectories) -> None:
     for field in fields(Trajectories):
-        left, right = getattr(found, field.name), getattr(expected, field.name)
+        left, right = (np.asarray(getattr(batch, field.name)) for batch in (found, expected))
         assert left.dtype == right.dtype, field.name
         assert np.array_equal(left, right), field.name
 
@@ -214,3 +219,79 @@ def test_zero_probability_moves_are_never_played() -> None:
     batch = rollout(game, policy, TabularResponse(np.tile(rows, (3, 3, 1))), episodes=200, stages=50)
     assert (batch.leader_actions == 1).all()
     assert (batch.follower_actions == 1).all()
+
+
+def leaving(chance: float, horizon: int) -> TabularGame:
+    """A game that ends with a chance after every stage."""
+    moves = np.zeros((2, 2, 2, 2))
+    moves[..., 0], moves[..., 1] = 1 - chance, chance
+    pay = np.arange(8.0).reshape(2, 2, 2)
+    return TabularGame(moves, pay, -pay, [1.0, 0.0], 0.9, 0.9, horizon=horizon, terminal=[False, True])
+
+
+def aec(horizon: int) -> sg.AECGame:
+    """The same from outside, over after one stage."""
+    game = leaving(1.0, 5)
+    return sg.AECGame(game.env, leader_discount=0.9, follower_discount=0.9, horizon=horizon)
+
+
+class Careless:
+    """Always plays 0, stage by stage."""
+
+    def sample(self, states: Any, leader_actions: Any, streams: Streams, stage: int) -> Any:
+        return np.zeros(len(states), dtype=np.int64)
+
+    def reply(self, observations: Any, streams: Streams, stage: int, masks: Any = None) -> Any:
+        return np.zeros(len(observations), dtype=np.int64)
+
+
+@pytest.mark.parametrize("horizon", [3, 4, 5, 16, 17, 40])
+def test_room_grows_with_what_is_played_and_changes_nothing(horizon: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    game = leaving(0.2, horizon)
+    commitment, response = TabularPolicy(game), TabularResponse.uniform(game)
+    streams = Streams.of(0, 12, 0)
+
+    def both() -> list[Trajectories]:
+        return [
+            rollout(game, commitment, response, episodes=12),
+            _rollout_batched(game, commitment, response, streams, horizon),
+        ]
+
+    whole = both()[0]
+    for module in (rolling, trajectories):
+        monkeypatch.setattr(module, "BLOCK", 4)
+    for found in both():
+        longest = int(whole.lengths.max())
+        assert (found.stages, found.horizon) == (min(horizon, -(-longest // 4) * 4), horizon)
+        assert_same(trajectories.concatenate([found, whole])[:12], whole)
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda horizon: rollout(
+            leaving(1.0, horizon),
+            TabularPolicy(leaving(1.0, 5)),
+            TabularResponse.uniform(leaving(1.0, 5)),
+            episodes=10,
+        ),
+        lambda horizon: rollout(leaving(1.0, horizon), TabularPolicy(leaving(1.0, 5)), Careless(), episodes=10),
+        lambda horizon: rollout(aec(horizon), MLPCategoricalPolicy(aec(5), hidden=(4,)), Careless(), episodes=10),
+        lambda horizon: sg.train(
+            leaving(1.0, horizon), "bchg", "soft_value_iteration", iterations=2, episodes=3, progress=False
+        ),
+        lambda horizon: sg.train(
+            leaving(1.0, horizon), "policy_gradient", "random", iterations=2, episodes=3, progress=False
+        ),
+    ],
+    ids=["tables", "stage by stage", "another environment", "bchg", "policy_gradient"],
+)
+def test_memory_follows_what_is_played_and_not_the_horizon(work: Callable[[int], Any]) -> None:
+    work(5)  # what is imported and compiled does not count
+    tracemalloc.start()
+    try:
+        work(3_000_000)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 4e6  # bytes; a single array of one episode under this horizon has 24e6

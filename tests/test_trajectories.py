@@ -12,7 +12,7 @@ import stackelberg_games as sg
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.representations.counts import TabularEstimator
-from stackelberg_games.rules.trajectories import Trajectories, concatenate
+from stackelberg_games.rules.trajectories import Trajectories, concatenate, padded
 
 
 def arrays() -> dict[str, Any]:
@@ -51,7 +51,7 @@ def test_hidden_follower_rewards_cannot_be_read() -> None:
     assert batch[:1].follower_rewards is None
 
 
-@pytest.mark.parametrize("name", [f.name for f in fields(Trajectories)])
+@pytest.mark.parametrize("name", arrays())
 def test_arrays_are_frozen(name: str) -> None:
     with pytest.raises(ValueError, match="read-only"):
         getattr(Trajectories(**arrays()), name)[0] = 0
@@ -96,7 +96,25 @@ def test_concatenation_undoes_slicing() -> None:
     batch = Trajectories(**arrays())
     joined = concatenate([batch[:1], batch[1:]])
     for field in fields(Trajectories):
-        assert (getattr(joined, field.name) == getattr(batch, field.name)).all()
+        assert np.array_equal(getattr(joined, field.name), getattr(batch, field.name))
+
+
+def test_batches_of_one_horizon_are_joined_whatever_room_they_have() -> None:
+    short, long = replace(Trajectories(**arrays()), horizon=9), {**arrays()}
+    for name in ("states", "leader_actions", "follower_actions", "leader_rewards", "follower_rewards"):
+        long[name] = padded(long[name], 9 + (name == "states"), last=name == "states")
+    joined = short.joined(Trajectories(**long))
+    assert (joined.stages, joined.horizon) == (9, 9)
+    for field in fields(Trajectories):
+        if field.name != "horizon":
+            found = getattr(joined, field.name)
+            assert np.array_equal(found[:2], found[2:])
+            assert np.array_equal(found[2:], long[field.name])
+
+
+def test_a_horizon_shorter_than_the_arrays_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="horizon=2"):
+        Trajectories(**arrays(), horizon=2)
 
 
 def test_concatenation_hides_follower_rewards_that_one_batch_lacks() -> None:
@@ -122,10 +140,12 @@ def test_estimates_and_critics_refuse_states_and_actions_that_do_not_exist(field
     batch = sg.rollout(game, sg.TabularPolicy(game), sg.TabularResponse.uniform(game), episodes=3, stages=4)
     spoiled = np.array(getattr(batch, field))
     spoiled[1, 2] = wrong
+    changes: dict[str, Any] = {field: spoiled}
+    harmed = replace(batch, **changes)
     estimator = TabularEstimator(game.view(0.1))
     with pytest.raises(InvalidArgumentError, match=rf"^{field} from .*{wrong}.*: expected 0 to"):
-        estimator.observe(replace(batch, **{field: spoiled}))
+        estimator.observe(harmed)
     assert estimator.totals.sum() == 0
     critics = sg.exact.critics(game, sg.TabularPolicy(game), 0.1)
     with pytest.raises(InvalidArgumentError, match=rf"^{field} from .*{wrong}.*: expected 0 to"):
-        critics.benefit_at(replace(batch, **{field: spoiled}))
+        critics.benefit_at(harmed)

@@ -121,9 +121,9 @@ class HPGD(Algorithm):
         batch, policy = evidence.require_trajectories(), evidence.follower_policy
         assert policy is not None
         alive = np.flatnonzero(~game.terminal)
-        episodes = max(1, -(-self._least // batch.stages), len(alive))
+        episodes = max(1, -(-self._least // batch.horizon), len(alive))
         restarted = game.starting_from(np.bincount(alive, minlength=game.states) / len(alive))
         seed = int(self.random.integers(2**62))
-        wide = rollout(restarted, self.commitment, policy, episodes=episodes, seed=seed, stages=batch.stages)
+        wide = rollout(restarted, self.commitment, policy, episodes=episodes, seed=seed, stages=batch.horizon)
         learned.widen(game, batch, wide)
         return wide

@@ -10,7 +10,7 @@ import numpy as np
 from stackelberg_games.adapters.stages import Lead
 from stackelberg_games.faces.aec import StackelbergEnv
 from stackelberg_games.rules.scene import FOLLOWER, LEADER, PLAYERS
-from stackelberg_games.rules.trajectories import Trajectories
+from stackelberg_games.rules.trajectories import Trajectories, padded, width
 
 Turn = tuple[Any, float, bool, bool, dict[str, Any]]
 """What ``env.last()`` returns: observation, reward, termination, truncation, info."""
@@ -30,7 +30,7 @@ def play_episode(env: StackelbergEnv, leader: Lead, follower: Reply, stages: int
         idle: what to record as the leader's actions where it has configured the game and moves no more.
 
     Returns:
-        A batch of one episode, padded to ``stages``.
+        A batch of one episode, cut at ``stages``.
     """
     states, rewards = [env.get_state().episode.states[0]], []
     actions: list[list[Any]] = []
@@ -53,20 +53,16 @@ def play_episode(env: StackelbergEnv, leader: Lead, follower: Reply, stages: int
 
 
 def _padded(states: list[Any], actions: list[Any], rewards: list[Any], terminated: bool, stages: int) -> Trajectories:
-    missing = stages - len(actions)
+    room = width(len(actions), stages)
     sides = [np.stack([np.asarray(move[side]) for move in actions])[None] for side in (0, 1)]
-
-    def filled(array: Any, repeat_last: bool = False) -> Any:
-        pads = [(0, 0), (0, missing), *([(0, 0)] * (array.ndim - 2))]
-        return np.pad(array, pads, mode="edge" if repeat_last else "constant")
-
-    paid = filled(np.array(rewards)[None])
+    paid = padded(np.array(rewards)[None], room)
     return Trajectories(
-        filled(np.stack(states)[None], repeat_last=True),
-        filled(sides[0]),
-        filled(sides[1]),
+        padded(np.stack(states)[None], room + 1, last=True),
+        padded(sides[0], room),
+        padded(sides[1], room),
         np.ascontiguousarray(paid[..., 0]),
         np.ascontiguousarray(paid[..., 1]),
         np.array([len(actions)]),
         np.array([terminated]),
+        stages,
     )

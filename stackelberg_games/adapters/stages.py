@@ -16,7 +16,7 @@ from stackelberg_games.adapters.table import Seat, Table
 from stackelberg_games.adapters.turns import Departure, Turns
 from stackelberg_games.arrays import BoolArray
 from stackelberg_games.errors import InvalidActionError, InvalidGameError
-from stackelberg_games.rules.trajectories import Trajectories
+from stackelberg_games.rules.trajectories import Trajectories, padded, width
 
 Lead = Callable[[Any, int], Any]
 """The leader: from a state and the stage to an action."""
@@ -99,7 +99,7 @@ class EpisodeRecord:
         self._follower.append(self._table.recorded(self._slots))
 
     def finish(self, state: Any, terminated: bool, stages: int) -> Trajectories:
-        """The episode as a batch of one, padded to ``stages``.
+        """The episode as a batch of one, cut at ``stages``.
 
         Raises:
             InvalidGameError: the leader never moved.
@@ -110,22 +110,22 @@ class EpisodeRecord:
                 "stage; let the environment begin with it, or make another agent the leader"
             )
         self._close()
-        played, missing = len(self._leader), stages - len(self._leader)
+        played = len(self._leader)
+        room = width(played, stages)
 
-        def filled(rows: list[Any]) -> Any:
-            array = np.stack([np.asarray(row) for row in rows])[None]
-            return np.pad(array, [(0, 0), (0, missing), *([(0, 0)] * (array.ndim - 2))])
+        def filled(rows: list[Any], more: int = 0) -> Any:
+            return padded(np.stack([np.asarray(row) for row in rows])[None], room + more, last=bool(more))
 
-        states = [*self._states, self._states[-1] if state is None else state]
         paid = filled(self._paid)
         return Trajectories(
-            np.stack([*states, *[states[-1]] * missing])[None],
+            filled([*self._states, self._states[-1] if state is None else state], 1),
             filled(self._leader),
             filled(self._follower),
             np.ascontiguousarray(paid[..., 0]),
             np.ascontiguousarray(paid[..., 1]),
             np.array([played]),
             np.array([terminated]),
+            stages,
         )
 
 

@@ -15,7 +15,7 @@ from stackelberg_games.exact.response import Arrays
 from stackelberg_games.hypergradient import Influence, StageCritics
 from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.numerics.randomness import compiled
-from stackelberg_games.rules.trajectories import Trajectories, check_played, table_of
+from stackelberg_games.rules.trajectories import BLOCK, Trajectories, check_played, table_of, width
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class CriticTables:
 
     Attributes:
         leader_q: QL, ``[S, A, B]``, or ``[H, S, A, B]`` where the leader's objective has a
-            horizon: entry h has h + 1 stages to go.
+            horizon: entry h has h + 1 stages to go. Beyond a thousand stages there are no more entries once the values have
+            settled, and the last is that of all greater numbers.
         follower_q: QF, ``[S, A, B]``.
         follower_action_values: VF(s, a), ``[S, A]``.
         follower_values: VF(s), ``[S]``.
@@ -32,6 +33,7 @@ class CriticTables:
         policy: f, ``[S, A]``.
         alive: bool ``[S]``, false at terminal states.
         sees: whether the follower sees the leader's action.
+        horizon: of the leader's objective; H unless given.
     """
 
     leader_q: FloatArray
@@ -42,6 +44,12 @@ class CriticTables:
     policy: FloatArray
     alive: BoolArray
     sees: bool
+    horizon: int | None = None
+
+    @property
+    def _last(self) -> int:
+        """Entry of the leader's tables at an episode's first stage, were there one for every stage."""
+        return 0 if self.leader_q.ndim == 3 else (self.horizon or len(self.leader_q)) - 1
 
     @cached_property
     def leader_action_values(self) -> FloatArray:
@@ -78,14 +86,14 @@ class CriticTables:
         return np.asarray(self.follower_q - mean)
 
     def _stages_left(self, batch: Trajectories) -> tuple[IntArray, ...]:
-        """Leading index into the leader's tables: nothing, or the stages left, ``[1, T]``."""
+        """Leading index into the leader's tables: nothing, or which, ``[1, T]``."""
         if self.leader_q.ndim == 3:
             return ()
-        if batch.stages > len(self.leader_q):
+        if batch.stages > self._last + 1:
             raise InvalidArgumentError(
-                f"episodes of {batch.stages} stages: these critics have a horizon of {len(self.leader_q)}"
+                f"episodes of {batch.stages} stages: these critics have a horizon of {self._last + 1}"
             )
-        return (len(self.leader_q) - 1 - np.arange(batch.stages)[None, :],)
+        return (self._last - np.arange(batch.stages)[None, :],)
 
     def benefit_at(self, batch: Trajectories) -> FloatArray:
         """B at the visited stages, ``[N, T]``; zero in padding."""
@@ -93,7 +101,7 @@ class CriticTables:
         played = (batch.states, batch.leader_actions, batch.follower_actions, batch.lengths)
         self._stages_left(batch)  # refuses episodes that are too long
         check_played(batch, benefit.shape[-3:])
-        _read(benefit.reshape(-1, *benefit.shape[-3:]), played, out)
+        _read(benefit.reshape(-1, *benefit.shape[-3:]), played, self._last, out)
         return out
 
     def leader_next(self, batch: Trajectories) -> FloatArray:
@@ -101,6 +109,7 @@ class CriticTables:
         values, left = self.leader_values, self._stages_left(batch)
         if left:  # after the last stage nothing is left
             values = np.concatenate([np.zeros_like(values[:1]), values])
+            left = (np.minimum(left[0], len(values) - 1),)
         return np.asarray(values[(*left, batch.states[:, 1:])])
 
     def follower_next(self, batch: Trajectories) -> FloatArray:
@@ -110,7 +119,7 @@ class CriticTables:
     def at(self, batch: Trajectories, *, transitions: bool = False) -> StageCritics:
         """The values at the visited stages; next values too if ``transitions``."""
         pair = (batch.states[:, :-1], batch.leader_actions)
-        left = self._stages_left(batch)
+        left = tuple(np.minimum(which, len(self.leader_q) - 1) for which in self._stages_left(batch))
         return StageCritics(
             self.benefit_at(batch),
             self.leader_advantage[(*left, *pair)],
@@ -129,7 +138,7 @@ class CriticTables:
         self._stages_left(batch)  # refuses episodes that are too long
         check_played(batch, self.follower_q.shape)
         rows = advantage.reshape(-1, *out.shape)
-        _visit(rows, batch.states, batch.lengths, (leader_discount, 1.0 / batch.episodes), out)
+        _visit(rows, batch.states, batch.lengths, (leader_discount, 1.0 / batch.episodes, self._last), out)
         return np.asarray(self.policy * out)
 
     def response_weights(self, batch: Trajectories, influence: Influence) -> FloatArray:
@@ -143,52 +152,69 @@ class CriticTables:
 
 
 @compiled
-def _read(tables: Any, played: Any, out: Any) -> None:
+def _read(tables: Any, played: Any, last: int, out: Any) -> None:
     """Entries of one table, or of the one for as many stages as are left, at the stages played."""
     states, leader, follower, lengths = played
-    last = tables.shape[0] - 1
+    settled = tables.shape[0] - 1
     for i in range(lengths.shape[0]):
         for t in range(lengths[i]):
-            out[i, t] = tables[max(last - t, 0), states[i, t], leader[i, t], follower[i, t]]
+            out[i, t] = tables[min(last - t, settled) if last else 0, states[i, t], leader[i, t], follower[i, t]]
 
 
 @compiled
 def _visit(tables: Any, states: Any, lengths: Any, weights: Any, out: Any) -> None:
     """Rows of the tables that ``_read`` reads, added up over the states visited with their discounts."""
-    (discount, first), last = weights, tables.shape[0] - 1
+    (discount, first, last), settled = weights, tables.shape[0] - 1
     for i in range(lengths.shape[0]):
         weight = first
         for t in range(lengths[i]):
             s = states[i, t]
             for a in range(out.shape[1]):
-                out[s, a] += weight * tables[max(last - t, 0), s, a]
+                out[s, a] += weight * tables[min(last - t, settled) if last else 0, s, a]
             weight *= discount
 
 
 def leader_q(arrays: Arrays, response: FloatArray, horizon: int | None) -> FloatArray:
-    """QL when both players follow their policies: ``[S, A, B]``, or ``[H, S, A, B]`` (entry h: h + 1 stages left)."""
+    """QL when both players follow their policies: ``[S, A, B]``, or ``[H, S, A, B]`` (see ``CriticTables``)."""
     joint = arrays.joint(response)
     if horizon is None:
         system = arrays.system(response, arrays.leader_discount)
         return arrays.leader_q(system.solve((joint * arrays.leader_reward).sum(axis=(1, 2))))
-    checks.affordable(f"values of {horizon} stages", horizon * response.size)
-    tables = np.empty((horizon, *response.shape))
-    if isinstance(arrays.kernel, SuccessorLists):
-        values = np.zeros(len(joint))
-        for table in tables:
-            table[:] = arrays.leader_q(values)
-            values = (joint * table).sum(axis=(1, 2))
-        return tables
-    _backward(arrays.transition, arrays.leader_reward, joint, arrays.leader_discount, tables)
-    return tables
+    room, begin, values = min(horizon, BLOCK), 0, np.zeros(len(joint))
+    tables = np.empty((room, *response.shape))
+    while True:
+        if isinstance(arrays.kernel, SuccessorLists):
+            settled = _listed_backward(arrays, joint, tables, values, begin)
+        else:
+            given = (arrays.transition, arrays.leader_reward, joint, arrays.leader_discount)
+            settled = _backward(given, tables, values, begin)
+        if settled < room or room == horizon:
+            tables[settled:] = tables[settled - 1]
+            return tables[: width(settled, horizon)]
+        begin, room = room, min(horizon, 4 * room)
+        checks.affordable(f"values of {room} of {horizon} stages", room * response.size)
+        tables = np.concatenate([tables, np.empty((room - begin, *response.shape))])
+
+
+def _listed_backward(arrays: Arrays, joint: FloatArray, tables: FloatArray, values: FloatArray, begin: int) -> int:
+    """``_backward`` for lists of successors."""
+    for h in range(begin, len(tables)):
+        tables[h] = arrays.leader_q(values)
+        updated = (joint * tables[h]).sum(axis=(1, 2))
+        if (updated == values).all():
+            return h + 1
+        values[:] = updated
+    return len(tables)
 
 
 @compiled
-def _backward(transition: Any, reward: Any, joint: Any, discount: float, tables: Any) -> None:
+def _backward(given: Any, tables: Any, values: Any, begin: int) -> int:
+    """Fill tables from entry ``begin`` on until values settle, and values along; how many are filled."""
+    transition, reward, joint, discount = given
     horizon, states, actions, replies = tables.shape
-    values = np.zeros(states)
-    for h in range(horizon):
-        updated = np.zeros(states)
+    updated = np.zeros(states)
+    for h in range(begin, horizon):
+        updated[:] = 0.0
         for s in range(states):
             for a in range(actions):
                 for b in range(replies):
@@ -197,4 +223,7 @@ def _backward(transition: Any, reward: Any, joint: Any, discount: float, tables:
                         total += transition[s, a, b, n] * values[n]
                     tables[h, s, a, b] = reward[s, a, b] + discount * total
                     updated[s] += joint[s, a, b] * tables[h, s, a, b]
-        values = updated
+        if (updated == values).all():
+            return h + 1
+        values[:] = updated
+    return int(horizon)

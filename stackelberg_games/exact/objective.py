@@ -352,4 +352,5 @@ def critics(game: TabularGame, commitment: Commitment, temperature: float) -> Cr
         arrays.policy,
         arrays.alive,
         game.follower_sees_action,
+        game.horizon,
     )

@@ -37,7 +37,7 @@ from stackelberg_games.numerics.threads import in_own_modes
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.rules import Step, check_horizon
-from stackelberg_games.rules.trajectories import Trajectories
+from stackelberg_games.rules.trajectories import Trajectories, check_affordable
 from stackelberg_games.rules.view import LeaderView
 
 _CHUNK = 128  # episodes simulated at a time, so that the noise stays in the cache
@@ -182,6 +182,7 @@ class LinearGaussianGame(VectorGame):
         if not isinstance(commitment, LinearGaussianPolicy) or not isinstance(follower_policy, LinearGaussianResponse):
             return None
         episodes, n = len(streams.episodes), len(self.start)
+        check_affordable(episodes, stages)
         k, m = self.leader_matrix.shape[1], self.follower_matrix.shape[1]
         out = (
             np.empty((episodes, stages + 1, n)),

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -36,7 +36,7 @@ from stackelberg_games.play.rollout import ResponsePolicy, TabularResponse, play
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.comparisons import Comparisons, Judged
 from stackelberg_games.rules.lever import Ledger
-from stackelberg_games.rules.trajectories import Trajectories
+from stackelberg_games.rules.trajectories import Trajectories, concatenate
 
 LABELS = "labels.jsonl"
 """File of a run's folder with a label a line."""
@@ -346,8 +346,5 @@ def _paid(batch: Trajectories, paid: FloatArray, where: IntArray) -> Trajectorie
 
 def _interleaved(first: Trajectories, second: Trajectories) -> Trajectories:
     """Both sides of all pairs, episodes 2k and 2k + 1 those of pair k."""
-    parts: dict[str, Any] = {}
-    for part in fields(Trajectories):
-        one, other = getattr(first, part.name), getattr(second, part.name)
-        parts[part.name] = None if one is None else np.stack([one, other], axis=1).reshape(-1, *one.shape[1:])
-    return Trajectories(**parts)
+    order = np.arange(2 * first.episodes).reshape(2, -1).T.ravel()
+    return concatenate((first, second)).taken(order)

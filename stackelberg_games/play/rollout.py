@@ -20,7 +20,7 @@ from stackelberg_games.numerics.sampling import check_probabilities, cumulative,
 from stackelberg_games.numerics.threads import in_own_modes
 from stackelberg_games.rules.commitment import Commitment, evaluating
 from stackelberg_games.rules.rules import Rules, require_game
-from stackelberg_games.rules.trajectories import Trajectories
+from stackelberg_games.rules.trajectories import BLOCK, Trajectories, check_affordable, padded, width
 from stackelberg_games.settings import checked
 
 
@@ -105,24 +105,57 @@ class _Batch(NamedTuple):
     lengths: IntArray
     terminated: Any
 
+    @classmethod
+    def of(cls, episodes: int, stages: int) -> _Batch:
+        """Room for so many stages, in which nothing was played."""
+        check_affordable(episodes, stages)
+        return cls(
+            np.empty((episodes, stages + 1), dtype=np.int64),
+            np.empty((episodes, stages), dtype=np.int64),
+            np.empty((episodes, stages), dtype=np.int64),
+            np.empty((episodes, stages)),
+            np.empty((episodes, stages)),
+            np.empty(episodes, dtype=np.int64),
+            np.zeros(episodes, dtype=np.bool_),
+        )
 
+    def resized(self, kept: int, room: int | None = None) -> _Batch:
+        """The first ``kept`` stages with room for as many, or for more."""
+        if kept == self.leader_actions.shape[1] and room is None:
+            return self
+        new = _Batch.of(len(self.lengths), room or kept)
+        new.states[:, : kept + 1] = self.states[:, : kept + 1]
+        for old, array in zip(self[1:5], new[1:5], strict=True):
+            array[:, :kept] = old[:, :kept]
+        return new._replace(lengths=self.lengths, terminated=self.terminated)
+
+
+GROWTH = 4
+"""Episodes that go on get so many times the room."""
 _ENVIRONMENT, _LEADER, _FOLLOWER = (np.uint64(lane) for lane in list(Lane)[:3])
 
 
 @compiled
-def _roll(sampler: Any, leader: Any, follower: Any, seed: np.uint64, first: np.uint64, out: Any) -> None:
+def _roll(sampler: Any, leader: Any, follower: Any, seed: np.uint64, first: np.uint64, out: Any, begin: int) -> int:
+    """Play from stage ``begin`` as far as there is room, and write nothing beyond an episode's end; how many have ended."""
     states, leader_actions, follower_actions, leader_rewards, follower_rewards, lengths, ends = out
     stages = leader_actions.shape[1]
     leader_count, follower_count = sampler.actions
+    ended = 0
     for i in range(states.shape[0]):
+        if ends[i]:
+            ended += 1
+            continue
         episode = first + np.uint64(i)
         e_start, e_gamma = stream(seed, episode, _ENVIRONMENT)
         l_start, l_gamma = stream(seed, episode, _LEADER)
         f_start, f_gamma = stream(seed, episode, _FOLLOWER)
-        s = pick(sampler.initial, 0, sampler.initial.shape[0], uniform(e_start, e_gamma, np.uint64(0)))
-        states[i, 0] = s
-        length = stages
-        for t in range(stages):
+        if begin == 0:
+            chance = uniform(e_start, e_gamma, np.uint64(0))
+            states[i, 0] = pick(sampler.initial, 0, sampler.initial.shape[0], chance)
+        s = states[i, begin]
+        lengths[i] = stages
+        for t in range(begin, stages):
             counter = np.uint64(t)
             row = s * leader_count
             a = pick(leader, row, leader_count, uniform(l_start, l_gamma, counter))
@@ -136,14 +169,22 @@ def _roll(sampler: Any, leader: Any, follower: Any, seed: np.uint64, first: np.u
             s = follow(sampler, cell, uniform(e_start, e_gamma, np.uint64(t + 1)))
             states[i, t + 1] = s
             if sampler.terminal[s]:
-                length = t + 1
+                lengths[i] = t + 1
                 ends[i] = True
+                ended += 1
                 break
-        lengths[i] = length
-        for t in range(length, stages):
+    return ended
+
+
+@compiled
+def _fill(out: Any) -> None:
+    """Write the padding."""
+    states, leader_actions, follower_actions, leader_rewards, follower_rewards, lengths, _ = out
+    for i in range(states.shape[0]):
+        for t in range(lengths[i], leader_actions.shape[1]):
             leader_actions[i, t] = follower_actions[i, t] = 0
             leader_rewards[i, t] = follower_rewards[i, t] = 0.0
-            states[i, t + 1] = s
+            states[i, t + 1] = states[i, lengths[i]]
 
 
 @in_own_modes
@@ -170,7 +211,7 @@ def rollout(
         seed: integer in [0, 2**63).
         first_episode: number of the first episode of this batch.
         stages: truncate episodes here; the game's horizon if not given, and for a game without
-            one the stage at which both discounts have fallen to 1 %.
+            one the stage at which both discounts have fallen to 1 %. Memory follows what is played.
 
     Raises:
         InvalidArgumentError: ``episodes``, ``first_episode`` or ``stages`` is out of range.
@@ -197,7 +238,6 @@ def play(
     """
     if not any(hasattr(follower_policy, way) for way in ("sample", "reply", "play")):
         raise InvalidArgumentError(f"follower_policy={checks.shown(follower_policy)}: expected a response policy")
-    checks.affordable(f"a batch of {drawn[1]} episodes of {stages} stages", 5 * drawn[1] * stages)
     streams = Streams.of(*drawn)
     with evaluating(commitment):
         if isinstance(game, TabularGame) and isinstance(follower_policy, TabularResponse):
@@ -216,20 +256,22 @@ def _rollout_tables(
     with torch.no_grad():
         leader = cumulative(game.policy(commitment).numpy()).ravel()
         sampler = game.under(commitment)
-    episodes = len(streams.episodes)
-    out = _Batch(
-        np.empty((episodes, stages + 1), dtype=np.int64),
-        np.empty((episodes, stages), dtype=np.int64),
-        np.empty((episodes, stages), dtype=np.int64),
-        np.empty((episodes, stages)),
-        np.empty((episodes, stages)),
-        np.empty(episodes, dtype=np.int64),
-        np.zeros(episodes, dtype=np.bool_),
-    )
-    first = streams.episodes[0]
-    follower_rows = cumulative(follower.probabilities).ravel()
-    _roll(sampler, leader, follower_rows, np.uint64(streams.seed), first, tuple(out))
-    return Trajectories(*out)
+    rows = cumulative(follower.probabilities).ravel()
+    seed, first = np.uint64(streams.seed), streams.episodes[0]
+    room, begin = stages, 0
+    if stages > BLOCK and sampler.terminal.any():
+        room = BLOCK
+    out = _Batch.of(len(streams.episodes), room)
+    ended = _roll(sampler, leader, rows, seed, first, tuple(out), begin)
+    while room < stages and ended < len(out.lengths):
+        begin, room = room, GROWTH * room if GROWTH**2 * room < stages else stages
+        out = out.resized(begin, room)
+        ended = _roll(sampler, leader, rows, seed, first, tuple(out), begin)
+    if ended:
+        if stages > BLOCK:
+            out = out.resized(width(int(out.lengths.max()), stages))
+        _fill(tuple(out))
+    return Trajectories(*out, stages)
 
 
 def _rollout_batched(
@@ -245,6 +287,8 @@ def _rollout_batched(
     terminated = np.zeros_like(alive)
     lengths = np.zeros(len(alive), dtype=np.int64)
     for stage in range(stages):
+        if stage % BLOCK == 0:
+            check_affordable(len(alive), min(stages, stage + BLOCK))
         leader_action = commitment.sample(states, streams, stage) if idle is None else _repeated(idle, len(alive))
         follower_action = follower.sample(states, leader_action, streams, stage)
         step = rules.step(states, leader_action, follower_action, streams, stage)
@@ -255,16 +299,20 @@ def _rollout_batched(
         lengths += alive
         terminated |= alive & step.terminated
         alive = alive & ~step.terminated
-    leader_actions, follower_actions = (np.stack(side, axis=1) for side in zip(*actions, strict=True))
-    leader_rewards, follower_rewards = (np.stack(side, axis=1) for side in zip(*rewards, strict=True))
+        if not alive.any():
+            break
+    room = width(len(actions), stages)
+    leader_actions, follower_actions = (padded(np.stack(side, axis=1), room) for side in zip(*actions, strict=True))
+    leader_rewards, follower_rewards = (padded(np.stack(side, axis=1), room) for side in zip(*rewards, strict=True))
     return Trajectories(
-        np.stack(history, axis=1),
+        padded(np.stack(history, axis=1), room + 1, last=True),
         leader_actions,
         follower_actions,
         leader_rewards,
         follower_rewards,
         lengths,
         terminated,
+        stages,
     )
 
 

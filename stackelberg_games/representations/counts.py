@@ -219,6 +219,7 @@ class TabularEstimator(Stateful):
             policy,
             self.alive,
             self.view.follower_sees_action,
+            self.view.horizon,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,6 +27,8 @@ _KINDS = {
 }
 _ONCE = ("lengths", "terminated")
 """Fields with one entry for each episode."""
+BLOCK = 1024
+"""Played batches grow by so many stages: they hold what was played, and not what would have been allowed."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Trajectories:
         lengths: int64 ``[N]``, stages played, between 1 and T.
         terminated: bool ``[N]``; true where the last state is terminal, false where the episode
             was truncated there (values continue).
+        horizon: stages after which episodes are cut, >= T; T unless given. It is larger where no episode lasted so long
+            (see ``width``).
 
     Raises:
         InvalidArgumentError: shapes disagree, a length is out of range, or a reward is not finite
@@ -57,6 +61,7 @@ class Trajectories:
     follower_rewards: FloatArray | None
     lengths: IntArray
     terminated: BoolArray
+    horizon: int = 0
 
     def __post_init__(self) -> None:
         for name, kinds in _KINDS.items():
@@ -92,6 +97,7 @@ class Trajectories:
                 if not np.isfinite(rewards).all():
                     raise InvalidArgumentError(f"{name} holds a value that is not finite")
                 raise InvalidArgumentError(f"{name} holds a reward beyond the length of its episode: expected zeros")
+        object.__setattr__(self, "horizon", checks.integer("horizon", self.horizon or stages, stages))
 
     @property
     def episodes(self) -> int:
@@ -100,7 +106,7 @@ class Trajectories:
 
     @property
     def stages(self) -> int:
-        """Longest possible episode T."""
+        """Stages T that the arrays have room for."""
         return int(self.leader_rewards.shape[1])
 
     @property
@@ -136,9 +142,8 @@ class Trajectories:
         return replace(self, follower_rewards=None)
 
     def joined(self, *others: Trajectories) -> Trajectories:
-        """These episodes and those of other batches with as many stages."""
-        batches = (self, *others)
-        return Trajectories(*(np.concatenate([getattr(b, f.name) for b in batches]) for f in fields(self)))
+        """These episodes and those of other batches with the same horizon."""
+        return concatenate((self, *others))
 
     def __getitem__(self, episodes: slice) -> Trajectories:
         """A batch of some of the episodes.
@@ -148,9 +153,13 @@ class Trajectories:
         """
         if not isinstance(episodes, slice):
             raise InvalidArgumentError(f"[{shown(episodes)}]: expected a slice, such as batch[:3]")
-        parts: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        chosen: dict[str, Any] = {k: None if v is None else v[episodes] for k, v in parts.items()}
-        return Trajectories(**chosen)
+        return self.taken(episodes)
+
+    def taken(self, episodes: slice | IntArray) -> Trajectories:
+        """A batch of some of the episodes, in the order of their numbers where these are given."""
+        arrays: dict[str, Any] = {name: getattr(self, name) for name in _KINDS}
+        chosen: dict[str, Any] = {name: None if array is None else array[episodes] for name, array in arrays.items()}
+        return replace(self, **chosen)
 
 
 @compiled
@@ -235,17 +244,41 @@ def _add_up(played: Any, lengths: Any, weights: Any, table: Any) -> None:
             table[states[i, t], leader[i, t], follower[i, t]] += weights[i, t]
 
 
+def width(longest: int, horizon: int) -> int:
+    """How many stages a batch has room for: whole blocks for its longest episode, and no more than the horizon."""
+    return min(horizon, -(-longest // BLOCK) * BLOCK)
+
+
+def check_affordable(episodes: int, stages: int) -> None:
+    """Raise ``InvalidArgumentError`` where a batch does not fit this machine's memory."""
+    checks.affordable(f"a batch of {episodes} episodes of {stages} stages", 5 * episodes * stages)
+
+
 def concatenate(batches: Sequence[Trajectories]) -> Trajectories:
-    """One batch from several with the same number of stages.
+    """One batch from several with the same horizon.
 
     Raises:
-        InvalidArgumentError: there is no batch, or the numbers of stages differ.
+        InvalidArgumentError: there is no batch, or the horizons differ.
     """
-    if not batches or len({batch.stages for batch in batches}) != 1:
+    if not batches or len({batch.horizon for batch in batches}) != 1:
         raise InvalidArgumentError("expected at least one batch, all with the same number of stages")
+    stages = max(batch.stages for batch in batches)
     parts: dict[str, Any] = {}
-    for field in fields(Trajectories):
-        arrays = [getattr(batch, field.name) for batch in batches]
-        missing = any(array is None for array in arrays)
-        parts[field.name] = None if missing else np.concatenate(arrays)
-    return Trajectories(**parts)
+    for name in _KINDS:
+        arrays = [getattr(batch, name) for batch in batches]
+        if any(array is None for array in arrays):
+            parts[name] = None
+            continue
+        if name not in _ONCE:
+            room = stages + (name == "states")
+            arrays = [padded(array, room, last=name == "states") for array in arrays]
+        parts[name] = np.concatenate(arrays)
+    return Trajectories(**parts, horizon=batches[0].horizon)
+
+
+def padded(array: NDArray[Any], stages: int, *, last: bool = False) -> NDArray[Any]:
+    """An array ``[N, T, ...]`` with room for so many stages: zeros behind what it holds, or its last entries again."""
+    if array.shape[1] == stages:
+        return array
+    pads = [(0, 0), (0, stages - array.shape[1]), *([(0, 0)] * (array.ndim - 2))]
+    return np.pad(array, pads, mode="edge" if last else "constant")
