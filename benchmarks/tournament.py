@@ -21,7 +21,6 @@ from pathlib import Path
 
 import numpy as np
 
-from stackelberg_games.cli.tournament import DEFAULT
 from stackelberg_games.errors import StoreError
 from stackelberg_games.tournaments import tournament_file
 from stackelberg_games.tournaments.evaluation import Evaluation
@@ -30,6 +29,7 @@ from stackelberg_games.tournaments.match import BEST, OWN, Match, Outcome
 from stackelberg_games.tournaments.results import Results
 from stackelberg_games.tournaments.runner import play_all
 from stackelberg_games.tournaments.store import FILE, Store
+from stackelberg_games.tournaments.suites import suite
 from stackelberg_games.tournaments.tournament import Tournament
 
 
@@ -122,7 +122,7 @@ def finished(run: Path) -> int:
 
 def kill(times: int) -> None:
     """Kill the default tournament at random moments until it is through, then compare with one run."""
-    spec = DEFAULT.replace("seeds = 10", "seeds = 4")
+    spec = suite("quick")[1].replace("seeds = 10", "seeds = 4")
     draws = np.random.default_rng(int(time.time()))
     with tempfile.TemporaryDirectory() as folder:
         file, run = Path(folder) / "cup.toml", Path(folder) / "run"

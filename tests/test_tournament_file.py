@@ -14,13 +14,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stackelberg_games.cli import main
-from stackelberg_games.cli.tournament import DEFAULT
 from stackelberg_games.errors import (
     InvalidArgumentError,
     StoreError,
 )
 from stackelberg_games.tournaments import tournament_file
 from stackelberg_games.tournaments.store import Store
+from stackelberg_games.tournaments.suites import suite
 from tests.processes import until
 from tests.test_tournament import PLANS, TOY, same, small
 
@@ -200,7 +200,7 @@ def test_a_killed_tournament_continues_to_the_same_numbers(spec: str, tmp_path: 
 
 
 def test_the_default_tournament_and_the_example_are_well_formed() -> None:
-    default = tournament_file.parse(DEFAULT)
+    default = tournament_file.parse(suite("quick")[1])
     assert len(default.matches) == 3 * 2 * (5 * 10 + 3)
     example = tournament_file.load(Path(__file__).parents[1] / "examples" / "tournament.toml")
     assert {leader.label for leader in example.leaders} >= {"bchg", "bchg, fast", "policy_gradient"}

@@ -11,6 +11,7 @@ import click
 
 from stackelberg_games._version import __version__
 from stackelberg_games.cli.check import check
+from stackelberg_games.cli.completion import completion
 from stackelberg_games.cli.options import experiment_of, experiment_options
 from stackelberg_games.cli.reproduce import reproduce
 from stackelberg_games.cli.stopping import stoppable
@@ -267,6 +268,7 @@ def gradcheck(
 
 
 main.add_command(check)
+main.add_command(completion)
 main.add_command(watch)
 main.add_command(tournament)
 main.add_command(sweep)

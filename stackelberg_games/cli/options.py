@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.learning.registry import ids
 
 if TYPE_CHECKING:
     from stackelberg_games.learning.experiment import Experiment
+
+
+def import_from_here(names: Iterable[str]) -> None:
+    """Look in the working directory too for code that the caller names, as ``module:Class``."""
+    if any(":" in name for name in names):
+        sys.path.insert(0, os.getcwd())
 
 
 def experiment_of(
@@ -31,8 +38,7 @@ def experiment_of(
         for section, name in (("game", game), ("leader", leader), ("follower", follower))
         if name
     ]
-    if any(":" in name for name in (game, leader, follower) if name):
-        sys.path.insert(0, os.getcwd())  # where the code is that the caller names
+    import_from_here(name for name in (game, leader, follower) if name)
     for change in changes:
         name, equals, text = change.partition("=")
         if not equals or "." not in name:
@@ -41,6 +47,15 @@ def experiment_of(
             )
         pairs.append((name, parse_value(text)))
     return (Experiment.load(file, allow_import=allow_import) if file else Experiment()).override(pairs)
+
+
+def completed(names: Callable[[], Iterable[str]]) -> Callable[[Any, Any, str], list[str]]:
+    """What completes an option in a shell: those of some names that begin as what was typed."""
+
+    def complete(context: Any, parameter: Any, typed: str) -> list[str]:
+        return [name for name in names() if name.startswith(typed)]
+
+    return complete
 
 
 def playing_options(one: str, several: str) -> Callable[[Any], Any]:
@@ -81,9 +96,13 @@ def experiment_options(command: Any) -> Any:
     for option in (
         click.option("--allow-import", is_flag=True, help="Let FILE name code (module:Class) and programs."),
         click.option("--set", "changes", multiple=True, metavar="SECTION.KEY=VALUE", help="Override any setting."),
-        click.option("--follower", help="Follower id, or module:Class."),
-        click.option("--leader", help="Leader id, or module:Class of your own."),
-        click.option("--game", help="Game id, or module:factory."),
+        click.option(
+            "--follower", shell_complete=completed(lambda: ids("follower")), help="Follower id, or module:Class."
+        ),
+        click.option(
+            "--leader", shell_complete=completed(lambda: ids("leader")), help="Leader id, or module:Class of your own."
+        ),
+        click.option("--game", shell_complete=completed(lambda: ids("game")), help="Game id, or module:factory."),
         click.argument("file", required=False, type=click.Path(dir_okay=False)),
     ):
         command = option(command)

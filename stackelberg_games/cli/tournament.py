@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from stackelberg_games.cli.options import playing_options
+from stackelberg_games.cli.options import completed, import_from_here, playing_options
 from stackelberg_games.cli.stopping import matches_kept, stoppable
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.learning.registry import ids
+from stackelberg_games.tournaments.suites import suite as suite_of
+from stackelberg_games.tournaments.suites import suites
 
 if TYPE_CHECKING:
     from stackelberg_games.learning.information import Division
@@ -17,59 +21,8 @@ if TYPE_CHECKING:
     from stackelberg_games.tournaments.results import Results
 
 REPORT = "report.html"
-DEFAULT = """
-[tournament]
-seeds = 10
-budget = { toy = 45_000, "random game" = 45_000, "mixed strategy" = 15_000 }
-episodes = { toy = 3, "random game" = 5, "mixed strategy" = 50 }
-points = 25
-
-[[game]]
-id = "discrete_toy-v0"
-label = "toy"
-
-[[game]]
-id = "random_game-v0"
-label = "random game"
-
-[[game]]
-id = "matrix-v0"
-label = "mixed strategy"
-preset = "conitzer_sandholm"
-
-[[leader]]
-id = "bchg"
-[[leader]]
-id = "policy_gradient"
-[[leader]]
-id = "bi_actor_critic"
-[[leader]]
-id = "evolution_strategies"
-[[leader]]
-id = "random_search"
-
-[[follower]]
-id = "soft_value_iteration"
-label = "plans"
-[[follower]]
-id = "soft_q_learning"
-label = "learns"
-first_transitions = 50_000
-
-[[held_out]]
-id = "quantal"
-label = "twice as noisy"
-factor = 2.0
-[[held_out]]
-id = "best_response"
-label = "hard, adverse ties"
-ties = "against"
-[[held_out]]
-id = "soft_value_iteration"
-label = "20 sweeps only"
-sweeps = 20
-start = "reset"
-"""
+DEFAULT = "quick"
+"""The suite that is played where nothing else is named."""
 
 
 @click.command()
@@ -81,6 +34,16 @@ start = "reset"
     type=click.Path(file_okay=False),
     help="Folder of results and report; continues what it holds.",
 )
+@click.option(
+    "--suite", shell_complete=completed(suites), help="A packaged tournament, in the place of FILE: quick or standard."
+)
+@click.option(
+    "--leader",
+    "leaders",
+    multiple=True,
+    shell_complete=completed(lambda: ids("leader")),
+    help="Who plays, in the place of the leaders in FILE: a label of one of them, an id, or module:Class of your own. Repeatable.",
+)
 @click.option("--seeds", type=click.IntRange(1), help="How many seeds; overrides FILE.")
 @click.option("--seed", type=click.IntRange(0), help="First seed.")
 @click.option("--budget", type=click.IntRange(1), help="Transitions a match; overrides FILE.")
@@ -90,6 +53,8 @@ start = "reset"
 def tournament(
     file: str | None,
     out: str,
+    suite: str | None,
+    leaders: tuple[str, ...],
     seeds: int | None,
     seed: int | None,
     budget: int | None,
@@ -100,7 +65,7 @@ def tournament(
     quiet: bool,
     **how: Any,
 ) -> None:
-    """Play the tournament in FILE, or a small default one, and write its report.
+    """Play the tournament in FILE, or a suite of this package (quick, if none is named), and write its report.
 
     A run that was interrupted continues where it stopped. Where matches failed, everything else is played and
     reported, and the exit status is 1.
@@ -109,19 +74,25 @@ def tournament(
     Examples:
       stackelberg tournament
       stackelberg tournament examples/tournament.toml --out runs/example --workers 2
+      stackelberg tournament --suite standard --leader bchg --leader my_module:MyLeader --seeds 3
       stackelberg tournament big.toml --backend ray --address auto --timeout 600
     """
     from stackelberg_games.tournaments import tournament_file
 
+    if file and suite:
+        raise InvalidArgumentError(f"FILE {file!r} and --suite {suite!r}: expected one of them")
+    import_from_here(leaders)
     changes: dict[str, Any] = {} if budget is None else {"budget": budget}
     if seeds is not None or seed is not None:
         first = seed or 0
         count = seeds if seeds is not None else 10
         changes["seeds"] = list(range(first, first + count))
     if file:
-        planned = tournament_file.load(file, changes, allow_import=allow_import)
+        planned = tournament_file.load(file, changes, allow_import=allow_import, leaders=leaders)
     else:
-        planned = tournament_file.parse(DEFAULT, changes)
+        name, text = suite_of(suite or DEFAULT)
+        planned = tournament_file.parse(text, changes, leaders=leaders)
+        click.echo(f"suite {name}: {len(planned.matches):,} matches, kept in {out}")
     with stoppable(lambda: matches_kept(out, [match.key for match in planned.matches], "matches")):
         results = planned.play(out, retry=not keep_failed, progress=False if quiet else None, **how)
         results.save(out)

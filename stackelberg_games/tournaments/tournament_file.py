@@ -39,7 +39,13 @@ KINDS: dict[str, Kind] = {"game": "game", "leader": "leader", "follower": "follo
 _HEADER = re.compile(r"\s*\[{1,2}\s*([\w.\"-]+)\s*\]{1,2}")
 
 
-def load(path: str | Path, changes: Mapping[str, Any] | None = None, *, allow_import: bool = False) -> Tournament:
+def load(
+    path: str | Path,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    allow_import: bool = False,
+    leaders: Sequence[str] = (),
+) -> Tournament:
     """Read a tournament from a TOML file; nothing that is not registered is imported or run.
 
     Args:
@@ -47,6 +53,8 @@ def load(path: str | Path, changes: Mapping[str, Any] | None = None, *, allow_im
         changes: options of the section ``[tournament]`` that win over the file's.
         allow_import: whether ids of the file may be ``module:Class``, which are then imported here and in
             every worker, and whether its followers may be programs.
+        leaders: who plays in the place of the file's leaders: labels of some of them, ids, or ``module:Class``, which
+            is imported, for it is the caller who names it. The file's if empty.
 
     Raises:
         InvalidArgumentError: the file cannot be read, or holds a mistake; its line is named.
@@ -54,12 +62,18 @@ def load(path: str | Path, changes: Mapping[str, Any] | None = None, *, allow_im
     """
     text = files.read_text(checks.path("path", path), InvalidArgumentError)
     try:
-        return parse(text, changes, allow_import=allow_import)
+        return parse(text, changes, allow_import=allow_import, leaders=leaders)
     except StackelbergError as error:
         raise retold(error, f"{path}: {error}") from error
 
 
-def parse(text: str, changes: Mapping[str, Any] | None = None, *, allow_import: bool = False) -> Tournament:
+def parse(
+    text: str,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    allow_import: bool = False,
+    leaders: Sequence[str] = (),
+) -> Tournament:
     """A tournament from the text of such a file; raises like ``load``."""
     checks.text("text", text, empty=True)
     allow_import = checks.flag("allow_import", allow_import)
@@ -74,6 +88,9 @@ def parse(text: str, changes: Mapping[str, Any] | None = None, *, allow_import: 
     for key in options:
         _known(text, "key of [tournament]", key, OPTIONS, "tournament", key, 0)
     members = {section: _members(text, section, content.get(section, []), allow_import) for section in KINDS}
+    if leaders:
+        named = {member.label: member for member in members["leader"]}
+        members["leader"] = [named.get(wanted) or Contestant.of("leader", wanted) for wanted in leaders]
     for section in ("game", "leader", "follower"):
         if not members[section]:
             raise InvalidArgumentError(f"there is no [[{section}]]; at least one is needed")

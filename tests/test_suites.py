@@ -1,0 +1,120 @@
+"""Tournaments that are packaged by name: what is in them, and who else may enter."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import textwrap
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from stackelberg_games.cli import main
+from stackelberg_games.errors import InvalidArgumentError, UnknownIdError
+from stackelberg_games.tournaments import tournament_file
+from stackelberg_games.tournaments.results import Results
+from stackelberg_games.tournaments.suites import suite, suites
+
+PAGE = Path(__file__).parents[1] / "docs" / "howto" / "standard_suite.md"
+FROZEN = {
+    "quick-v1": "8b95f8e2f4c3fc0f",
+    "standard-v1": "94f6d00817e75cc3",
+}
+"""Digests of what is in the files. A suite that is to change becomes a new version; these lines never do."""
+CUP = """
+[tournament]
+seeds = 1
+budget = 40
+episodes = 2
+points = 0
+[[game]]
+id = "matrix-v0"
+[[leader]]
+id = "bchg"
+label = "swift"
+learning_rate = 0.3
+[[leader]]
+id = "random_search"
+[[follower]]
+id = "soft_value_iteration"
+"""
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["tournament", "--quiet", "--workers", "1", *arguments])
+
+
+def digest(name: str) -> str:
+    content = tomllib.loads(suite(name)[1])
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def test_no_version_of_a_suite_ever_changes() -> None:
+    assert {name: digest(name) for name in suites()} == FROZEN
+
+
+@pytest.mark.parametrize("name", suites())
+def test_everybody_of_a_suite_can_play(name: str) -> None:
+    full, text = suite(name)
+    assert full == name
+    planned = tournament_file.parse(text)
+    assert len(planned.seeds) >= 5
+
+
+def test_a_name_without_a_version_is_the_last_one() -> None:
+    assert suite("standard")[0] == max(one for one in suites() if one.startswith("standard-v"))
+    with pytest.raises(InvalidArgumentError, match="unknown suite 'standart'; did you mean 'standard'"):
+        suite("standart")
+
+
+def test_the_page_has_every_game_of_the_standard_suite_and_no_other() -> None:
+    rows = re.findall(r"^\| \*\*(.*?)\*\* \| \[`(.*?)`\]", PAGE.read_text(), re.MULTILINE)
+    games = tomllib.loads(suite("standard")[1])["game"]
+    assert rows == [(game["label"], game["id"]) for game in games]
+
+
+def test_the_leaders_of_a_file_are_those_that_the_caller_names() -> None:
+    planned = tournament_file.parse(CUP, leaders=["swift", "evolution_strategies"])
+    assert [leader.label for leader in planned.leaders] == ["swift", "evolution_strategies", "policy_gradient"]
+    assert planned.leaders[0].settings == {"learning_rate": 0.3}
+    with pytest.raises(UnknownIdError, match="bcgh"):
+        tournament_file.parse(CUP, leaders=["bcgh"])
+    with pytest.raises(InvalidArgumentError, match="same"):
+        tournament_file.parse(CUP, leaders=["swift", "swift"])
+
+
+def test_a_leader_of_ones_own_enters_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "own_leader.py").write_text(
+        textwrap.dedent("""
+        from dataclasses import dataclass
+        from stackelberg_games.agents.leaders.fixed import FixedLeader
+
+        @dataclass
+        class Still(FixedLeader):
+            \"\"\"Stays where it starts.\"\"\"
+        """)
+    )
+    (tmp_path / "cup.toml").write_text(CUP)
+    monkeypatch.chdir(tmp_path)
+    played = invoke("cup.toml", "--leader", "swift", "--leader", "own_leader:Still", "--workers", "2")
+    assert played.exit_code == 0, played.output
+    found = Results.load("runs/tournament")
+    assert not found.failures
+    assert found.leaders == ["swift", "own_leader:Still", "policy_gradient"]
+
+
+def test_a_suite_is_played_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for version in (2, 10):
+        (tmp_path / f"cup-v{version}.toml").write_text(CUP.replace("budget = 40", f"budget = {4 * version}"))
+    monkeypatch.setattr("stackelberg_games.tournaments.suites._FOLDER", tmp_path)
+    out = str(tmp_path / "run")
+    played = invoke("--suite", "cup", "--out", out)
+    assert played.exit_code == 0, played.output
+    assert played.output.startswith(f"suite cup-v10: 6 matches, kept in {out}")
+    assert {rule["budget"] for rule in Results.load(out).plan["rules"].values()} == {40}
+    refused = invoke("cup.toml", "--suite", "cup")
+    assert refused.exit_code == 1
+    assert "expected one of them" in refused.output
