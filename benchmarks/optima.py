@@ -86,6 +86,7 @@ CASES = (
     Case("random_game-v0", {"follower_discount": 0.0}, 0.0),
     *(Case("continuous_toy-v0", {"variant": variant}, 0.05) for variant in VARIANTS),
     Case("lqr-v0", {}, 0.1),
+    Case("electricity-v0", {}, 0.1),
     *(Case("lq_scalar-v0", {}, temperature) for temperature in (1e-6, 0.01)),
     Case("thermal_control-v0", {}, 0.1),
     Case("random_mdp-v0", {}, 1.0),
