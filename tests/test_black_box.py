@@ -14,7 +14,8 @@ import pytest
 import stackelberg_games as sg
 from stackelberg_games.adapters.stranger_process import StrangerProcess
 from stackelberg_games.envs import discrete_toy_v0
-from stackelberg_games.errors import FollowerError, InvalidArgumentError
+from stackelberg_games.errors import FollowerError, InvalidArgumentError, UnsupportedGameError
+from stackelberg_games.learning.asked_judges import Process
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "black_box" / "follower.py"
 
@@ -144,3 +145,12 @@ def test_a_copy_of_a_process_starts_its_own() -> None:
     for one in (stranger, twin):
         one.close()
         one.close()
+
+
+def test_programs_are_refused_by_name_where_there_are_no_process_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    follower = sg.make_follower("black_box", command=[sys.executable, str(EXAMPLE)])
+    with pytest.raises(UnsupportedGameError, match=r"follower's `command` needs POSIX .* Windows .* give `stranger`"):
+        follower.begin(sg.make("matrix-v0"))
+    with pytest.raises(UnsupportedGameError, match=r"judge's `command` needs POSIX .* Windows"):
+        Process([sys.executable])

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from scipy.stats import rankdata
 
+from stackelberg_games import checks
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning.information import Evidence, Information
 from stackelberg_games.learning.leader import Leader
@@ -59,7 +60,9 @@ class EvolutionStrategies(Leader):
         self._new_generation()
 
     def _new_generation(self) -> None:
-        half = self.random.normal(size=(self.pairs, flatten(self.mean).numel()))
+        size = flatten(self.mean).numel()
+        checks.affordable(f"pairs={self.pairs!r}: a generation", 2 * self.pairs * size)
+        half = self.random.normal(size=(self.pairs, size))
         self.noise = np.stack([half, -half], axis=1).reshape(2 * self.pairs, -1)
         self.scores: list[float] = []
         self._perturb()

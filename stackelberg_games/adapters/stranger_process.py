@@ -37,6 +37,14 @@ _CHUNK, _LONGEST_WAIT, _REAPING = 2**16, 3600.0, 0.5
 _GUARD = ("/bin/sh", "-c", "trap '' HUP INT TERM; read -r nothing; kill -KILL 0")
 
 
+def check_platform(who: str, instead: str) -> None:
+    """Raise ``UnsupportedGameError`` where a program and all that it starts cannot be ended: on Windows."""
+    if sys.platform == "win32":
+        raise UnsupportedGameError(
+            f"a {who}'s `command` needs POSIX process groups, which Windows does not have; {instead}"
+        )
+
+
 class StrangerProcess:
     """A stranger in a process of its own; started on first use, ended by ``close``, or when nothing refers to it.
 
@@ -49,8 +57,7 @@ class StrangerProcess:
     """
 
     def __init__(self, command: Sequence[str], timeout: float = 30.0) -> None:
-        if sys.platform == "win32":
-            raise UnsupportedGameError("a follower's `command` needs POSIX process groups; give `stranger`, a callable")
+        check_platform("follower", "give `stranger`, a callable")
         self.command, self.timeout = list(command), timeout
         self._program: LineProgram | None = None
 

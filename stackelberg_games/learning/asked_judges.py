@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from stackelberg_games import checks
-from stackelberg_games.adapters.stranger_process import LineProgram
+from stackelberg_games.adapters.stranger_process import LineProgram, check_platform
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, JudgeError
 from stackelberg_games.files import parse_json
@@ -142,6 +142,7 @@ class Process(Judge):
 
     Raises:
         InvalidArgumentError: there is no command, or the timeout is not positive.
+        UnsupportedGameError: the platform has no process groups.
     """
 
     command: Sequence[str]
@@ -151,6 +152,7 @@ class Process(Judge):
     runs: ClassVar[tuple[str, ...]] = ("command",)
 
     def __post_init__(self) -> None:
+        check_platform("judge", "give a judge that is a function")
         if isinstance(self.command, str) or not self.command or not all(isinstance(part, str) for part in self.command):
             raise InvalidArgumentError(f"command={checks.shown(self.command)}: expected a program and its arguments")
         checks.number("timeout", self.timeout, above=0)

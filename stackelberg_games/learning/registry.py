@@ -127,9 +127,18 @@ def id_of_class(kind: Kind, made: type[Any]) -> str:
 
 @contextmanager
 def refusals_named(kind: Kind, agent: object, game: Game) -> Iterator[None]:
-    """Refusals that pass through say which agent refuses which game."""
+    """Refusals that pass through say which agent refuses which game; settings that ask for too much memory are one.
+
+    Raises:
+        InvalidArgumentError: memory could not be had.
+    """
     try:
         yield
+    except MemoryError as error:
+        who = f"{kind} {id_of(kind, agent)!r} in {game.name}"
+        raise InvalidArgumentError(
+            f"{who}: {agent} asks for more memory than there is ({error}); ask for less"
+        ) from error
     except (UnsupportedGameError, InformationError) as error:
         raise retold(error, f"{kind} {id_of(kind, agent)!r} in {game.name}: {error}") from error
 

@@ -24,6 +24,7 @@ from stackelberg_games.kinds.game import Game
 from stackelberg_games.learning.follower import Follower
 from stackelberg_games.learning.information import Division, Information
 from stackelberg_games.learning.leader import Leader, told
+from stackelberg_games.learning.registry import refusals_named
 from stackelberg_games.numerics.randomness import check_seed
 from stackelberg_games.play.rollout import TabularResponse
 from stackelberg_games.tournaments.contestant import Contestant, Spec, plain, roster
@@ -250,7 +251,8 @@ def check_pair(game: Game, leader: Leader, follower: Follower) -> None:
             a follower that has none.
         UnsupportedGameError: the leader is not defined for this game.
     """
-    leader.begin(told(game, leader, follower.declared_temperature))
+    with refusals_named("leader", leader, game):
+        leader.begin(told(game, leader, follower.declared_temperature))
     if not Information.FOLLOWER_POLICY <= leader.information < Information.MODEL:
         return
     with follower:

@@ -11,6 +11,7 @@ import time
 import traceback
 import warnings
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ TARGETS: dict[str, Target] = {
 CORPUS = Path(__file__).parent / "corpus"
 CHUNK = 500
 SECONDS = 30
-"""For one case; Python's part of a hang is interrupted, compiled code's is killed."""
+"""Of work for one case; Python's part of a hang is interrupted, compiled code's is killed."""
+PATIENCE = 10
+"""So many times as long may pass, as other work on the computer is no finding."""
 
 
 class Hang(BaseException):
@@ -55,16 +58,20 @@ def child(name: str, start: int, examples: int, log: Path) -> None:
     counts = Counter[str]()
 
     def hang(*_: Any) -> None:
-        raise Hang(f"no end after {SECONDS} s")
+        raise Hang(f"no end after {SECONDS} s of work, or {PATIENCE * SECONDS} s in all")
 
-    signal.signal(signal.SIGALRM, hang)
+    for number in (signal.SIGALRM, signal.SIGPROF):
+        signal.signal(number, hang)
+    with suppress(Exception):  # a sound case, so that what is imported and compiled once counts for none of the others
+        held(target, target.sound)
 
     @seed(start)
     @options(examples)
     @given(target.cases)
     def explore(case: Case) -> None:
         current.write_text(json.dumps(case))
-        signal.alarm(SECONDS)
+        signal.alarm(PATIENCE * SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
         try:
             counts["worked off" if held(target, case) else "refused"] += 1
         except (Exception, Hang) as error:  # noqa: BLE001 (this is what is looked for)
@@ -76,6 +83,7 @@ def child(name: str, start: int, examples: int, log: Path) -> None:
                 file.write(json.dumps({"target": name, "finding": finding, "at": place, "case": case}) + "\n")
         finally:
             signal.alarm(0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -89,7 +97,7 @@ def watch(process: subprocess.Popen[str], log: Path) -> dict[str, int]:
     while process.poll() is None:
         time.sleep(0.2)
         last = current.stat().st_mtime if current.exists() else begun
-        if time.time() - max(last, begun) > 3 * SECONDS:
+        if time.time() - max(last, begun) > 2 * PATIENCE * SECONDS:
             process.kill()
     said = process.communicate()[0].strip().splitlines()
     if process.returncode == 0 and said:
@@ -114,12 +122,14 @@ def campaign(examples: int, start: int, workers: int, folder: Path, only: str | 
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [TARGETS[only]] if only else list(TARGETS.values())
     whole = sum(target.share for target in wanted)
-    waiting = []
+    waiting: list[tuple[str, int, int]] = []
     for target in wanted:
         left, number = round(examples * target.share / whole), 0
         while left > 0:
             waiting.append((target.name, start + number, min(left, CHUNK)))
             left, number = left - CHUNK, number + 1
+    counts = Counter(name for name, _, _ in waiting)
+    waiting.sort(key=lambda job: (job[1] - start) / counts[job[0]])  # all kinds in turn
     running: list[tuple[tuple[str, int, int], subprocess.Popen[str], Path, float]] = []
     totals: Counter[str] = Counter()
     by_target: dict[str, Counter[str]] = {target.name: Counter() for target in wanted}

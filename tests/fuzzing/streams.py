@@ -91,8 +91,8 @@ def run_stream(case: Case) -> None:
         elif what == "double":
             lines.insert(here, lines[here] if lines else b"\n")
         elif what == "cut" and lines:
-            lines[here] = lines[here][: value % len(lines[here])]
-        elif what == "flip" and lines:
+            lines[here] = lines[here][: value % max(len(lines[here]), 1)]
+        elif what == "flip" and lines and lines[here]:
             line = bytearray(lines[here])
             line[value % len(line)] ^= value
             lines[here] = bytes(line)
