@@ -27,6 +27,7 @@ BENCHMARKS = {
     "large": ["benchmarks/large.py"],
     "large_hard": ["benchmarks/large.py", "--hard", "--pairs", "3"],
     "sweep": ["benchmarks/sweep.py", "overhead"],
+    "tournament": ["benchmarks/tournament.py", "overhead"],
     "estimator": ["benchmarks/estimator.py", "--plot", "docs/images/estimator_cost.png"],
 }
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "COLUMNS": "110", "TERM": "dumb", "NO_COLOR": "1"}

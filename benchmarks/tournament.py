@@ -1,6 +1,6 @@
 """What a tournament costs beyond its matches, and whether it survives being killed.
 
-    python benchmarks/tournament.py overhead [MATCHES]   CPU of planning, scheduling and storing
+    python benchmarks/tournament.py overhead [MATCHES]   CPU of planning, scheduling and storing; a tenth of them in one process
     python benchmarks/tournament.py report [MATCHES]     time and memory of building a report
     python benchmarks/tournament.py kill [TIMES]         kill -9 at random moments, then compare
 
@@ -20,14 +20,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+from idle_match import Idle, made_up
 
 from stackelberg_games.errors import StoreError
 from stackelberg_games.tournaments import tournament_file
-from stackelberg_games.tournaments.evaluation import Evaluation
 from stackelberg_games.tournaments.export import tables
-from stackelberg_games.tournaments.match import BEST, OWN, Match, Outcome
+from stackelberg_games.tournaments.match import Outcome
 from stackelberg_games.tournaments.results import Results
-from stackelberg_games.tournaments.runner import play_all
+from stackelberg_games.tournaments.runner import play_all, play_and_keep
 from stackelberg_games.tournaments.store import FILE, Store
 from stackelberg_games.tournaments.suites import suite
 from stackelberg_games.tournaments.tournament import Tournament
@@ -39,22 +39,6 @@ def ten_leaders(matches: int) -> Tournament:
     leaders = {f"leader {k}": ("random_search", {"scale": 1.0 + k}) for k in range(9)}
     followers = {f"follower {k}": ("soft_value_iteration", {"temperature": 0.05 + 0.05 * k}) for k in range(2)}
     return Tournament(games, leaders, followers, seeds=max(1, matches // 60), budget=80, episodes=2, points=20)
-
-
-class Idle(Match):
-    """A match that does nothing but has an outcome of the usual size."""
-
-    def play(self, timeout: float | None = None) -> Outcome:
-        """The same outcome every time."""
-        return made_up(self.seed)
-
-
-def made_up(seed: int) -> Outcome:
-    """An outcome of the usual size: three measurements and a curve of 40 points."""
-    draws = np.random.default_rng(seed)
-    rows = tuple(Evaluation(name, float(draws.normal()), 1.0, 0.1) for name in (BEST, OWN))
-    curve = (tuple(range(1000, 41_000, 1000)), tuple(draws.normal(size=40).tolist()))
-    return Outcome("done", "RETURNS", rows, curve, 40_000, 0, cpu_seconds=0.2, wall_seconds=0.2)
 
 
 def overhead(matches: int) -> None:
@@ -69,20 +53,20 @@ def overhead(matches: int) -> None:
     sample.play()
     real = time.process_time() - begun
     print(f"{len(idle):,} matches; planning {1e3 * planning / len(idle):.3f} ms a match")
-    for workers in (1, 2):
+    for workers, played in ((1, idle[: len(idle) // 10]), (2, idle)):  # by itself every match waits for the disk
         with tempfile.TemporaryDirectory() as folder, Store(folder, write=True) as store:
             list(play_all(idle[:8], workers=workers))  # workers are up before the clock starts
             wall, cpu = time.perf_counter(), time.process_time()
             store.add_plan(cup.plan())
-            for match, outcome in play_all(idle, workers=workers):
-                store.put(match.key, outcome)
+            how = {"what": "matches", "total": len(played), "progress": False, "begin": store.begin}
+            play_and_keep(played, store.put_all, workers=workers, **how)
             size = (Path(folder) / "results.sqlite").stat().st_size
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        each = 1e3 / len(idle)
+        each = 1e3 / len(played)
         print(
             f"{workers} worker{'s' if workers > 1 else ' '}: driver {each * cpu:.3f} ms of CPU a match, "
-            f"{each * wall:.3f} ms of wall time, {size / len(idle):,.0f} bytes stored; "
-            f"the smallest real match takes {1e3 * real:.1f} ms of CPU, {real / (cpu / len(idle)):.0f} times the driver's"
+            f"{each * wall:.3f} ms of wall time, {size / len(played):,.0f} bytes stored; "
+            f"the smallest real match takes {1e3 * real:.1f} ms of CPU, {1e3 * real / (each * cpu):.0f} times the driver's"
         )
 
 

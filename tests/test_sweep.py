@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -260,20 +261,20 @@ def test_agents_may_be_objects_and_classes_of_ones_own() -> None:
 def test_a_sweep_that_is_cut_short_goes_on_to_the_same_bits(
     found: SweepResults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put = Store.put
+    put = Store.put_all
     for stop in (1, 2, 2):  # while tuning, while tuning, while reporting
         left = [stop]
 
-        def dying(self: Store, key: str, outcome: Outcome, left: list[int] = left) -> None:
+        def dying(self: Store, group: Sequence[tuple[str, Outcome]], left: list[int] = left) -> None:
             if not left[0]:
                 raise KeyboardInterrupt
-            left[0] -= 1
-            put(self, key, outcome)
+            left[0] -= len(group)
+            put(self, group)
 
-        monkeypatch.setattr(Store, "put", dying)
+        monkeypatch.setattr(Store, "put_all", dying)
         with pytest.raises(KeyboardInterrupt):
             Sweep(RATES, **{**BASE, "seeds": 2, "report_seeds": 3}).play(tmp_path, progress=False)
-    monkeypatch.setattr(Store, "put", put)
+    monkeypatch.setattr(Store, "put_all", put)
     half = SweepResults.load(tmp_path)
     assert 0 < len(half.outcomes) < len(found.outcomes)
     whole = Sweep(RATES, **{**BASE, "seeds": 2, "report_seeds": 3}).play(tmp_path, progress=False)

@@ -143,16 +143,17 @@ def test_a_folder_in_use_or_in_the_way_is_one_clear_line(tmp_path: Path) -> None
 
 
 def test_a_full_disk_in_the_middle_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cup, put, left = small(games={"toy": TOY}, budget=80, followers=PLANS), Store.put, [4]
+    cup, left = small(games={"toy": TOY}, budget=80, followers=PLANS), [4]
+    put_all = Store.put_all
 
-    def until_full(self: Store, key: str, outcome: Any) -> None:
-        left[0] -= 1
-        if left[0] < 0:
+    def until_full(self: Store, outcomes: Any) -> None:
+        if not left[0]:
             self._db.execute(f"PRAGMA max_page_count = {self._db.execute('PRAGMA page_count').fetchone()[0]}")
-        for _ in range(100 if left[0] < 0 else 1):
-            put(self, key if left[0] >= 0 else os.urandom(8).hex(), outcome)
+            outcomes = [(os.urandom(8).hex(), outcomes[0][1]) for _ in range(100)]
+        left[0] -= 1
+        put_all(self, outcomes)
 
-    monkeypatch.setattr(Store, "put", until_full)
+    monkeypatch.setattr(Store, "put_all", until_full)
     with pytest.raises(StoreError, match="full"):
         cup.play(tmp_path)
     monkeypatch.undo()

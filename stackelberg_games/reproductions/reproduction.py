@@ -192,7 +192,7 @@ def reproduce(
         missing = [trial for trial in trials if trial.key not in known]
         shown: dict[str, Any] = {"what": "runs", "total": len(trials), "progress": progress}
         shown |= {"begin": store.begin, "alone": store.interrupted}
-        play_and_keep(missing, store.put, workers=workers, timeout=timeout, **shown)
+        play_and_keep(missing, store.put_all, workers=workers, timeout=timeout, **shown)
         stored = store.outcomes(trial.key for trial in trials)
     return Reproduction(study, fraction, trials, [stored[trial.key] for trial in trials])
 

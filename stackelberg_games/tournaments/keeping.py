@@ -39,7 +39,7 @@ def play_matches(
     options = {"progress": None, **how, "total": len(single)}
     if store is None:
         outcomes: dict[str, Outcome] = {}
-        play_and_keep(list(single.values()), outcomes.__setitem__, **options)
+        play_and_keep(list(single.values()), outcomes.update, **options)
         return outcomes
     if files.is_read_only(checks.path("store", store)):
         return _read(single, store)
@@ -47,7 +47,7 @@ def play_matches(
         kept.add_plan(plan)
         known = {key for key, status in kept.statuses().items() if not (retry and status == "failed")}
         missing = [match for match in single.values() if match.key not in known]
-        play_and_keep(missing, kept.put, begin=kept.begin, alone=kept.interrupted, **options)
+        play_and_keep(missing, kept.put_all, begin=kept.begin, alone=kept.interrupted, **options)
         return kept.outcomes(single)
 
 

@@ -126,9 +126,9 @@ class Outcome:
 
     def to_json(self) -> str:
         """Everything but the timings; the same text in every process."""
-        facts = asdict(self)
+        facts = dict(vars(self))
         del facts["cpu_seconds"], facts["wall_seconds"]
-        return json.dumps(facts, separators=(",", ":"))
+        return json.dumps(facts, separators=(",", ":"), default=vars)  # of evaluations
 
     @classmethod
     def from_json(cls, text: str | bytes, cpu_seconds: float, wall_seconds: float) -> Outcome:

@@ -11,6 +11,7 @@ then plays that match in a process of its own. Whatever way a run ends, its work
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
@@ -73,33 +74,36 @@ PATIENCE_SECONDS = 30
 """How long after its time a match may still end by itself; then its worker is taken for stopped or stuck."""
 AHEAD = 2
 """Matches that are handed out at a time, for each worker."""
+GROUP_SECONDS = 0.1
+"""How long a match that a worker has finished waits for others, to be kept together with them."""
 DIED = "the worker process died, or did not end in time, while playing this match; so it did when it played it alone"
 
 
 def play_and_keep(
     matches: Sequence[P],
-    keep: Callable[[str, Outcome], object],
+    keep: Callable[[Sequence[tuple[str, Outcome]]], object],
     *,
     what: str,
     total: int,
     progress: bool | None,
     **how: Any,
 ) -> None:
-    """Play matches, keep each as soon as it is finished, and show how far it is.
+    """Play matches, keep what is finished, and then show how far it is.
 
     Args:
         matches: to play; whatever else there is was finished before.
-        keep: is called with the key and the outcome of each.
+        keep: is called with the keys and the outcomes of those that finished since the last call; none counts as done before.
         what: is counted, for the progress.
         total: how many there are with those that were finished before.
         progress: see ``progress_of``.
         how: see ``play_all``.
     """
-    failed, before = 0, total - len(matches)
+    failed, count = 0, total - len(matches)
     with progress_of(what, total, progress) as advance, closing(play_all(matches, **how)) as played:
-        for count, (match, outcome) in enumerate(played, before + 1):
-            keep(match.key, outcome)
-            failed += outcome.status == "failed"
+        for group in played:
+            keep([(match.key, outcome) for match, outcome in group])
+            failed += sum(outcome.status == "failed" for _, outcome in group)
+            count += len(group)
             advance(count, f"{failed} failed" if failed else "")
 
 
@@ -112,8 +116,8 @@ def play_all(
     address: str | None = None,
     begin: Callable[[str], object] = str,
     alone: str = "",
-) -> Generator[tuple[P, Outcome], None, None]:
-    """Play matches and yield each with its outcome as soon as it is finished.
+) -> Generator[list[tuple[P, Outcome]], None, None]:
+    """Play matches and yield those that have finished, with their outcomes; each at most ``GROUP_SECONDS`` later.
 
     Args:
         matches: to play.
@@ -153,47 +157,55 @@ def _processes(workers: int) -> Place:
 
 def _here(
     matches: Sequence[P], timeout: float | None, begin: Callable[[str], object], alone: str
-) -> Generator[tuple[P, Outcome], None, None]:
+) -> Generator[list[tuple[P, Outcome]], None, None]:
     for match in matches:
         if match.key == alone:
             yield from _elsewhere(_processes(1), [match], timeout)
         else:
             begin(match.key)
-            yield match, match.play(timeout)
+            yield [(match, match.play(timeout))]
 
 
-def _elsewhere(place: Place, matches: Iterable[P], timeout: float | None) -> Generator[tuple[P, Outcome], None, None]:
+def _elsewhere(
+    place: Place, matches: Iterable[P], timeout: float | None
+) -> Generator[list[tuple[P, Outcome]], None, None]:
     """All matches; those whose worker died once more, each in a pool of its own."""
     waiting = deque(matches)
     with place:
         while waiting:
             suspects: list[P] = []
-            for match, outcome in _together(place.pool(place.workers), waiting, AHEAD * place.workers, timeout):
-                if outcome is None:
-                    suspects.append(match)
-                else:
-                    yield match, outcome
+            for group in _together(place.pool(place.workers), waiting, AHEAD * place.workers, timeout):
+                suspects += [match for match, outcome in group if outcome is None]
+                if finished := [(match, outcome) for match, outcome in group if outcome is not None]:
+                    yield finished
             for match in suspects:
-                alone = list(_together(place.pool(1), deque([match]), 1, timeout))
-                yield match, alone[0][1] or Outcome("failed", error=DIED)
+                ((alone,),) = _together(place.pool(1), deque([match]), 1, timeout)
+                yield [(match, alone[1] or Outcome("failed", error=DIED))]
 
 
 def _together(
     opened: AbstractContextManager[Pool], waiting: deque[P], ahead: int, timeout: float | None
-) -> Iterator[tuple[P, Outcome | None]]:
+) -> Iterator[list[tuple[P, Outcome | None]]]:
     """Matches in one pool, until there are no more or it is broken; None for those that were lost with a worker."""
     patience = None if timeout is None else timeout + PATIENCE_SECONDS
     playing: dict[Any, P] = {}
+    finished: list[tuple[P, Outcome | None]] = []
+    due = 0.0
     with opened as pool:
         while True:
             while waiting and len(playing) < ahead and not pool.broken:
                 match = waiting.popleft()
                 playing[pool.submit(match, timeout)] = match
+            left = due - time.monotonic()
+            if finished and (left <= 0 or not playing):
+                yield finished
+                finished = []
             if not playing:
                 return
-            done = pool.wait(list(playing), patience)
-            if not done:
+            done = pool.wait(list(playing), left if finished else patience)
+            if not done and not finished:
                 pool.kill()
                 done = list(playing)
-            for task in done:
-                yield playing.pop(task), pool.outcome(task)
+            if not finished:
+                due = time.monotonic() + GROUP_SECONDS
+            finished += [(playing.pop(task), pool.outcome(task)) for task in done]

@@ -1,8 +1,8 @@
 """The store of a tournament: one SQLite file, one writer, every finished match durable, every row sealed.
 
-A match is committed in a transaction of its own before the next one is asked for, with a rollback
+Matches that finished together are committed together before any of them counts as done, with a rollback
 journal, full synchronisation and the folder synchronised after it, so that neither a killed process nor a
-power cut loses or damages a finished match. A second writer is refused by a lock of the operating system,
+power cut loses or damages a match that was reported. A second writer is refused by a lock of the operating system,
 which vanishes with its process however that ends.
 
 Every row carries the SHA-256 of what it holds, and a ledger holds how many rows there are and the sum of
@@ -128,8 +128,17 @@ class Store:
         Raises:
             StoreError: it could not be written; everything stored before is safe.
         """
+        self.put_all([(key, outcome)])
+
+    def put_all(self, outcomes: Iterable[tuple[str, Outcome]]) -> None:
+        """Store matches, all of them or none; on return they are on disk.
+
+        Raises:
+            StoreError: see ``put``.
+        """
         with self._errors("write to"), self._transaction():
-            self._put(key, outcome.status, outcome.cpu_seconds, outcome.wall_seconds, outcome.to_json())
+            for key, outcome in outcomes:
+                self._put(key, outcome.status, outcome.cpu_seconds, outcome.wall_seconds, outcome.to_json())
 
     def begin(self, key: str) -> None:
         """Note which match is played in this process; where that dies, the next run finds it as ``interrupted``.
