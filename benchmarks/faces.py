@@ -1,6 +1,7 @@
 """Turns per CPU second of every face of a game.
 
-Run with ``OMP_NUM_THREADS=1 python benchmarks/faces.py``. A turn is one player's move, so a round of
+Run with ``OMP_NUM_THREADS=1 python benchmarks/faces.py``; with ``--rps`` beside the rock-paper-scissors of PettingZoo, which needs
+Pygame. A turn is one player's move, so a round of
 the plan form counts as two, and a step of the Gymnasium face, in which the leader moves as well, as
 two. The loops do what a training loop does (read what ``last`` or ``step`` returns) with actions
 that cost nothing to choose; CPU time is the process's own, so other load hardly matters.
@@ -24,6 +25,7 @@ from stackelberg_games.play.rollout import TabularResponse
 
 LEADER, FOLLOWER = "leader_0", "follower_0"
 ACTIONS = {LEADER: 1, FOLLOWER: 2}
+TURNS = 30_000
 
 
 def aec(env: Any, turns: int, actions: dict[str, Any] = ACTIONS) -> int:
@@ -100,6 +102,36 @@ def configured(game: Any) -> dict[str, tuple[int, Callable[[int], int]]]:
     }
 
 
+def beside_rps(pairs: int) -> Table:
+    """The same game by both packages, 15 rounds an episode, alternating in one process."""
+    from pettingzoo.classic import rps_v2
+
+    pays = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
+    ours = sg.make("matrix-v0", leader=pays, follower=-pays, horizon=15)
+    theirs = {"player_0": 1, "player_1": 2}
+    contests: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
+        "raw_env()": (ours.raw_env, rps_v2.raw_env),
+        "env()": (ours.env, rps_v2.env),
+    }
+    table = Table(title=f"Rock, paper, scissors: turns per CPU second, {pairs} alternating pairs")
+    table.add_column("face")
+    for column in ("matrix-v0", "rps_v2", "ratio"):
+        table.add_column(column, justify="right")
+    for name, makers in contests.items():
+        rates = []
+        for _ in range(pairs + 1):  # the first loads and compiles
+            pair = []
+            for make, actions in zip(makers, (ACTIONS, theirs), strict=True):
+                start = time.process_time()
+                pair.append(aec(make(), TURNS, actions) / (time.process_time() - start))
+            rates.append(pair)
+        mine, yours = (statistics.median(column) for column in zip(*rates[1:], strict=True))
+        ratios = sorted(one / other for one, other in rates[1:])
+        spread = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+        table.add_row(name, f"{mine:,.0f}", f"{yours:,.0f}", spread)
+    return table
+
+
 def measure(play: Callable[[int], int], turns: int, repeats: int) -> list[float]:
     """Turns per CPU second of each repeat, after a short run that loads and compiles."""
     play(min(turns, 1000))
@@ -118,7 +150,11 @@ def main() -> None:
         "--game", default="discrete_toy-v0", help="id of a finite game with at least 2 x 3 actions, or configured"
     )
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--rps", action="store_true", help="beside PettingZoo's own environment instead")
     chosen = parser.parse_args()
+    if chosen.rps:
+        Console().print(beside_rps(chosen.repeats))
+        return
     table = Table(title=f"{chosen.game}: turns per CPU second, {chosen.repeats} repeats")
     table.add_column("face")
     for column in ("min", "median", "max"):

@@ -22,6 +22,7 @@ BENCHMARKS = {
     "iteration": ["benchmarks/iteration.py"],
     "configured": ["benchmarks/configured.py"],
     "faces": ["benchmarks/faces.py"],
+    "faces_rps": ["benchmarks/faces.py", "--rps"],
     "adapter": ["benchmarks/adapter.py"],
     "solver": ["benchmarks/solver.py", "--plot", "docs/images/solver_cost.png"],
     "large": ["benchmarks/large.py"],

@@ -103,14 +103,15 @@ class StackelbergEnv(TwoPlayerFace, AECEnv[Any, Any, Any]):
             totals[FOLLOWER] = follower
             self.rewards = {LEADER: leader, FOLLOWER: follower}
             self.agent_selection = LEADER if episode.pending is None else FOLLOWER
-            self.terminations = dict.fromkeys(PLAYERS, episode.terminated)
-            self.truncations = dict.fromkeys(PLAYERS, episode.truncated)
+            self.terminations = {LEADER: episode.terminated, FOLLOWER: episode.terminated}
+            self.truncations = {LEADER: episode.truncated, FOLLOWER: episode.truncated}
         self.infos = {LEADER: {}, FOLLOWER: {}}
-        self._show()
+        if self.render_mode is not None:
+            self._show()
 
     def observe(self, agent: Any) -> Vector:
         """What an agent sees now, a fresh array."""
-        return self._episode.observe(player_of(agent))
+        return self._episode.observe(agent if agent is LEADER or agent is FOLLOWER else player_of(agent))
 
     @in_own_modes
     def begin(self, streams: Streams, configuration: Any = None) -> None:

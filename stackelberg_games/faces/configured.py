@@ -15,6 +15,7 @@ from stackelberg_games.arrays import FloatArray, Vector
 from stackelberg_games.commitments.space import fault
 from stackelberg_games.errors import InvalidActionError
 from stackelberg_games.faces.episode import Actions, Episode, Snapshot
+from stackelberg_games.faces.finite_episode import FiniteEpisode
 from stackelberg_games.numerics.threads import own_modes
 from stackelberg_games.rules.rules import Rules
 from stackelberg_games.rules.scene import FOLLOWER, LEADER, Player, Scene
@@ -188,7 +189,12 @@ class ConfiguredEpisode(Episode):
 
 def episode_of(game: Rules) -> Episode:
     """Episodes of a game in which both players move."""
-    return Episode(game) if game.configuration_space is None else ConfiguredEpisode(game, game.configuration_space)
+    return _plain(game) if game.configuration_space is None else ConfiguredEpisode(game, game.configuration_space)
+
+
+def _plain(game: Rules) -> Episode:
+    tables = game.one_by_one()
+    return Episode(game) if tables is None else FiniteEpisode(game, tables)
 
 
 def episode_under(game: Rules, configuration: Tensor | None) -> Episode:
@@ -199,7 +205,7 @@ def episode_under(game: Rules, configuration: Tensor | None) -> Episode:
         InvalidGameError, UnsupportedGameError: the game cannot be configured.
     """
     if configuration is None:
-        return Episode(game)
+        return _plain(game)
     space = game.configuration_space
     if space is None:
         game.configured(configuration)  # says why it cannot, if it cannot

@@ -126,7 +126,6 @@ class Episode:
         game: the game that is played: ``rules``, or that under a configuration.
     """
 
-    streams: Streams
     seed: int
     number: int
     stage: int
@@ -137,6 +136,7 @@ class Episode:
     played: Played | None
     returns: tuple[float, float]
     configuration: Any
+    _streams: Streams | None
 
     def __init__(self, game: Rules) -> None:
         self.rules = self.game = game
@@ -164,11 +164,20 @@ class Episode:
             InvalidArgumentError: the seed is not an integer in [0, 2**63).
         """
         if seed is not None or self.seed < 0:
-            chosen, number = fresh_seed() if seed is None else check_seed(seed), 0
+            self.begin(fresh_seed() if seed is None else check_seed(seed), 0)
         else:
-            chosen, number = self.seed, self.number + 1
-        streams = Streams.of(chosen, 1, number)
-        self.restore(Snapshot(chosen, number, states=self.rules.initial(streams)))
+            self.begin(self.seed, self.number + 1)
+
+    def begin(self, seed: int, number: int) -> None:
+        """Begin an episode of a seed."""
+        self.restore(Snapshot(seed, number, states=self.rules.initial(Streams.of(seed, 1, number))))
+
+    @property
+    def streams(self) -> Streams:
+        """The random streams of the running episode."""
+        if self._streams is None:
+            self._streams = Streams.of(self.seed, 1, self.number)
+        return self._streams
 
     @property
     def over(self) -> bool:
@@ -245,8 +254,7 @@ class Episode:
         self.states, self.pending = snapshot.states, snapshot.pending
         self.terminated, self.truncated = snapshot.terminated, snapshot.truncated
         self.played, self.returns, self.configuration = snapshot.played, snapshot.returns, snapshot.configuration
-        if self.seed >= 0:
-            self.streams = Streams.of(self.seed, 1, self.number)
+        self._streams = None
 
     def scene(self) -> Scene:
         """What a picture of the episode shows."""

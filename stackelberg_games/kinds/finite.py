@@ -32,7 +32,7 @@ from stackelberg_games.kinds.reading import (
 )
 from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.numerics.randomness import Lane, Streams
-from stackelberg_games.numerics.sampling import Sampler, check_probabilities, cumulative, cumulative_lists
+from stackelberg_games.numerics.sampling import OneEpisode, Sampler, check_probabilities, cumulative, cumulative_lists
 from stackelberg_games.numerics.sampling import step as sample_step
 from stackelberg_games.numerics.threads import in_own_modes
 from stackelberg_games.rules.commitment import Commitment, draws, evaluating
@@ -373,6 +373,11 @@ class TabularGame(MadeOfLists):
             check_range("follower", follower, self.follower_actions)
             raise InvalidArgumentError(f"states {np.asarray(states).tolist()}: expected integers in [0, {self.states})")
         return out
+
+    def one_by_one(self) -> OneEpisode | None:
+        """The game's own tables, unless a class plays otherwise."""
+        own = all(getattr(type(self), name) is getattr(TabularGame, name) for name in ("initial", "step", "observe"))
+        return OneEpisode(self.sampler, self.shows_numbers) if own else None
 
     def observe(self, state: Any) -> NDArray[np.float32]:
         """One-hot vector of a state, or its number; see ``observation_space``."""

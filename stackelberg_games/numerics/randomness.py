@@ -90,6 +90,13 @@ def uniform(start: np.uint64, gamma: np.uint64, counter: np.uint64) -> float:
 
 
 @compiled
+def one_uniform(seed: int, episode: int, lane: int, counter: int) -> float:
+    """Draw number ``counter`` of a lane of one episode; see ``Streams.uniform``."""
+    start, gamma = stream(np.uint64(seed), np.uint64(episode), np.uint64(lane))
+    return uniform(start, gamma, np.uint64(counter))
+
+
+@compiled
 def _fill(seed: np.uint64, episodes: Any, lane: np.uint64, stage: int, out: Any) -> None:
     draws = out.shape[1]
     for i in range(episodes.shape[0]):

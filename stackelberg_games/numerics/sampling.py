@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.errors import InvalidGameError
-from stackelberg_games.numerics.randomness import compiled
+from stackelberg_games.numerics.randomness import Lane, compiled, one_uniform
 
 ROW_SUM_TOLERANCE = 1e-8
+ENVIRONMENT = int(Lane.ENVIRONMENT)
 
 
 class Sampler(NamedTuple):
@@ -78,6 +80,31 @@ def step(states: Any, leader: Any, follower: Any, u: Any, sampler: Any, out: Any
         follower_rewards[i] = sampler.follower_reward[cell]
         terminated[i] = sampler.terminal[next_states[i]]
     return True
+
+
+class OneEpisode(NamedTuple):
+    """``step`` for a single episode, without arrays; see ``rules.OneByOne``."""
+
+    sampler: Sampler
+    numbered: bool
+
+    def first(self, seed: int, episode: int) -> int:
+        """The first state."""
+        draw = one_uniform(seed, episode, ENVIRONMENT, 0)
+        return bisect_right(self.sampler.initial, draw)
+
+    def play(
+        self, state: int, leader_action: int, follower_action: int, seed: int, episode: int, stage: int
+    ) -> tuple[int, float, float, bool]:
+        """Next state, both rewards, and whether it is terminal."""
+        (leaders, followers), first, _, successors, sums, leader_reward, follower_reward, terminal = self.sampler
+        cell = (state * leaders + leader_action) * followers + follower_action
+        found, last = first.item(cell), first.item(cell + 1) - 1
+        if found < last:
+            draw = one_uniform(seed, episode, ENVIRONMENT, stage + 1)
+            found = bisect_right(sums, draw, found, last)
+        following = successors.item(found)
+        return following, leader_reward.item(cell), follower_reward.item(cell), terminal.item(following)
 
 
 def cumulative(probabilities: FloatArray) -> FloatArray:

@@ -48,6 +48,22 @@ class Sampling(Protocol):
         """Leader actions for a batch of states, ``[N, ...]``."""
 
 
+class OneByOne(Protocol):
+    """What plays a single episode of a finite game, with numbers in the place of batches."""
+
+    @property
+    def numbered(self) -> bool:
+        """Whether ``observe`` shows a state as its number; it is one-hot otherwise."""
+
+    def first(self, seed: int, episode: int) -> int:
+        """What ``initial`` finds: the first state."""
+
+    def play(
+        self, state: int, leader_action: int, follower_action: int, seed: int, episode: int, stage: int
+    ) -> tuple[int, float, float, bool]:
+        """What ``step`` finds: the next state, both rewards, and whether it is terminal."""
+
+
 class Rules(ABC):
     """Rules of a game, batched and functional: states in, states out, explicit streams.
 
@@ -158,6 +174,10 @@ class Rules(ABC):
 
         It must play the very episodes that ``initial``, ``step`` and the policies' ``sample`` give.
         """
+        return None
+
+    def one_by_one(self) -> OneByOne | None:
+        """What plays the very episodes of ``initial`` and ``step``, one at a time and faster; None (the default) where it has none."""
         return None
 
     def leader_objective(
