@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import gymnasium
+
 import stackelberg_games as sg
 from stackelberg_games.learning.registry import Kind, factory
 
@@ -27,6 +29,12 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parent.parent
 KINDS: dict[Kind, Callable[[], list[str]]] = {"game": sg.games, "leader": sg.leaders, "follower": sg.followers}
+SHELVES: dict[str, Callable[[sg.Game], bool]] = {
+    "The leader acts, in finitely many states": lambda game: not _configured(game) and _finite(game),
+    "The leader acts, and states are vectors": lambda game: not _configured(game) and not _finite(game),
+    "The leader configures the game": lambda game: _configured(game),
+}
+"""Where a game stands in the gallery: on the one shelf it belongs to."""
 ALGORITHMS = ("surrogate", "_surrogate", "_gradient", "objective", "update")
 """Methods that hold a leader's algorithm, the most telling first."""
 _CELL = re.compile(r"^\|([^|]*)\|(.*)\|\s*$")
@@ -38,6 +46,14 @@ INTRODUCTIONS = {
     "Leaders are compared within a class.",
     "follower": "A follower is given a commitment and returns a response. How it comes by it is its own business.",
 }
+
+
+def _configured(game: sg.Game) -> bool:
+    return game.configuration_space is not None
+
+
+def _finite(game: sg.Game) -> bool:
+    return isinstance(game.state_space, gymnasium.spaces.Discrete)
 
 
 def module_text(kind: Kind, name: str) -> str:
@@ -190,13 +206,25 @@ def index(kind: Kind) -> str:
     for name in names:
         middle = f" `{sg.make_leader(name).division.name}` |" if kind == "leader" else ""
         rows.append(f"| [`{name}`]({name}.md) |{middle} {first_line(kind, name)} |")
-    pictures = [
-        f"[![{name}](../images/games/{name}.png)]({name}.md)"
-        for name in names
-        if kind == "game" and (DOCS / "images" / "games" / f"{name}.png").exists()
-    ]
-    gallery = '\n\n<div class="gallery" markdown>\n\n' + "\n".join(pictures) + "\n\n</div>" if pictures else ""
-    return f"# {kind.capitalize()}s\n\n{INTRODUCTIONS[kind]}\n\n" + "\n".join([head, *rows]) + gallery + "\n"
+    listed = gallery(names) if kind == "game" else "\n".join([head, *rows])
+    return f"# {kind.capitalize()}s\n\n{INTRODUCTIONS[kind]}\n\n{listed}\n"
+
+
+def gallery(names: list[str]) -> str:
+    """A card for each game, under what its leader does and what its states are."""
+    parts = []
+    for title, belongs in SHELVES.items():
+        cards = [card(name) for name in names if belongs(sg.make(name))]
+        parts += [f"## {title}", '<div class="gallery" markdown>', *cards, "</div>"] if cards else []
+    return "\n\n".join(parts)
+
+
+def card(name: str) -> str:
+    """A picture of a game where there is one, its name and what it is."""
+    picture = DOCS / "images" / "games" / f"{name}.png"
+    shown = f"[![A frame of {name}](../images/games/{name}.png)]({name}.md)\n\n" if picture.exists() else ""
+    told = f"[**{name}**]({name}.md)\n\n{first_line('game', name)}."
+    return f'<div class="card" markdown>\n\n{shown}{told}\n\n</div>'
 
 
 def pages() -> dict[str, str]:
