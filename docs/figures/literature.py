@@ -17,7 +17,10 @@ KEPT = ("setting", "leader", "information", "seeds", "failures", "optimum", "sha
 def main(folder: str = "runs/reproduce/literature") -> None:
     """The numbers at the end of every run for the table, and the picture."""
     done = json.loads((Path(folder) / "results.json").read_text())
-    rows = [{**{name: row[name] for name in KEPT}, "mean": row["mean"][-1:]} for row in done["rows"]]
+    rows = [
+        {**{name: row[name] for name in KEPT}, "start": row["mean"][0], "mean": row["mean"][-1:]}
+        for row in done["rows"]
+    ]
     seeds = max(row["seeds"] for row in rows)
     facts = {"command": f"stackelberg reproduce literature --seeds {seeds}", "date": str(datetime.date.today())}
     DATA.write_text(json.dumps({"version": done["version"], **facts, "rows": rows}, indent=1) + "\n")

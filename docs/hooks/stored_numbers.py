@@ -7,11 +7,13 @@ simulated tournaments say of the intervals, ``headlines/tournament_statistics`` 
 ``charges/tiled_rooms`` by what charges on every cell are learned to be worth,
 ``environments/foreign_environments`` by the table of adapted environments, ``learning/foreign_learning`` by what was learned,
 ``preferences/preferences`` by the study of rewards that are learned from labels,
+``windows/shaping_windows`` by where leaders that shape the follower end,
 ``momentum/stochastic_sobirl`` by what recursive momentum does there.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -104,7 +106,7 @@ def invariance(name: str) -> str:
 
 
 def literature(name: str) -> str:
-    """Mean share of the way to the optimum, a row for each game; bold where it is at least 99 % in every seed."""
+    """Mean share of the way to the optimum and how many seeds reach it, a row for each game; bold where nine of ten do."""
     data = stored(name)
     leaders = list(dict.fromkeys((row["leader"], row["information"]) for row in data["rows"]))
     cells = {(row["setting"], row["leader"]): row for row in data["rows"]}
@@ -117,18 +119,60 @@ def literature(name: str) -> str:
         shown = " | ".join(_share(cells.get((setting, leader))) for leader, _ in leaders)
         lines.append(f"| {setting} | {optimum:g} | {shown} |")
     seeds = max(row["seeds"] for row in data["rows"])
-    note = f"{seeds} seeds; leaders that draw nothing one. Stored by `{data['command']}`, {data['date']}."
+    note = f"Up to {seeds} seeds; leaders that draw nothing have one. Stored by `{data['command']}`, {data['date']}."
     return "\n".join([*lines, "", f"<small>{note}</small>"])
+
+
+SPAN = 1.0
+"""Of values, where the first commitment is as good as optimal and they are not positive."""
 
 
 def _share(row: dict[str, Any] | None) -> str:
     """A cell: the share, or the distance where the first commitment is optimal."""
     if row is None:
         return "refuses"
-    if row["shares"] is None:
-        return f"{row['mean'][-1] - row['optimum']:+.2g}"
-    text = f"{100 * sum(row['shares']) / len(row['shares']):.1f} %"
-    return f"**{text}**" if min(row["shares"]) >= 0.99 else text
+    near, start = row["optimum"], row["start"]
+    allowed = 0.01 * (near if min(start, near) > 0 else near - start if near - start > 1e-3 else SPAN)
+    reached, count = sum(value >= near - allowed for value in row["final"]), len(row["final"])
+    text = f"{row['mean'][-1] - near:+.2g}"
+    if row["shares"] is not None:
+        text = f"{100 * sum(row['shares']) / count:.1f} %"
+    text += f", {reached}/{count}"
+    return f"**{text}**" if 10 * reached >= 9 * count else text
+
+
+def windows(name: str) -> str:
+    """Values at the end against the constants of leaders that shape the follower, a table for each leader."""
+    data = stored(name)
+    parts = []
+    for leader in dict.fromkeys(row["leader"] for row in data["rows"]):
+        rows = [row for row in data["rows"] if row["leader"] == leader]
+        columns = list(dict.fromkeys(json.dumps(row["settings"]) for row in rows))
+        lines = [
+            f"**`{leader}`**, {data['updates'][leader]} updates of the commitment",
+            "",
+            f"| game | optimum | {' | '.join(_settings(json.loads(column)) for column in columns)} |",
+            "|---|---|" + "---|" * len(columns),
+        ]
+        for game in dict.fromkeys(row["game"] for row in rows):
+            cells = {json.dumps(row["settings"]): row["value"] for row in rows if row["game"] == game}
+            optimum = next(row["optimum"] for row in rows if row["game"] == game)
+            shown = ["refuses" if cells[column] is None else f"{cells[column]:.3f}" for column in columns]
+            lines.append(f"| {game} | {optimum:.3f} | {' | '.join(shown)} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join([*parts, f"<small>Stored by `{data['command']}`, {data['date']}.</small>"])
+
+
+def _settings(settings: dict[str, Any]) -> str:
+    """Settings of a column in short."""
+    if "weight" in settings:
+        return f"w = {settings['weight']:g}"
+    if "annealing" in settings:
+        return "annealed, 10 to 1000"
+    if "practice" in settings:
+        return f"practice {settings['practice']}"
+    size = f"η {settings['step_size']:g}" if "step_size" in settings else "η by curvature"
+    return f"{size}, K {settings['lookahead']}"
 
 
 def never_below(name: str) -> str:
@@ -232,6 +276,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         "headlines": headlines,
         "invariance": invariance,
         "never_below": never_below,
+        "windows": windows,
         "charges": charges,
         "environments": environments,
         "learning": learning,
