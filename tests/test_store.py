@@ -149,14 +149,15 @@ def test_a_killed_writer_loses_nothing_it_reported(tmp_path: Path) -> None:
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
         assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n"
-        time.sleep(float(draws.uniform(0.02, 0.3)))
+        first = writer.stdout.readline()
+        time.sleep(float(draws.uniform(0.0, 0.3)))
         writer.send_signal(signal.SIGKILL)
         lines, _ = writer.communicate()
-        reported += [line for line in lines.splitlines(keepends=True) if line.endswith("\n")]
+        reported += [line for line in (first + lines).splitlines(keepends=True) if line.endswith("\n")]
         with Store(tmp_path) as store:
             stored = set(store.statuses())
         assert {line.strip() for line in reported} <= stored
-    assert len(reported) > 3
+    assert len(reported) >= 3
     assert (tmp_path / LOCK).exists()
     Store(tmp_path, write=True).close()  # the lock died with its process
 
