@@ -229,6 +229,16 @@ def test_what_is_not_declared_is_not_lent(what: str, power: str) -> None:
         sg.train(made("discrete_toy-v0"), Grabby(what=what), "soft_value_iteration", iterations=1)
 
 
+def test_who_cannot_pay_is_refused_before_a_tournament_is_played() -> None:
+    with pytest.raises(
+        UnsupportedGameError, match=r"cannot play follower 'soft_value_iteration' in 'myopic-v0'.*0\.9 and 0\.0"
+    ):
+        sg.Tournament("myopic-v0", ["bchg", "twin_followers"], "soft_value_iteration", budget=6_000)
+    toy = ("discrete_toy-v0", {"horizon": 20})
+    with pytest.raises(InvalidArgumentError, match=r"an update with 3 batches in .* takes up to 180 transitions"):
+        sg.Tournament(toy, ["bchg", "twin_followers"], "soft_value_iteration", budget=100)
+
+
 def test_followers_that_run_a_program_are_not_paid() -> None:
     follower = sg.make_follower("black_box", command=("true",))
     with pytest.raises(UnsupportedGameError, match="program of its own"):

@@ -241,7 +241,7 @@ def described(values: Mapping[str, Any]) -> str:
 
 def _check(point: Point) -> None:
     game, leader, follower = point.game.build(), point.leader.build(), point.follower.build()
-    check_rules(game, point.rules, point.game.label)
+    check_rules(game, point.rules, point.game.label, 1 + leader.further_batches)
     with follower:
         follower.begin(game)
     check_pair(game, leader, follower)

@@ -24,6 +24,7 @@ from stackelberg_games.kinds.game import Game
 from stackelberg_games.learning.follower import Follower
 from stackelberg_games.learning.information import Division, Information
 from stackelberg_games.learning.leader import Leader, told
+from stackelberg_games.learning.powers import Lent
 from stackelberg_games.learning.registry import refusals_named
 from stackelberg_games.numerics.randomness import check_seed
 from stackelberg_games.play.rollout import TabularResponse
@@ -224,20 +225,31 @@ class Tournament:
                 continue
             for leader_data in leaders:
                 try:
-                    check_pair(game, leader_data.build(), follower)
+                    leader = leader_data.build()
+                    check_rules(game, self.rules[label], label, 1 + leader.further_batches)
+                    check_pair(game, leader, follower)
                 except StackelbergError as error:
                     where = f"leader {leader_data.label!r} cannot play follower {follower_data.label!r} in"
                     yield f"{where} {label!r}: {error}", error
 
 
-def check_rules(game: Game, rules: MatchRules, label: str) -> None:
-    """Raise ``InvalidArgumentError`` where a match by these rules could not be played in a game."""
+def check_rules(game: Game, rules: MatchRules, label: str, batches: int = 1) -> None:
+    """Raise ``InvalidArgumentError`` where a match by these rules could not be played in a game.
+
+    Args:
+        game: the rules of the game.
+        rules: of the match.
+        label: of the game.
+        batches: that the leader has played for an update.
+    """
     if rules.stages is not None and game.horizon is not None and rules.stages > game.horizon:
         raise InvalidArgumentError(f"stages={rules.stages!r}: episodes of {label} have {game.horizon} stages")
-    if rules.budget < rules.episodes * (rules.stages or game.stages()):
+    needed = batches * rules.episodes * (rules.stages or game.stages())
+    if rules.budget < needed:
+        taken = "a batch" if batches == 1 else f"an update with {batches} batches"
         raise InvalidArgumentError(
-            f"budget={rules.budget!r}, episodes={rules.episodes!r}: a batch in {label} takes up to "
-            f"{rules.episodes * (rules.stages or game.stages())} transitions; the budget must cover one"
+            f"budget={rules.budget!r}, episodes={rules.episodes!r}: {taken} in {label} takes up to {needed} transitions; "
+            "the budget must cover one"
         )
 
 
@@ -249,10 +261,11 @@ def check_pair(game: Game, leader: Leader, follower: Follower) -> None:
     Raises:
         InformationError: the leader needs the temperature, the policy as a table or the values of
             a follower that has none.
-        UnsupportedGameError: the leader is not defined for this game.
+        UnsupportedGameError: the leader is not defined for this game, or cannot be lent what it does beside committing.
     """
     with refusals_named("leader", leader, game):
         leader.begin(told(game, leader, follower.declared_temperature))
+        Lent(leader.powers, game, follower, seed=0)  # what it does beside committing
     if not Information.FOLLOWER_POLICY <= leader.information < Information.MODEL:
         return
     with follower:
