@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from stackelberg_games.cli import main
+from stackelberg_games.tournaments import report
 from stackelberg_games.tournaments.charts import Level, Line, line_chart, number, ticks
 from stackelberg_games.tournaments.figures import write_figures
 from stackelberg_games.tournaments.match import Outcome
@@ -108,6 +109,21 @@ def test_unfinished_failed_and_scoreless_tournaments_are_reported() -> None:
     assert "1 has not been played" in html
     assert "22 of 24<small>1 failed</small>" in html
     assert "&lt;b&gt;boom &amp; bust&lt;/b&gt;" in html
+
+
+def test_settings_that_differ_and_games_with_nothing_to_gain_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = example()
+    assert "Settings that leaders were given" not in render(whole)
+    assert "next to nothing to gain" not in render(whole)
+    leaders = [
+        {**entry, "settings": {"pace": 0.125} if k == 2 else {}} for k, entry in enumerate(whole.plan["leaders"])
+    ]
+    outcomes = {row.key: row.outcome for row in whole.rows if row.outcome}
+    html = render(Results({**whole.plan, "leaders": leaders}, outcomes))
+    table = html.partition("Settings that leaders were given")[2].partition("</table>")[0]
+    assert re.findall(r"<td>(.*?)</td>", table)[1::2] == ["default", "default", "0.125", "default", "default"]
+    monkeypatch.setattr(report, "NEAR", 1.5)  # everything is next to nothing then
+    assert render(whole).count("there is next to nothing to gain") == len(whole.games)
 
 
 def test_tasks_that_some_leader_has_not_played_and_wrong_optima_are_said() -> None:
@@ -217,6 +233,9 @@ def test_it_loads_without_complaint_at_every_width(page: Page, file: Path, width
     page.open(file, width, 844, scheme)
     assert page.problems == []
     assert page.run("document.documentElement.scrollWidth") <= width
+    listed = "[...document.querySelectorAll('table.stack')].map(table => table.parentNode)"
+    assert page.run(f"{listed}.length") >= 3
+    assert page.run(f"{listed}.filter(box => box.scrollWidth > box.clientWidth).length") == 0  # no column is cut
     assert page.run("document.querySelectorAll('svg.chart').length") == 2 * 2 + 2
     text, ground = (page.run(f"getComputedStyle(document.body).{name}") for name in ("color", "backgroundColor"))
     bright = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (text, ground)]

@@ -32,6 +32,8 @@ from stackelberg_games.tournaments.verdict import upsets, verdict
 TEMPLATE = "report_template.html"
 SHOWN_FAILURES = 20
 PROFILE_POINTS = 61
+NEAR = 0.01
+"""Share of the optimum up to which what is to be gained beyond uniform random play is called next to nothing."""
 SEES = {
     Information.RETURNS: "sees only its own returns",
     Information.TRAJECTORIES: "sees trajectories, nothing of the follower",
@@ -115,6 +117,7 @@ def render(results: Payoffs, title: str = "Stackelberg tournament") -> str:
         failures=results.failures[:SHOWN_FAILURES],
         counts=manifest(results)["matches"],
         totals=_totals(results),
+        given=_given(results),
         manifest=json.dumps(_settings(results), indent=2),
     )
 
@@ -160,11 +163,26 @@ def _game(results: Payoffs, game: str, colours: dict[str, int]) -> dict[str, Any
         "id": entry["id"],
         "settings": ", ".join(f"{key} = {value}" for key, value in entry["settings"].items()),
         "rules": rules,
+        "near": _near(results, results.games.index(game)),
         "anchors": sorted(set(results.anchors.source[results.games.index(game)])),
         "payoff": payoff_heat(results, game, colours),
         "regret": regret_heat(results, game, colours),
         "charts": charts,
     }
+
+
+def _near(results: Payoffs, game: int) -> str:
+    """What is to be said where uniform random play is next to optimal; empty elsewhere."""
+    if not {OPTIMUM, UNIFORM} <= {*results.references}:
+        return ""
+    best, uniform = (results.reference(label)[game] for label in (OPTIMUM, UNIFORM))
+    near = [f for f, (high, low) in enumerate(zip(best, uniform, strict=True)) if high - low < NEAR * abs(high)]
+    against = ", ".join(results.followers[f] for f in near)
+    return (
+        f"Uniform random play is within {NEAR:.0%} of the optimum against {against}: there is next to nothing to gain."
+        if near
+        else ""
+    )
 
 
 def learning_lines(results: Payoffs, game: str, follower: str, colours: dict[str, int]) -> list[Line]:
@@ -343,6 +361,12 @@ def _totals(results: Payoffs) -> dict[str, float]:
         "follower_transitions": float(sum(outcome.follower_transitions for outcome in done)),
         "cpu_seconds": sum(outcome.cpu_seconds for outcome in done),
     }
+
+
+def _given(results: Payoffs) -> dict[str, Any]:
+    """The settings that some leader was given, and which."""
+    rows = results.plan["leaders"]
+    return {"keys": list(dict.fromkeys(key for row in rows for key in row["settings"])), "rows": rows}
 
 
 def _settings(results: Payoffs) -> dict[str, Any]:
