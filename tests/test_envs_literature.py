@@ -397,6 +397,34 @@ def test_no_commitment_is_worth_more_than_what_the_follower_can_secure_allows(se
     assert exact.follower_value(game, found.commitment, found.response) >= secured - 1e-8
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_no_commitment_passes_the_bound_where_rewards_tie(seed: int) -> None:
+    """Where the follower can be sure of all there is for it, great weights on its value would lose the digits that decide."""
+    draws, shape = np.random.default_rng(seed), (3, 2, 2)
+    transition = np.zeros((*shape, 3))
+    for cell in np.ndindex(shape):
+        first, second = draws.permutation(3)[:2]
+        transition[cell][first] = draws.integers(8) / 8
+        transition[cell][second] = 1 - transition[cell][first]
+    leader = np.where(draws.random(shape) < 0.7, 6.625, draws.integers(-8, 8, shape).astype(float))
+    follower = np.where(draws.random(shape) < 0.8, 0.75, -5.0)
+    game = TabularGame(
+        transition,
+        leader,
+        follower,
+        [1.0, 0.0, 0.0],
+        leader_discount=0.99,
+        follower_discount=0.99,
+        follower_sees_action=False,
+    )
+    endless = Endless.of(game)
+    assert endless is not None
+    bound, close = endless.worth(roof_of_play(endless)), 1e-9 * endless.unit / (1 - 0.99)
+    for first in itertools.product((0.0, 0.5, 1.0), repeat=3):
+        policy = TabularPolicy.from_probabilities(game, [[p, 1 - p] for p in first])
+        assert exact.certificate(game, policy, 0.0).value <= bound + close
+
+
 def min_max(game: TabularGame) -> float:
     """What the leader can hold the follower to in 2 x 2 matrix games, by value iteration over a grid of mixtures."""
     values = np.zeros(game.states)

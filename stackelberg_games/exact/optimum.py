@@ -215,6 +215,10 @@ def _secured(game: TabularGame, endless: Endless) -> Solution:
                 best = Solution(chosen, value, response, 0.0, (value,), certified.error, method, max(value, bound))
         if best is not None and best.value >= promised - close:
             break
+    if best is not None and best.value > bound + best.error + close:
+        raise SolverError(
+            f"{game.name} at temperature 0: a commitment worth {best.value:.9g} was found, and none was to be worth more than {bound:.9g}"
+        )
     if best is None or best.value < bound - close:
         found = "nothing was found" if best is None else f"the best commitment found is worth {best.value:.9g}"
         raise UnsupportedGameError(

@@ -22,6 +22,7 @@ from scipy.optimize import minimize
 
 from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.errors import SolverError
+from stackelberg_games.exact.bounds import EPSILON, SPARE
 from stackelberg_games.exact.programs import best_mixture
 from stackelberg_games.kinds.finite import TabularGame
 
@@ -106,15 +107,14 @@ def secured(game: Endless) -> float:
     """What a policy of the follower secures it against every leader: the most, up to where the iteration settled.
 
     Hoffman and Karp's iteration: the follower plays optimal mixtures of the matrix games of its values, and the leader
-    answers at its worst. Every round gives a policy whose value is exact, so it bounds from below wherever it is ended.
+    answers at its worst. Every round gives a policy whose value is a bound from below, wherever the iteration is ended.
     """
     values, best = np.full(len(game.follower), game.follower.min() / (1 - game.discount)), -np.inf
     for _ in range(ROUNDS):
         table = game.ahead(game.follower, values)
         mixtures = np.stack([_guard(matrix) for matrix in table])
-        joint = _best_play(game, mixtures[:, None], -game.follower)  # the leader at its worst
-        under = game.values(joint, game.follower)
-        values, reached = np.maximum(values, under), float(game.initial @ under)
+        worst = _best_play(game, mixtures[:, None], -game.follower)
+        values, reached = np.maximum(values, -worst.values), -worst.bound(game)
         if reached <= best + 1e-13 * abs(best):
             break
         best = reached
@@ -134,8 +134,26 @@ def _guard(matrix: FloatArray) -> FloatArray:
     return np.asarray(weights / weights.sum())
 
 
-def _best_play(game: Endless, replies: FloatArray, reward: FloatArray) -> FloatArray:
-    """The joint play ``[S, A, B]`` worth most, by policy iteration, where an action and one of K replies are chosen.
+class JointPlan(NamedTuple):
+    """Joint play, and what it is worth.
+
+    Attributes:
+        joint: ``[S, A, B]``.
+        values: of what was accumulated, as computed, ``[S]``.
+        slack: by how much any other play may be worth more in a state: what one more backup gains, and rounding.
+    """
+
+    joint: FloatArray
+    values: FloatArray
+    slack: float
+
+    def bound(self, game: Endless) -> float:
+        """What no play is worth more than."""
+        return float(game.initial @ self.values) + self.slack
+
+
+def _best_play(game: Endless, replies: FloatArray, reward: FloatArray) -> JointPlan:
+    """The joint play worth most, by policy iteration, where an action and one of K replies are chosen.
 
     Args:
         game: the game.
@@ -150,46 +168,63 @@ def _best_play(game: Endless, replies: FloatArray, reward: FloatArray) -> FloatA
     for _ in range(ROUNDS):
         action, reply = np.divmod(choice, options)
         joint = actions[action][:, :, None] * replies[rows, reply][:, None]
-        ahead = game.ahead(reward, game.values(joint, reward))
-        table = np.einsum("sab,skb->sak", ahead, replies).reshape(states, -1)
+        values = game.values(joint, reward)
+        table = np.einsum("sab,skb->sak", game.ahead(reward, values), replies).reshape(states, -1)
         better = table.max(axis=1) > table[rows, choice] + 1e-12 * np.abs(table).max()
         if not better.any():
-            return joint
+            lost = EPSILON * (states + reward[0].size + SPARE) * float((np.abs(reward).max() + np.abs(values)).max())
+            gained = max(float((table.max(axis=1) - values).max()), 0.0)
+            return JointPlan(joint, values, (gained + lost) / (1 - game.discount))
         choice = np.where(better, table.argmax(axis=1), choice)
     raise SolverError(f"policy iteration did not settle in {ROUNDS} rounds")
 
 
+class CuttingPlane(NamedTuple):
+    """What a weight on the follower's value proves.
+
+    Attributes:
+        leader, follower: values under the joint plan that is worth most at this weight.
+        bound: what no commitment is worth more than.
+    """
+
+    leader: float
+    follower: float
+    bound: float
+
+
 def roof_of_play(game: Endless) -> float:
     """What no commitment is worth more than; see the module's text. The weight is found by cutting planes."""
-    least, left = secured(game), _joint_plan(game, 0.0)
-    if left[1] >= least:
-        return left[0]
-    weight, right = 1.0, _joint_plan(game, 1.0)
-    while right[1] < least and weight < 1e12:
+    least = secured(game)
+    left = _line(game, 0.0, least)
+    if left.follower >= least:
+        return left.bound
+    enough = least - EPSILON * SPARE * abs(least)
+    weight, right = 1.0, _line(game, 1.0, least)
+    best = min(left.bound, right.bound)
+    while right.follower < enough and weight < 1e12:
         weight *= 4.0
-        right = _joint_plan(game, weight)
-    best = min(left[0], right[0] + weight * (right[1] - least))
+        right = _line(game, weight, least)
+        best = min(best, right.bound)
     for _ in range(ROUNDS):
-        gained = right[1] - left[1]
+        gained = right.follower - left.follower
         if gained <= 0:
             break
-        weight = (left[0] - right[0]) / gained
-        line = _joint_plan(game, weight)
-        now = line[0] + weight * (line[1] - least)
-        settled = now >= best - 1e-13 * abs(best)
-        best = min(best, now)
+        line = _line(game, (left.leader - right.leader) / gained, least)
+        settled = line.bound >= best - 1e-13 * abs(best)
+        best = min(best, line.bound)
         if settled:
             break
-        left, right = (line, right) if line[1] < least else (left, line)
+        left, right = (line, right) if line.follower < least else (left, line)
     return best
 
 
-def _joint_plan(game: Endless, weight: float) -> tuple[float, float]:
-    """Both players' values under the plan that maximises J_L + ``weight`` J_F."""
+def _line(game: Endless, weight: float, least: float) -> CuttingPlane:
+    """From the plan that maximises J_L + ``weight`` J_F, where J_F is at least ``least``."""
     pure = np.broadcast_to(np.eye(game.leader.shape[2]), (len(game.leader), *(game.leader.shape[2],) * 2))
-    joint = _best_play(game, pure, game.leader + weight * game.follower)
-    both = game.initial @ game.values(joint, np.stack([game.leader, game.follower], axis=3))
-    return float(both[0]), float(both[1])
+    plan = _best_play(game, pure, game.leader + weight * game.follower)
+    both = game.initial @ game.values(plan.joint, np.stack([game.leader, game.follower], axis=3))
+    rounding = EPSILON * SPARE * weight * abs(least)
+    return CuttingPlane(float(both[0]), float(both[1]), plan.bound(game) - weight * least + rounding)
 
 
 def plays(game: Endless, limit: float, margin: float) -> Iterator[Play]:
@@ -218,8 +253,7 @@ def plays(game: Endless, limit: float, margin: float) -> Iterator[Play]:
 
 def _roof(game: Endless, policy: IntArray) -> float:
     """The leader's value against a policy of the follower that stays as it is."""
-    joint = _best_play(game, np.eye(game.leader.shape[2])[policy][:, None], game.leader)
-    return float(game.initial @ game.values(joint, game.leader))
+    return _best_play(game, np.eye(game.leader.shape[2])[policy][:, None], game.leader).bound(game)
 
 
 def _program(game: Endless, policy: IntArray, start: FloatArray, margin: float) -> Play | None:
