@@ -108,6 +108,7 @@ def deviations(original: Instance, before: list[Result], after: list[Result]) ->
     sizes["hypergradient"] = leader * heat
     entered = reachable(original.transition, original.initial, original.terminal)
     found = {}
+    assert len(before) == len(after), "answered in one form and refused in the other"
     for (name, one, lost), (other_name, two, other_lost) in zip(before, after, strict=True):
         assert name == other_name
         if isinstance(one, np.ndarray) and name != "hypergradient":

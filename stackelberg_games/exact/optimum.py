@@ -213,8 +213,8 @@ def _secured(game: TabularGame, endless: Endless) -> Solution:
                 value = certified.value
                 method = "programs for policies of the follower and a bound from what it can secure"
                 best = Solution(chosen, value, response, 0.0, (value,), certified.error, method, max(value, bound))
-        if best is not None and best.value >= promised - close:
-            break
+        if best is None or best.value >= promised - close:
+            break  # a margin only takes commitments away
     if best is not None and best.value > bound + best.error + close:
         raise SolverError(
             f"{game.name} at temperature 0: a commitment worth {best.value:.9g} was found, and none was to be worth more than {bound:.9g}"
