@@ -54,6 +54,8 @@ SHIPPED: tuple[tuple[str, dict[str, Any], float], ...] = (
     ("wholesale-v0", {}, 0.1),
     ("tax_linear-v0", {}, 0.1),
     ("tiled_rooms-v0", {"tiles": 1}, 0.05),
+    ("toll-v0", {}, 0.05),
+    ("toll-v0", {"preset": "braess"}, 0.05),
     *(("matrix-v0", {"preset": p}, 0.05) for p in ("inspection", "entry_deterrence", "chicken", "matching_pennies")),
 )
 LEADERS: tuple[tuple[str, dict[str, Any], int], ...] = (
