@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import tomllib
 from pathlib import Path
+
+import pytest
 
 import stackelberg_games as sg
 from stackelberg_games.conformance import CHECKS
@@ -33,6 +36,20 @@ def test_the_oldest_versions_that_are_tested_are_the_lower_bounds() -> None:
     oldest = dict(line.split("==") for line in read(".github", "oldest.txt").splitlines() if "==" in line)
     assert oldest == bounds
     assert {re.split("[>=]", line)[0] for line in PROJECT["dependencies"]} == set(bounds)
+
+
+def test_every_exact_version_but_torch_has_digests() -> None:
+    """In pip's own spelling of names; torch's file depends on where it comes from."""
+
+    def named(text: str) -> dict[str, str]:
+        found = re.findall(r"^([\w.-]+)==([^\s;\\]+)", text, flags=re.MULTILINE)
+        return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in found}
+
+    blocks = re.split(r"\n(?=\S)", read("requirements.txt"))
+    hashed = [block for block in blocks if re.search(r"\\\n    --hash=sha256:[0-9a-f]{64}", block)]
+    exact = named(read("constraints.txt"))
+    assert exact.pop("torch")
+    assert named("\n".join(hashed)) == named(read("requirements.txt")) == exact
 
 
 def test_actions_are_pinned_by_commit_and_say_their_version() -> None:
@@ -71,3 +88,22 @@ def test_every_integration_states_what_it_printed() -> None:
     for path in (ROOT / "examples" / "integrations").glob("*.py"):
         text = path.read_text()
         assert path.name == "common.py" or re.search(r"\n    \S+.*: .*\d+\.\d", text.split('"""')[1]), path.name
+
+
+def test_random_play_is_one_figure_in_all_integrations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spaces draw from generators of their own: unseeded, every run printed another one."""
+    monkeypatch.syspath_prepend(ROOT / "examples" / "integrations")
+    common = importlib.import_module("common")
+    paid = common.evaluate({})
+    (figure,) = {f"{value:.1f}" for value in paid.values()}
+    printed = [
+        found
+        for path in (ROOT / "examples" / "integrations").glob("*.py")
+        for found in re.findall(r"_0 (\d+\.\d) -> \d+\.\d of 300", path.read_text())
+    ]
+    assert len(printed) >= 2 * len(LIBRARIES)
+    assert set(printed) == {figure}
+    rows = re.findall(r"\| (\d+\.\d) → (?:300|150)\.0", read("docs", "integrations.md"))
+    assert len(rows) >= len(LIBRARIES)
+    assert set(rows) == {figure}
+    assert f"{figure} is random play" in read("docs", "integrations.md")

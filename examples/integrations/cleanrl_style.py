@@ -5,8 +5,8 @@ leader is credited with what the follower's answer brought it.
 
 Printed with torch 2.13.0, pettingzoo 1.27.0, gymnasium 1.4.0::
 
-    cleanrl_style: leader_0 81.4 -> 300.0 of 300
-    cleanrl_style: follower_0 81.4 -> 300.0 of 300
+    cleanrl_style: leader_0 84.6 -> 300.0 of 300
+    cleanrl_style: follower_0 84.6 -> 300.0 of 300
 """
 
 from __future__ import annotations

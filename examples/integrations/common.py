@@ -26,6 +26,8 @@ def evaluate(players: Players, episodes: int = 50) -> dict[str, float]:
     """Mean return of each agent in the AEC environment; unknown agents play at random."""
     env = game().env()
     totals = {LEADER: 0.0, FOLLOWER: 0.0}
+    for number, agent in enumerate(totals):
+        env.action_space(agent).seed(number)  # a space draws from a generator of its own, which reset does not seed
     for seed in range(episodes):
         env.reset(seed=seed)
         for agent in env.agent_iter():

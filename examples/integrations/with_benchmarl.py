@@ -6,8 +6,8 @@ turn it is. Both players stay in every step, so the leader's pay on the follower
 
 Printed with benchmarl 1.5.2, torchrl 0.11.1, tensordict 0.11.0, torch 2.13.0, pettingzoo 1.27.0, gymnasium 1.4.0::
 
-    benchmarl: leader_0 75.5 -> 300.0 of 300
-    benchmarl: follower_0 75.5 -> 300.0 of 300
+    benchmarl: leader_0 84.6 -> 300.0 of 300
+    benchmarl: follower_0 84.6 -> 300.0 of 300
 """
 
 # ruff: noqa: D102 (the methods are those of BenchMARL)

@@ -6,8 +6,8 @@ Gymnasium, hence an environment of its own.
 
 Printed with ray 2.60.0, torch 2.13.0, pettingzoo 1.27.0, gymnasium 1.2.2::
 
-    rllib: leader_0 85.2 -> 300.0 of 300
-    rllib: follower_0 85.2 -> 300.0 of 300
+    rllib: leader_0 84.6 -> 300.0 of 300
+    rllib: follower_0 84.6 -> 300.0 of 300
 """
 
 from __future__ import annotations

@@ -8,10 +8,10 @@ exactly, and the discount of a round is the square of the discount given.
 Printed with tianshou 2.0.1, torch 2.13.0, pettingzoo 1.27.0, gymnasium 1.4.0 (150 is what the follower reaches
 alone)::
 
-    tianshou, 1-step returns: leader_0 86.1 -> 150.0 of 300
-    tianshou, 1-step returns: follower_0 86.1 -> 150.0 of 300
-    tianshou, 2-step returns: leader_0 86.0 -> 300.0 of 300
-    tianshou, 2-step returns: follower_0 86.0 -> 300.0 of 300
+    tianshou, 1-step returns: leader_0 84.6 -> 150.0 of 300
+    tianshou, 1-step returns: follower_0 84.6 -> 150.0 of 300
+    tianshou, 2-step returns: leader_0 84.6 -> 300.0 of 300
+    tianshou, 2-step returns: follower_0 84.6 -> 300.0 of 300
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ the object: ``PettingZooEnv("name")`` does not look into PettingZoo's registry.
 
 Printed with torchrl 0.14.1, tensordict 0.14.3, torch 2.13.0, pettingzoo 1.27.0, gymnasium 1.4.0::
 
-    torchrl: leader_0 80.3 -> 300.0 of 300
-    torchrl: follower_0 80.3 -> 300.0 of 300
+    torchrl: leader_0 84.6 -> 300.0 of 300
+    torchrl: follower_0 84.6 -> 300.0 of 300
 """
 
 from __future__ import annotations
