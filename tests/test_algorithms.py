@@ -77,10 +77,17 @@ def test_what_reaches_beyond_the_end_is_counted(name: str) -> None:
     assert mean_p_value(rows, exact) > FALSE_ALARM
 
 
-def test_what_reaches_beyond_the_end_is_learned_and_logged() -> None:
-    kind, leader = replace(short_toy(10), episodes=40_000), BCHG()
-    rows, game, commitment = estimates(kind, leader, 10, informed=False)
+@pytest.mark.parametrize("horizon", [5, 10, 20])
+def test_what_reaches_beyond_the_end_is_learned(horizon: int) -> None:
+    """At horizon 1 nothing was ever played from the states that are reached, and nothing is known of them."""
+    kind = replace(short_toy(horizon), episodes=40_000)
+    rows, game, commitment = estimates(kind, BCHG(), 10, informed=False)
     assert mean_p_value(rows, kind.gradient(game, commitment)) > FALSE_ALARM
+
+
+def test_what_reaches_beyond_the_end_is_logged() -> None:
+    kind, leader = replace(short_toy(10), episodes=40_000), BCHG()
+    estimates(kind, leader, 1, informed=False)
     assert 0.5 < leader.values.figures()["carried"] < 1.0
     faded = replace(kind, game=lambda: sg.make("discrete_toy-v0", R=1.0, horizon=10, follower_discount=0.3))
     estimates(faded, leader, 1, informed=False)
