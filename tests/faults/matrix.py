@@ -118,7 +118,8 @@ def judge(trial: Trial, found: Facts, sound: Facts) -> list[str]:
         if harmed and outcome.status != "failed":
             problems.append(f"the guilty match is {outcome.status}")
         if not guilty and outcome.to_json() != sound[key][2].to_json():
-            problems.append(f"{leader} against {follower} differs from the serial run")
+            said = (outcome.error or "differs from the serial run").strip().splitlines()[-1]
+            problems.append(f"{leader} against {follower} is {outcome.status}: {said}")
     return problems
 
 
