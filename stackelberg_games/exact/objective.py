@@ -87,8 +87,8 @@ def best_response(
         PrecisionError: double precision cannot tell the answer: values overflow, or the temperature is too small.
     """
     temperature = checks.number("temperature", temperature, 0)
-    game.check_temperature(temperature)
     arrays = arrays_under(game, commitment)
+    game.check_temperature(temperature)
     if temperature > 0:
         return certify(arrays, soft_response(arrays, temperature, start))
     found = hard_response(arrays)

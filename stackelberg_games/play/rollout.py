@@ -238,6 +238,7 @@ def play(
     """
     if not any(hasattr(follower_policy, way) for way in ("sample", "reply", "play")):
         raise InvalidArgumentError(f"follower_policy={checks.shown(follower_policy)}: expected a response policy")
+    check_affordable(drawn[1], min(stages, BLOCK))
     streams = Streams.of(*drawn)
     with evaluating(commitment):
         if isinstance(game, TabularGame) and isinstance(follower_policy, TabularResponse):
