@@ -47,6 +47,9 @@ def _hook(name: str) -> ModuleType:
     return module
 
 
+NOTEBOOKS = all(map(importlib.util.find_spec, ("nbformat", "nbclient", "ipykernel", "mkdocs", "pandas")))
+"""Whether the tutorials run as notebooks, in ``test_notebooks``, and need not run as pages too."""
+
 GENERATED: dict[str, str] = _hook("agents_and_games").pages()
 
 
@@ -102,7 +105,11 @@ def page_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mod
             del known[new]
 
 
-@pytest.mark.parametrize("path", OWN, ids=lambda path: str(path.relative_to(DOCS)))
+@pytest.mark.parametrize(
+    "path",
+    [path for path in OWN if not (NOTEBOOKS and path.parent.name == "tutorials")],
+    ids=lambda path: str(path.relative_to(DOCS)),
+)
 def test_the_python_of_a_page_runs(path: Path, page_module: ModuleType) -> None:
     for block in blocks(path.read_text(), "python"):
         run_block(block, vars(page_module), str(path.relative_to(ROOT)))

@@ -91,11 +91,11 @@ def test_a_match_resumes_to_the_same_numbers() -> None:
 def test_an_environment_is_answered_as_its_rules_are() -> None:
     rules = random_game_v0.game(4, 2, 3, follower_discount=0.7, horizon=30)
     game = sg.adapt(rules.env, follower_discount=0.7, horizon=30)
-    follower = sg.make_follower("soft_dqn", temperature=0.3, budget=6000, updates=0.5)
+    follower = sg.make_follower("soft_dqn", temperature=0.3, budget=4000, updates=0.5)
     follower.begin(game, seed=0)
     policy = policy_of(rules, 0)
     answer: Any = follower.respond(game, adapted(game, policy))
-    assert answer.transitions == 6000
+    assert answer.transitions == 4000
     wanted = exact.best_response(rules, policy, 0.3).policy
     states, actions = np.indices((4, 2)).reshape(2, -1)
     seen = np.concatenate([np.eye(4)[states], np.eye(2)[actions]], axis=1).astype(np.float32)
@@ -141,7 +141,7 @@ def test_replies_that_are_forbidden_count_for_nothing() -> None:
         Gate, {"kind": "table", "on": "action", "limit": 1e-9}, "reward", horizon=20, follower_discount=0.6
     )
     assert game.follower_masked
-    follower = sg.make_follower("soft_dqn", temperature=0.5, budget=4000, updates=0.5)
+    follower = sg.make_follower("soft_dqn", temperature=0.5, budget=2500, updates=0.5)
     follower.begin(game, seed=0)
     answer: Any = follower.respond(game, game.commitment(0)).policy
     value = 0.0
@@ -153,6 +153,7 @@ def test_replies_that_are_forbidden_count_for_nothing() -> None:
     assert np.abs(found - wanted).sum() / 2 < 0.05
     masks = np.repeat([[False, False, True]], 500, axis=0)
     assert (answer.reply(np.full(500, 6), Streams.of(1, 500), 0, masks=masks) == 2).all()
+    follower.budget = 200
     run = sg.train(game, "bchg", follower, iterations=2, episodes=4, seed=0, progress=False)
     assert run.history[-1]["transitions"] > 0
 
