@@ -283,7 +283,7 @@ def test_tensorboard_receives_every_figure(tmp_path: Path) -> None:
 def test_every_leader_meets_every_follower_or_says_why_not() -> None:
     game = sg.make("discrete_toy-v0", horizon=20)
     trained = 0
-    short = {"sb3": {"budget": 64}}  # how well it learned does not matter here
+    short = {"sb3": {"budget": 64}, "soft_dqn": {"budget": 64}}  # how well it learned does not matter here
     for leader, name in itertools.product(sg.leaders(), sg.followers()):
         with contextlib.suppress(UnsupportedGameError, InformationError):
             follower = sg.make_follower(name, **short.get(name, {}))
