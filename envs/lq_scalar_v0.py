@@ -36,6 +36,7 @@ from stackelberg_games.errors import InvalidGameError, SolverError
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.linear_quadratic import Cost, Dynamics, LinearGaussianGame
 from stackelberg_games.kinds.moments import Quadratic
+from stackelberg_games.rules.rules import check_discount
 
 SWEEPS = 100_000
 
@@ -59,8 +60,13 @@ def feedback(
         state_cost, control_cost, effort, discount: see ``game``.
 
     Raises:
+        InvalidGameError: a number is out of range.
         SolverError: the values do not settle.
     """
+    checks.number("state_cost", state_cost, 0, error=InvalidGameError)
+    checks.number("control_cost", control_cost, above=0, error=InvalidGameError)
+    checks.number("effort", effort, above=0, error=InvalidGameError)
+    check_discount("discount", discount)
     p = q = 0.0
     for _ in range(SWEEPS):
         k = discount * q / (control_cost + discount * q)

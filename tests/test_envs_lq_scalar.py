@@ -150,3 +150,9 @@ def test_numbers_out_of_range_are_refused(settings: dict[str, Any], message: str
 
 def test_games_are_told_apart_by_what_the_leader_pays() -> None:
     assert made().fingerprint() != made(effort=2.0).fingerprint()
+
+
+@pytest.mark.parametrize("settings", [{"effort": -1.0}, {"control_cost": 0.0}, {"state_cost": "a"}, {"discount": 1.0}])
+def test_the_feedback_solution_refuses_what_the_game_refuses(settings: dict[str, Any]) -> None:
+    with pytest.raises(InvalidGameError, match=next(iter(settings))):
+        feedback(**settings)

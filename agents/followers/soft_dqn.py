@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -91,11 +92,11 @@ class Memory(NamedTuple):
     allowed: BoolArray
 
 
-def _chances(parts: list[Tensor], rows: Any, unit: float, allowed: Any = True) -> FloatArray:
+def _chances(parts: list[Tensor], rows: Any, unit: float, mask: Any = None) -> FloatArray:
     """Log-probabilities ``[N, B]`` of the softmax of the networks' mean over ``1 / unit``, among the replies that are allowed."""
     with torch.no_grad():
         out = Twins.forward(parts, torch.from_numpy(rows)).mean(dim=0).double().numpy()
-    return np.asarray(log_softmax(np.where(allowed, out * unit, -np.inf), axis=1))
+    return np.asarray(log_softmax(np.where(True if mask is None else mask, out * unit, -np.inf), axis=1))
 
 
 def _drawn(chances: FloatArray, uniform: Any) -> IntArray:
@@ -127,21 +128,17 @@ class SoftmaxResponse:
     temperature: float
     start: int
 
-    def log_chances(self, states: Any, leader_actions: Any) -> FloatArray:
+    def log_chances(self, states: Any, leader_actions: Any = None, masks: Any = None) -> FloatArray:
         """Log-probabilities of all replies, ``[N, B]``."""
-        return _chances(self.parts, self.reads(states, leader_actions), self.scale[0] / self.temperature)
+        return _chances(self.parts, self.reads(states, leader_actions), self.scale[0] / self.temperature, masks)
 
     def sample(self, states: Any, leader_actions: Any, streams: Streams, stage: int) -> IntArray:
         """Replies, int64 ``[N]``."""
-        uniform = streams.uniform(Lane.FOLLOWER, stage)
-        return _drawn(self.log_chances(states, leader_actions), uniform) + self.start
+        return _drawn(self.log_chances(states, leader_actions), streams.uniform(Lane.FOLLOWER, stage)) + self.start
 
     def reply(self, observations: Any, streams: Streams, stage: int, masks: Any = None) -> IntArray:
         """Replies to observations as ``best_response_env`` shows them, and masks ``[N, n]`` where there are some."""
-        unit, allowed = self.scale[0] / self.temperature, True if masks is None else masks
-        return _drawn(
-            _chances(self.parts, self.reads(observations), unit, allowed), streams.uniform(Lane.FOLLOWER, stage)
-        )
+        return _drawn(self.log_chances(observations, masks=masks), streams.uniform(Lane.FOLLOWER, stage))
 
     def log_prob(self, states: Any, leader_actions: Any, replies: Any) -> FloatArray:
         """Log-probabilities of replies, ``[N]``."""
@@ -271,9 +268,13 @@ class SoftDQN(Follower):
     def _by_episodes(self, game: Game, commitment: Commitment, random: np.random.Generator) -> int:
         """Learn from the environment, one episode after the other; decisions played."""
         self._forget(game, commitment)
-        env: Any = best_response_env(game, commitment)
-        if game.horizon is None:
-            env = gymnasium.wrappers.TimeLimit(env, game.stages())
+        with closing(best_response_env(game, commitment)) as env:
+            limited = gymnasium.wrappers.TimeLimit(env, game.stages()) if game.horizon is None else env
+            self._live(limited, game, random)
+        return self.budget
+
+    def _live(self, env: Any, game: Game, random: np.random.Generator) -> None:
+        """Spend the budget in an environment."""
         seed: int | None = int(random.integers(2**31))
         over = True
         for _ in range(self.budget):
@@ -287,8 +288,6 @@ class SoftDQN(Follower):
             if ended or mask is not None or not game.follower_masked:  # where play is cut nobody knows what is allowed
                 self._keep(told, reply, reward, before[None], shown, ended, True if mask is None else mask)
             self._learn(1, game.follower_discount, random)
-        env.close()
-        return self.budget
 
     def _forget(self, game: Game, commitment: Commitment) -> None:
         """Charge payments anew in what is remembered, or forget it: the leader acts otherwise now, and nobody can ask how."""
@@ -341,8 +340,7 @@ class SoftDQN(Follower):
         if self.scale is None and mask is None:
             return random.integers(self.replies, size=len(shown))
         unit = 0.0 if self.scale is None else self.scale[0] / self.temperature
-        chances = _chances(self.networks.parts, shown, unit, True if mask is None else mask)
-        return _drawn(chances, random.random((len(shown), 1)))
+        return _drawn(_chances(self.networks.parts, shown, unit, mask), random.random((len(shown), 1)))
 
     def _learn(self, played: int, discount: float, random: np.random.Generator) -> None:
         """The gradient steps that are due."""
