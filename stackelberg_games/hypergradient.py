@@ -135,6 +135,7 @@ def influence(
     temperature: float,
     trace_decay: float = 1.0,
     centre: bool = False,
+    block: int = 1,
 ) -> Influence:
     """The traces of a batch, ready to multiply follower terms.
 
@@ -151,6 +152,7 @@ def influence(
             by X - mean(X) with the mean of independent episodes, which keeps the estimate unbiased
             and removes the variance that the common part of X would add; likewise from what is
             carried over their ends. Needs two episodes.
+        block: so many episodes in a row depend on each other, and are left out of the mean for each other; divides N.
 
     Raises:
         InvalidArgumentError: an argument is out of range.
@@ -159,8 +161,10 @@ def influence(
     trace_decay = checks.number("trace_decay", trace_decay, 0, 1)
     if benefit.shape != (batch.episodes, batch.stages):
         raise InvalidArgumentError(f"benefit has shape {benefit.shape}: expected {(batch.episodes, batch.stages)}")
-    if centre and batch.episodes < 2:
-        raise InvalidArgumentError("centre=True needs at least 2 episodes in a batch")
+    if checks.integer("block", block, 1) and batch.episodes % block:
+        raise InvalidArgumentError(f"block={block}: {batch.episodes} episodes are no whole number of blocks")
+    if centre and batch.episodes < 2 * block:
+        raise InvalidArgumentError(f"centre=True needs at least {2 * block} episodes in a batch")
     decay = trace_decay * follower_discount
     before, after, carry = traces(benefit, batch.lengths, leader_discount, decay, 1.0 / temperature)
     if centre:
@@ -169,15 +173,16 @@ def influence(
         missing = batch.horizon - batch.lengths
         rest = carry * (missing if decay == 1 else (1 - decay**missing) / (1 - decay))
         for trace in (before, after):
-            _centre(trace, rest, batch.lengths, batch.horizon)
+            _centre(trace, rest, batch.lengths, batch.horizon, block)
         faded = carry * decay**missing
-        carry = carry - (faded.sum() - faded) / (batch.episodes - 1)
+        own = np.repeat(faded.reshape(-1, block).sum(axis=1), block)
+        carry = carry - (faded.sum() - own) / (batch.episodes - block)
     return Influence(before, after, carry)
 
 
 @compiled
-def _centre(trace: Any, rest: Any, lengths: Any, horizon: int) -> None:
-    """Subtract from each episode's trace the mean of the others', whose parts beyond the end sum to ``rest``."""
+def _centre(trace: Any, rest: Any, lengths: Any, horizon: int, block: int) -> None:
+    """Subtract from each episode's trace the mean of other blocks', whose parts beyond the end sum to ``rest``."""
     episodes = trace.shape[0]
     sums = rest.copy()
     for i in range(episodes):
@@ -185,7 +190,10 @@ def _centre(trace: Any, rest: Any, lengths: Any, horizon: int) -> None:
             sums[i] += trace[i, t]
     total = sums.sum()
     for i in range(episodes):
-        others = (total - sums[i]) / ((episodes - 1) * horizon)
+        own, first = 0.0, i - i % block
+        for j in range(first, first + block):
+            own += sums[j]
+        others = (total - own) / ((episodes - block) * horizon)
         for t in range(lengths[i]):
             trace[i, t] -= others
 

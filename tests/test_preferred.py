@@ -262,6 +262,16 @@ def test_what_cannot_be_learned_is_refused(make: Any, kind: type[Exception], wor
         make()
 
 
-def test_gradient_leaders_say_that_they_need_finite_games() -> None:
-    with pytest.raises(UnsupportedGameError, match="drlhf"):
-        sg.train(game(), "bchg", follower(), iterations=1, episodes=2, progress=False)
+@pytest.mark.parametrize("name", ["bchg", "hpgd", "sobirl", "policy_gradient"])
+def test_gradient_leaders_learn_from_labels_where_states_are_vectors(name: str) -> None:
+    posed = game({"kind": "network", "hidden": (8,), "low": -1.0, "high": 1.0}, windows=2)
+    leader = sg.make_leader(name, learning_rate=0.05)
+    run = sg.train(posed, leader, follower(), iterations=2, episodes=8, progress=False)
+    assert run.history[-1]["labels"] == 16
+    assert 0 < run.history[-1]["leader/loss"] < 2
+    assert run.history[-1]["leader/gradient_norm"] > 0
+
+
+def test_windows_are_a_count() -> None:
+    with pytest.raises(InvalidArgumentError, match="windows=0"):
+        game(windows=0)

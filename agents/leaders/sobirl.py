@@ -48,5 +48,5 @@ class SoBiRL(Algorithm):
 
     def surrogate(self, values: Values) -> Tensor:
         """The direct row, and the response row for returns as credits."""
-        credit = Credit(values.returns(self.baseline)[:, None] * values.batch.mask) / values.temperature
+        credit = Credit(values.returns(self.baseline) * values.batch.mask) / values.temperature
         return values.direct() + (Truncate() if self.truncated else Average())(values, credit)

@@ -94,7 +94,7 @@ class StochasticSoBiRL(Algorithm):
 
     def surrogate(self, values: Values) -> Tensor:
         """The direct row, and the response row for losses as credits; log 2 is their baseline."""
-        credit = Credit(values.returns(True)[:, None] * values.batch.mask) / values.temperature
+        credit = Credit(values.returns(True) * values.batch.mask) / values.temperature
         return values.direct() + Average()(values, credit)
 
     def update(self, evidence: Evidence) -> dict[str, float]:

@@ -92,6 +92,7 @@ class PreferredGame(Judged, PaidGame):
         form: of the reward.
         judge: who compares.
         segment: stages of a segment.
+        windows: segments drawn from each episode.
         settings: what else ``AECGame`` takes.
 
     Raises:
@@ -100,9 +101,14 @@ class PreferredGame(Judged, PaidGame):
 
     anywhere = True
 
-    def __init__(self, source: Source, form: Payments, judge: Judge, segment: int, **settings: Any) -> None:
+    def __init__(
+        self, source: Source, form: Payments, judge: Judge, segment: int, windows: int, **settings: Any
+    ) -> None:
         self.judge, self.segment = judge, checks.integer("segment", segment, 1)
+        self.windows = checks.integer("windows", windows, 1)
         super().__init__(source, form, own_reward, 0.0, **settings)
+        if self.horizon is not None:
+            self.leader_discount = 1.0  # a label counts the same wherever in an episode its segments are
         if self.horizon is not None and segment > self.horizon:
             raise InvalidGameError(f"segment={segment}: episodes of {self.name} have {self.horizon} stages")
         self.terms = ChosenTerms(self.schedule, self.commitment(0).states)
@@ -121,7 +127,8 @@ class PreferredGame(Judged, PaidGame):
         """What ``AECGame`` says, and who is paid what."""
         kept = {name: fact for name, fact in super().facts.items() if name not in ("payments", "cost")}
         chosen = f"{self.schedule.size} numbers, chosen once an episode, in {self.configuration_space}"
-        return {**kept, "reward": chosen, "judge": f"{self.judge!r}, of segments of {self.segment} stages"}
+        drawn = "" if self.windows == 1 else f", {self.windows} of an episode"
+        return {**kept, "reward": chosen, "judge": f"{self.judge!r}, of segments of {self.segment} stages{drawn}"}
 
     def view(self, temperature: float | None = None, ledger: Ledger | None = None) -> LeaderView:
         """What a leader is told; its lever knows the reward it chose and no other."""

@@ -143,20 +143,21 @@ class Interview(Session):
                 f"episodes={episodes}: pairs are compared in {self.game.name}; give an even number"
             )
         first, second = self._sides(commitment, policy, episodes // 2, number)
-        starts = generator(self.seed, 33, number)
-        windows = [self._windows(side, starts) for side in (first, second)]
+        random = generator(self.seed, 33, number)
+        windows = [self._windows(side, random) for side in (first, second)]
         one, other = (_segment(side, where) for side, where in zip((first, second), windows, strict=True))
-        label = np.array(list(self._labels(one, other, number * first.episodes)))
+        label = np.array(list(self._labels(one, other, number * one.episodes)))
         gains = (side.follower_returns() for side in (one, other))  # under the reward that the leader chose
         gap = next(gains) - next(gains)
         paid = label * gap - np.logaddexp(0.0, gap)
         sides = [_paid(side, paid, where) for side, where in zip((first, second), windows, strict=True)]
         batch = sides[0] if self.pairs == "anchored" else _interleaved(*sides)
-        told = Comparisons(_hidden(one), _hidden(other), label)
+        starts = np.stack([where[:, 0] for where in windows], axis=1)
+        told = Comparisons(_hidden(one), _hidden(other), label, starts)
         return Held(batch, told, first.transitions + second.transitions)
 
     def _windows(self, batch: Trajectories, random: np.random.Generator) -> IntArray:
-        """Which stages of every episode are its segment, ``[N, H]``.
+        """Which stages are segments, those of one episode after those of another, ``[N W, H]``.
 
         Raises:
             InvalidArgumentError: an episode is shorter than a segment.
@@ -167,10 +168,10 @@ class Interview(Session):
                 f"an episode of {self.game.name} ended after {batch.lengths.min()} stages, and segments have {size}: sums over "
                 "unequal lengths do not compare; give a shorter segment"
             )
-        first = np.zeros(batch.episodes, dtype=np.int64)
+        first = np.zeros((batch.episodes, self.game.windows), dtype=np.int64)
         if self.game.anywhere:
-            first = random.integers(0, batch.lengths - size + 1)
-        return np.asarray(first[:, None] + np.arange(size))
+            first = random.integers(0, batch.lengths[:, None] - size + 1, size=first.shape)
+        return np.asarray(first.reshape(-1, 1) + np.arange(size))
 
     def _sides(
         self, commitment: Commitment, policy: ResponsePolicy, count: int, number: int
@@ -323,8 +324,8 @@ def _hidden(batch: Trajectories) -> Trajectories:
 
 
 def _segment(batch: Trajectories, where: IntArray) -> Trajectories:
-    """Some stages of every episode, ``where`` ``[N, H]``."""
-    row, after = np.arange(batch.episodes)[:, None], np.column_stack([where, where[:, -1] + 1])
+    """Some stages of every episode, ``where`` ``[N W, H]``."""
+    row, after = _rows(batch, where), np.column_stack([where, where[:, -1] + 1])
     rewards = batch.follower_rewards
     return Trajectories(
         batch.states[row, after],
@@ -332,16 +333,21 @@ def _segment(batch: Trajectories, where: IntArray) -> Trajectories:
         batch.follower_actions[row, where],
         batch.leader_rewards[row, where],
         None if rewards is None else rewards[row, where],
-        np.full(batch.episodes, where.shape[1]),
-        batch.terminated & (after[:, -1] == batch.lengths),
+        np.full(len(where), where.shape[1]),
+        batch.terminated[row[:, 0]] & (after[:, -1] == batch.lengths[row[:, 0]]),
     )
 
 
 def _paid(batch: Trajectories, paid: FloatArray, where: IntArray) -> Trajectories:
-    """A batch that pays the leader where its segments end."""
+    """A batch that pays the leader where its segments end; an episode the mean over its segments."""
     rewards = np.zeros_like(batch.leader_rewards)
-    rewards[np.arange(batch.episodes), where[:, -1]] = paid
+    np.add.at(rewards, (_rows(batch, where)[:, 0], where[:, -1]), paid * batch.episodes / len(where))
     return replace(batch, leader_rewards=rewards)
+
+
+def _rows(batch: Trajectories, where: IntArray) -> IntArray:
+    """The episodes of segments, ``[N W, 1]``."""
+    return np.repeat(np.arange(batch.episodes), len(where) // batch.episodes)[:, None]
 
 
 def _interleaved(first: Trajectories, second: Trajectories) -> Trajectories:

@@ -18,6 +18,7 @@ def preferences(
     judge: Judge | Mapping[str, Any] | str | Callable[..., float] = "bradley_terry",
     *,
     segment: int = 25,
+    windows: int = 1,
     follower_discount: float = 0.99,
     horizon: int | None = None,
     temperature: float | None = None,
@@ -32,6 +33,8 @@ def preferences(
             not given.
         judge: who compares; see ``preference_grid-v0``.
         segment: stages of a segment.
+        windows: segments drawn from each episode, so that two episodes make as many pairs: labels cost fewer stages of play,
+            and tell more alike.
         follower_discount: in [0, 1).
         horizon: stages after which episodes are truncated; the environment's own limit if not given.
         temperature: of whoever plays the agent, which leaders are told where it declares none itself.
@@ -43,6 +46,6 @@ def preferences(
     """
     form = NetworkPayments(low=-1.0, high=1.0) if reward is None else payments_of(reward)
     settings = {"follower_discount": follower_discount, "horizon": horizon, "temperature": temperature}
-    game = PreferredGame(gymnasium_source(source), form, judge_of(judge), segment, **settings)
+    game = PreferredGame(gymnasium_source(source), form, judge_of(judge), segment, windows, **settings)
     game.spec, game.lasting = None, False
     return game

@@ -22,7 +22,7 @@ class Unroll:
         decay: the traces decay by ``decay * gF`` a stage, in [0, 1]; 1 is unbiased, less forgets influences
             that reach far ahead and lowers the variance.
         centre: subtract from the traces of each episode their mean over the other episodes of the batch;
-            a batch of a single episode has none.
+            a batch of a single episode has none. Where pairs of episodes are compared, over those of other pairs.
     """
 
     decay: float = 1.0
@@ -46,7 +46,8 @@ class Unroll:
             follower_discount=values.view.follower_discount,
             temperature=1.0,
             trace_decay=self.decay,
-            centre=self.centre and batch.episodes > 1,
+            centre=self.centre and batch.episodes > values.block,
+            block=values.block,
         )
 
 

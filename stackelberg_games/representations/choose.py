@@ -8,6 +8,7 @@ from typing import Any
 from stackelberg_games.errors import InvalidArgumentError, RegistrationError, UnsupportedGameError
 from stackelberg_games.learning import registry
 from stackelberg_games.representations.compared import Compared
+from stackelberg_games.representations.compared_stages import ComparedStages
 from stackelberg_games.representations.configured_linear import ConfiguredLinear
 from stackelberg_games.representations.finite import Finite
 from stackelberg_games.representations.inferred import inferring
@@ -18,7 +19,7 @@ from stackelberg_games.representations.seen import Seen
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.view import LeaderView
 
-USUAL: tuple[type[Representation], ...] = (Compared, Finite, ConfiguredLinear, Linear, Networks)
+USUAL: tuple[type[Representation], ...] = (Compared, ComparedStages, Finite, ConfiguredLinear, Linear, Networks)
 """In the order in which they are asked whether they fit."""
 
 _SOURCES = {False: "rewards of stages", True: "a judge's labels of pairs of episodes"}

@@ -4,11 +4,12 @@ The loss of a label is l = softplus(D) - y D, with D the difference of the two s
 reward. Its gradient in that reward is
 
     direct    - (dl, D differentiated)
-    response  - (1/tau) (l - b) sum over both segments and their stages of [ dQF(s, b) - dVF(s) ]
+    response  - (1/tau) (l - b) sum over both segments and the stages that led to their ends of [ dQF(s, b) - dVF(s) ]
 
-for a mean over pairs and any baseline b that does not depend on the pair. All of the follower's reward is the leader's own
+for a mean over pairs and any baseline b that does not depend on the pair. A segment that begins later was led to by the
+stages before it, whose replies are credited as its own are. All of the follower's reward is the leader's own
 choice, so that dQF and dVF follow from the moves that were counted, by one linear solve: nothing is unrolled along
-trajectories. Moves are counted in whole episodes, which go on after the segment; credited are the stages of segments. Since dQF is a table, credits of equal (s, b) add up.
+trajectories. Moves are counted in whole episodes, which go on after the segment. Since dQF is a table, credits of equal (s, b) add up.
 
 Where the reward has moved since the pairs were played, their losses count with the probability that the follower would
 now play them over the one with which it did, both from its soft response in the counted game.
@@ -17,6 +18,8 @@ now play them over the one with which it did, both from its soft response in the
 from __future__ import annotations
 
 import math
+from functools import cached_property
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -42,6 +45,43 @@ BASELINE = math.log(2.0)
 
 FARTHEST = 50.0
 """Log-probability ratio of a pair beyond which its weight is not worked out."""
+
+
+def require_labels(view: LeaderView, needs: Needs, who: object) -> None:
+    """Raise ``UnsupportedGameError`` if there is no lever, or something is asked of which labels tell nothing."""
+    require_lever(view.lever, who)
+    if not needs.values or needs.players or needs.sarsa is not None or needs.backup != MEANS:
+        raise UnsupportedGameError(
+            "labels of pairs tell of no reward of a stage, from which this leader learns; drlhf, bchg, hpgd and "
+            "sobirl learn from them"
+        )
+
+
+class Approaches:
+    """The stages of a batch that led to the end of a segment: its own, and those of its episode before it.
+
+    Args:
+        batch: N episodes that hold both sides of K pairs.
+        segments: where they are, see ``Comparisons.places``.
+
+    Attributes:
+        episodes: of the segments, ``[2K, 1]``.
+        led: which stages of them, bool ``[2K, T]``.
+    """
+
+    def __init__(self, batch: Trajectories, segments: tuple[IntArray, IntArray]) -> None:
+        self.batch, (self.episodes, stages) = batch, segments
+        self.led: BoolArray = np.arange(batch.stages) <= stages[:, -1:]
+
+    def of(self, values: Any) -> Any:
+        """Values at the stages of the batch, ``[N, T, ...]``, for each segment, ``[2K, T, ...]``."""
+        return values[self.episodes[:, 0]]
+
+    def laid(self, credit: FloatArray) -> FloatArray:
+        """Credits ``[2K, T]`` or ``[2K, 1]`` on the batch, ``[N, T]``, so that means over episodes are means over pairs."""
+        laid = np.zeros((self.batch.episodes, self.batch.stages))
+        np.add.at(laid, self.episodes[:, 0], self.led * credit * (2 * self.batch.episodes / len(credit)))
+        return laid
 
 
 class Compared(Finite):
@@ -78,12 +118,7 @@ class Compared(Finite):
         planned: bool = False,
         clip: float = 10.0,
     ) -> None:
-        require_lever(view.lever, self)
-        if not needs.values or needs.players or needs.sarsa is not None or needs.backup != MEANS:
-            raise UnsupportedGameError(
-                "labels of pairs tell of no reward of a stage, from which this leader learns; drlhf, bchg, hpgd and "
-                "sobirl learn from them"
-            )
+        require_labels(view, needs, self)
         super().__init__(view, commitment, needs, seed, memory=memory)
         self.cut = 0.0
         self.planned, self.clip = checks.flag("planned", planned), checks.number("clip", clip, 1)
@@ -100,24 +135,22 @@ class Compared(Finite):
 
     def observe(self, evidence: Evidence, commitment: Commitment) -> None:
         """Count a batch, and take the labels of its pairs."""
-        self.label = torch.from_numpy(np.array(evidence.require_comparisons().label))
+        told = evidence.require_comparisons()
+        self.label = torch.from_numpy(np.array(told.label))
         super().observe(evidence, commitment)
+        self.segments = told.places(self.batch.episodes)
+        self.approaches = Approaches(self.batch, self.segments)
         assert self.lever is not None
         asked = self.lever.asked
         cells = np.zeros(self.counts.shape, dtype=np.int64)
         cells[asked[:3]] = np.arange(len(asked.states))
-        count = np.zeros((self.batch.episodes, len(asked.states)))
-        np.add.at(count, (np.arange(len(count))[:, None], cells[self.stages]), self.judged)
+        count = np.zeros((2 * len(told), len(asked.states)))
+        inside = tuple(part[self.segments] for part in self.stages)
+        np.add.at(count, (np.arange(len(count))[:, None], cells[inside]), 1)
         self.apart = torch.from_numpy(count[0::2] - count[1::2])
         self.then = Configuration(self.lever.configuration.numpy(), states=self.counts.shape[0])
         if self.planned:
             self.response = self._before
-
-    @property
-    def judged(self) -> BoolArray:
-        """Which stages belong to the segments that were compared, ``[N, T]``."""
-        assert self.view.judged is not None
-        return np.asarray(self.batch.mask & (np.arange(self.batch.stages) < self.view.judged))
 
     @property
     def stages(self) -> tuple[IntArray, IntArray, IntArray]:
@@ -149,7 +182,7 @@ class Compared(Finite):
         response = self._replanned(commitment)
         tiny = np.finfo(np.float64).tiny
         now, then = (np.log(np.maximum(table[self.stages], tiny)) for table in (response, self._before))
-        change = ((now - then) * self.judged).sum(axis=1)
+        change = (self.approaches.of(now - then) * self.approaches.led).sum(axis=1)
         weights = np.exp(np.clip(change[0::2] + change[1::2], -FARTHEST, FARTHEST))
         self.cut = float((weights - np.minimum(weights, self.clip)).sum() / weights.sum())
         return ComparedValues(self, commitment, terms, response, np.minimum(weights, self.clip))
@@ -188,22 +221,28 @@ class ComparedValues(FiniteValues):
         """See ``Values.direct``."""
         return -(torch.from_numpy(self.weights) * self.losses).mean()
 
+    @cached_property
+    def discounts(self) -> FloatArray:
+        """One at the stages played: a pair is worth the same wherever in an episode its segments are."""
+        return self.batch.mask.astype(np.float64)
+
     def returns(self, baseline: bool) -> FloatArray:
-        """Minus the loss of each episode's pair, or log 2 less it; twice, for a mean over pairs has half as many terms."""
+        """Minus the losses of the pairs that a stage led to, or log 2 less them, ``[N, T]``."""
         paid = (BASELINE if baseline else 0.0) - self.losses.detach().numpy()
-        return np.repeat(2 * self.weights * paid, 2)
+        return self._learned.approaches.laid(np.repeat(self.weights * paid, 2)[:, None])
 
     def benefit(self) -> Credit:
         """What pairs that came by a stage were worth, less what the others were that came by its state."""
-        states, mask = self.batch.states[:, :-1], self._learned.judged
-        paid = self.returns(True)
-        pairs = np.broadcast_to(np.arange(len(paid))[:, None] // 2, states.shape)
-        visits, sums = (np.zeros((len(self.weights), self._learned.counts.shape[0])) for _ in range(2))
-        np.add.at(visits, (pairs, states), mask)
-        np.add.at(sums, (pairs, states), mask * paid[:, None])
+        approaches = self._learned.approaches
+        states, led = approaches.of(self._learned.stages[0]), approaches.led
+        paid = np.repeat(self.weights * (BASELINE - self.losses.detach().numpy()), 2)[:, None]
+        pairs = np.broadcast_to(approaches.episodes // 2, states.shape)
+        visits, sums = (np.zeros((self.batch.episodes // 2, self._learned.counts.shape[0])) for _ in range(2))
+        np.add.at(visits, (pairs, states), led)
+        np.add.at(sums, (pairs, states), led * paid)
         others = (visits.sum(axis=0) - visits)[pairs, states]
         mean = (sums.sum(axis=0) - sums)[pairs, states] / np.maximum(others, 1.0)
-        return Credit((paid[:, None] - mean) * (mask & (others > 0)))
+        return Credit(approaches.laid((paid - mean) * (others > 0)))
 
     def advantage(self, how: str, wide: Trajectories) -> Credit:
         """See ``benefit``; of the batch, for nobody compared other episodes."""
@@ -233,7 +272,7 @@ class ComparedValues(FiniteValues):
         return self._priced(self._less_expected(self._owed(credit)))
 
     def _owed(self, credit: Credit) -> FloatArray:
-        return table_of(self.batch, credit.at * self._learned.judged, self._learned.counts.shape) / self.batch.episodes
+        return table_of(self.batch, credit.at, self._learned.counts.shape) / self.batch.episodes
 
     def _less_expected(self, owed: FloatArray) -> FloatArray:
         return np.asarray(owed - self._response * owed.sum(axis=2, keepdims=True))

@@ -125,11 +125,13 @@ class Values(ABC):
         batch: the episodes.
         view: what the leader was told of the game.
         trace: of credits that were unrolled along the batch, the last if several.
+        block: so many episodes in a row depend on each other.
     """
 
     batch: Trajectories
     view: LeaderView
     trace: Influence | None = None
+    block: int = 1
 
     @property
     def temperature(self) -> float:
@@ -168,15 +170,15 @@ class Values(ABC):
         """B = QL(s, a, b) - E_b QL(s, a, b)."""
 
     def returns(self, baseline: bool) -> FloatArray:
-        """The leader's return of every episode, ``[N]``, by which its score is weighed.
+        """The leader's return of every episode, ``[N, 1]``, by which its score is weighed; or of every stage, ``[N, T]``.
 
         Args:
             baseline: less the mean of the other episodes, which a batch of one has not.
         """
         returns = self.batch.leader_returns(self.view.leader_discount)
         if not baseline or self.batch.episodes == 1:
-            return returns
-        return np.asarray(returns - (returns.sum() - returns) / (self.batch.episodes - 1))
+            return returns[:, None]
+        return np.asarray(returns - (returns.sum() - returns) / (self.batch.episodes - 1))[:, None]
 
     @abstractmethod
     def direct(self) -> Tensor:

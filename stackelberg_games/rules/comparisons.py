@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from stackelberg_games import checks
-from stackelberg_games.arrays import FloatArray
+from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.rules.trajectories import Trajectories
 
@@ -26,6 +26,7 @@ class Comparisons:
     Attributes:
         first, second: the segments, K episodes each; whoever is handed them sees no reward that the judge knows.
         label: how strongly the first is preferred, ``[K]``: 1 the first, 0 the second, 0.5 neither, or a probability.
+        starts: the stage of its episode at which each segment begins, ``[K, 2]``; None where all are first stages.
 
     Raises:
         InvalidArgumentError: there is no pair, the two sides do not match, segments differ in length, or a label lies
@@ -35,6 +36,7 @@ class Comparisons:
     first: Trajectories
     second: Trajectories
     label: FloatArray
+    starts: IntArray | None = None
 
     def __post_init__(self) -> None:
         label = check_labels(self.label, self.first.episodes)
@@ -44,6 +46,27 @@ class Comparisons:
     def __len__(self) -> int:
         """How many pairs."""
         return len(self.label)
+
+    def places(self, episodes: int) -> tuple[IntArray, IntArray]:
+        """Where the segments are in a batch that holds both sides: episodes 2i and 2i + 1, cut into as many pairs for every i.
+
+        Args:
+            episodes: of the batch.
+
+        Returns:
+            Episodes ``[2K, 1]`` and stages ``[2K, H]``; segments 2k and 2k + 1 are pair k.
+
+        Raises:
+            InvalidArgumentError: so many episodes do not make so many pairs.
+        """
+        pairs, size = len(self), self.first.stages
+        if episodes < 2 or episodes % 2 or pairs % (episodes // 2):
+            raise InvalidArgumentError(
+                f"{pairs} pairs of segments of {episodes} episodes: expected as many of every two"
+            )
+        both = np.arange(pairs)[:, None] // (2 * pairs // episodes) * 2 + np.arange(2)
+        starts = np.zeros((pairs, 2), dtype=np.int64) if self.starts is None else self.starts
+        return both.reshape(-1, 1), starts.reshape(-1, 1) + np.arange(size)
 
 
 def check_pairs(first: Trajectories, second: Trajectories) -> None:
@@ -125,11 +148,13 @@ class Judged:
         judge: who compares.
         segment: stages of a segment.
         anywhere: whether segments are drawn from all over an episode, and not its first stages.
+        windows: how many segments are drawn from each episode.
     """
 
     judge: Judge
     segment: int
     anywhere: bool = False
+    windows: int = 1
 
     def true_rewards(self, batch: Trajectories) -> FloatArray:
         """What stages are truly worth, ``[N, T]``; for judges and for the record, never for a leader."""
