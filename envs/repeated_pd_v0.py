@@ -25,13 +25,19 @@ At ``start`` the follower is exactly indifferent, so against an adversarial tie-
 errors the leader gives a margin: 4.26498 at temperature 0.01 with g = 0.9. To compare discounts compare
 temperatures in the units of the rewards here.
 
+With ``leader_remembers="own"`` the leader does not see what the follower did. Nothing it does then depends on the follower's
+moves, so that to defect always is a best reply to every commitment, and the best of them is worth 1, by defecting always.
+
 Version history: v0, first version.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
@@ -39,6 +45,8 @@ from stackelberg_games.kinds.finite import TabularGame
 
 TEMPTATION, REWARD, PUNISHMENT, SUCKER = 5.0, 3.0, 1.0, 0.0
 STATES = ("start", "CC", "CD", "DC", "DD")
+OWN = (0, 1, 1, 2, 2)
+"""What a leader observes of them that remembers its own moves alone."""
 
 
 def optimal_cooperation(discount: float) -> FloatArray:
@@ -46,17 +54,26 @@ def optimal_cooperation(discount: float) -> FloatArray:
     return np.array([0.0, 1.0, 0.0, (1 - discount) / (2 * discount), 0.0])
 
 
-def game(discount: float = 0.9, *, horizon: int | None = None, follower_sees_action: bool = False) -> TabularGame:
+def game(
+    discount: float = 0.9,
+    *,
+    horizon: int | None = None,
+    follower_sees_action: bool = False,
+    leader_remembers: Literal["both", "own"] = "both",
+) -> TabularGame:
     """The repeated prisoner's dilemma.
 
     Args:
         discount: g of both players, in [0, 1).
         horizon: rounds; None for the endless game.
         follower_sees_action: true if the follower observes the leader's move of the round.
+        leader_remembers: what the leader knows of the last round: both moves, or its own alone. Then it cannot answer a
+            defection, and the follower's best reply is to defect always.
 
     Raises:
-        InvalidGameError: the discount is out of range.
+        InvalidGameError: the discount is out of range, or there is no such memory.
     """
+    checks.choice("leader_remembers", leader_remembers, ["both", "own"], error=InvalidGameError)
     if not 0 <= discount < 1:
         raise InvalidGameError(f"discount={discount!r}: expected a number in [0, 1)")
     leader = (1 - discount) * np.array([[REWARD, SUCKER], [TEMPTATION, PUNISHMENT]])
@@ -73,7 +90,7 @@ def game(discount: float = 0.9, *, horizon: int | None = None, follower_sees_act
         name="repeated_pd-v0",
     )
     made.state_labels = list(STATES)
-    return made
+    return made if leader_remembers == "both" else made.partially_observed(OWN)
 
 
 env, raw_env, parallel_env = faces(game)

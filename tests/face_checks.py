@@ -128,7 +128,7 @@ class Table:
         rows = rng.dirichlet(np.ones(shape[2]), size=shape[:2])
         if not game.follower_sees_action:
             rows = np.repeat(rows[:, :1], shape[1], axis=1)
-        policy = TabularPolicy(game, rng.normal(size=shape[:2]))
+        policy = TabularPolicy(game, rng.normal(size=TabularPolicy(game).logits.shape))
         if chosen is None:
             return cls(game, policy, TabularResponse(rows))
         acts = policy if game.idle_action is None else None

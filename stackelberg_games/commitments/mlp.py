@@ -10,14 +10,14 @@ from torch import Tensor
 
 from stackelberg_games import checks
 from stackelberg_games.commitments.perceptron import perceptron
-from stackelberg_games.commitments.tabular import DiscretePolicy, FiniteSized, sizes_of
+from stackelberg_games.commitments.tabular import DiscretePolicy, FiniteSized
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.numerics.randomness import check_seed
 from stackelberg_games.numerics.threads import in_own_modes
 
 
 class MLPPolicy(DiscretePolicy):
-    """A multilayer perceptron on one-hot states, evaluated once for all states.
+    """A multilayer perceptron on one-hot states, or on one-hot observations where the leader sees less; evaluated once for all.
 
     Args:
         game: a finite game, the view of one, or its numbers of states and leader actions.
@@ -31,11 +31,11 @@ class MLPPolicy(DiscretePolicy):
     @in_own_modes
     def __init__(self, game: FiniteSized, hidden: Sequence[int] = (64, 64), seed: int = 0) -> None:
         super().__init__()
-        self.states, self.actions = sizes_of(game)
+        inputs = self.size(game).rows
         if isinstance(hidden, str) or not isinstance(hidden, Sequence):
             raise InvalidArgumentError(f"hidden={checks.shown(hidden)}: expected a list of integers >= 1")
         self.hidden = tuple(checks.integer("width of a hidden layer", width, 1) for width in hidden)
-        self.network = perceptron([self.states, *self.hidden, self.actions], check_seed(seed))
+        self.network = perceptron([inputs, *self.hidden, self.actions], check_seed(seed))
 
     def describe(self) -> dict[str, Any]:
         """Class, sizes and hidden widths."""
@@ -48,4 +48,4 @@ class MLPPolicy(DiscretePolicy):
         outputs = first.weight.T + first.bias  # what it makes of every one-hot vector
         for layer in rest:
             outputs = layer(outputs)
-        return torch.log_softmax(outputs, dim=1)
+        return self.spread(torch.log_softmax(outputs, dim=1))

@@ -11,9 +11,10 @@ from stackelberg_games.commitments import gaussian, networks
 from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.commitments.mlp import MLPPolicy
 from stackelberg_games.commitments.parametrisation import parametrisation
-from stackelberg_games.commitments.tabular import DiscretePolicy, TabularPolicy
+from stackelberg_games.commitments.tabular import DiscretePolicy, Sizes, TabularPolicy
 from stackelberg_games.errors import CheckpointError
 from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.observations import Observations
 
 
 def restore(description: Mapping[str, Any]) -> Commitment:
@@ -23,10 +24,11 @@ def restore(description: Mapping[str, Any]) -> Commitment:
         CheckpointError: the class is not one of this package's own; give an object to load into.
     """
     sizes = tuple(description.get("sizes", ()))
-    if description["class"] == "TabularPolicy":
-        return TabularPolicy((sizes[0], sizes[1]))
-    if description["class"] == "MLPPolicy":
-        return MLPPolicy((sizes[0], sizes[1]), description["hidden"])
+    if description["class"] in ("TabularPolicy", "MLPPolicy"):
+        seen = description.get("observations")
+        known = Sizes(sizes[0], sizes[1], None if seen is None else Observations(seen, sizes[0]))
+        table = description["class"] == "TabularPolicy"
+        return TabularPolicy(known) if table else MLPPolicy(known, description["hidden"])
     if description["class"] in ("LinearGaussianPolicy", "SquashedPolicy", "TabularActions"):
         return gaussian.rebuild(description)
     if description["class"] in ("MLPCategoricalPolicy", "MLPGaussianPolicy"):

@@ -43,6 +43,7 @@ CHECKS: dict[str, Check] = {
         protocol.order_of_moves,
         visibility.follower_sees_the_move,
         visibility.leader_sees_no_reply,
+        visibility.leader_tells_no_more_apart,
         protocol.observations_in_their_spaces,
         protocol.state_in_its_space,
         protocol.rewards_are_finite,

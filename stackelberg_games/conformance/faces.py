@@ -145,7 +145,8 @@ def _compare(game: Game, batch: Trajectories, face: str, where: tuple[int, int],
     assert batch.follower_rewards is not None
     leader, follower, view = play(batch.leader_actions[where], batch.follower_actions[where])
     expected = float(batch.leader_rewards[where]), float(batch.follower_rewards[where])
-    after = np.asarray(game.observe(batch.states[number, stage + 1]), np.float32)
+    state = batch.states[number, stage + 1]
+    after = np.asarray(game.observe(state) if leader is None else game.observe_leader(state), np.float32)
     for name, mine, theirs in (
         ("the leader's reward", leader, expected[0]),
         ("the follower's reward", follower, expected[1]),

@@ -87,13 +87,13 @@ def leader_sees_no_reply(subject: Subject) -> None:
         env.reset(seed=0)
         for _ in turns(env, Script(), 2 * CYCLES):
             episode = env.unwrapped.get_state().episode  # type: ignore[attr-defined]
-            state, expected = episode.states[0], np.asarray(game.observe(episode.states[0]), np.float32)
+            state, expected = episode.states[0], np.asarray(game.observe_leader(episode.states[0]), np.float32)
             if game.configuration_space is not None and episode.configuration is None:
                 expected = np.zeros_like(expected)  # it configures before it knows the first state
             if not same(env.observe(LEADER), expected):
                 raise ConformanceError(
                     f"leader_0 observes {brief(env.observe(LEADER))} in state {brief(state)}",
-                    "show it observe(state), and zeros until it has configured the game",
+                    "show it observe_leader(state), and zeros until it has configured the game",
                 )
         return
     replies, views = _replies_and_views(env)
@@ -105,6 +105,26 @@ def leader_sees_no_reply(subject: Subject) -> None:
                 f"entry {entry} of leader_0's observation always is the follower's last action",
                 "show the leader the state; where the next state is the follower's action by the rules, skip this check",
             )
+
+
+def leader_tells_no_more_apart(subject: Subject) -> None:
+    """States with one observation look alike to the leader, and those with different ones do not."""
+    game = subject.game
+    if game is None or game.observations is None:
+        raise NotApplicable("the leader sees the states")
+    views: dict[int, Any] = {}
+    for state, number in enumerate(game.observations.numbers.tolist()):
+        seen = np.asarray(game.observe_leader(state), np.float32)
+        if not same(seen, views.setdefault(number, seen)):
+            raise ConformanceError(
+                f"leader_0 observes {brief(seen)} in state {state} and {brief(views[number])} in another with its observation, "
+                f"number {number}",
+                "show it observations.shown(state), and nothing else of the state",
+            )
+    if len(np.unique([view.tobytes() for view in views.values()])) < len(views):
+        raise ConformanceError(
+            "leader_0 observes the same for different observations", "show it observations.shown(state)"
+        )
 
 
 def _replies_and_views(env: Env) -> tuple[Any, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from stackelberg_games.exact.posed import annuity
 from stackelberg_games.exact.proofs import proof
 from stackelberg_games.exact.secured import CLOSE, Endless, plays, roof_of_play
 from stackelberg_games.exact.staged import staged_policy
+from stackelberg_games.exact.tied import tied_policy
 from stackelberg_games.kinds.congestion import CLOSE as SETTLED
 from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
@@ -29,6 +31,7 @@ from stackelberg_games.kinds.preference import require_paid_by_stage
 from stackelberg_games.numerics.randomness import check_seed
 from stackelberg_games.numerics.threads import single_threaded
 from stackelberg_games.rules.commitment import Commitment, assign
+from stackelberg_games.rules.observations import Observations
 from stackelberg_games.settings import checked
 
 RUNNERS_UP = 4
@@ -110,7 +113,8 @@ def solve(
     For ``temperature = 0``: linear programs, where there are any. They are one for each state and follower action
     (Conitzer and Sandholm, EC 2006) in matrix games and, inside policy iteration, wherever the follower's actions do
     not change what comes; and one for each policy of the follower where the leader only configures rewards, affinely.
-    In small endless games in which both discount alike and the follower does not see the leader's action, programs that
+    Where the leader does not tell all states apart, and states come and go whatever the players do, they are one for each
+    combination of replies in the states with one observation (Paruchuri et al., AAMAS 2008). In small endless games in which both discount alike and the follower does not see the leader's action, programs that
     are not linear are solved locally for each of its policies, and held against a bound: ``exact.secured``.
 
     For ``temperature > 0``: ascents on the exact hypergradient from many starts; see ``stackelberg_games.exact.ascents``.
@@ -158,6 +162,8 @@ def solve(
 
 def _strong(game: TabularGame) -> Solution:
     """By programs for each stage, or for each policy of the follower where its actions change what comes."""
+    if game.observations is not None:
+        return _tied(game, game.observations)
     try:
         found = staged_policy(game, 0.0)
     except UnsupportedGameError:
@@ -168,6 +174,29 @@ def _strong(game: TabularGame) -> Solution:
     chosen = TabularPolicy.from_probabilities(game, found.policy)
     value, error = leader_value(game, chosen, found.response), certificate(game, chosen, 0.0).error
     return Solution(chosen, value, found.response, 0.0, (value,), error, "linear programs", max(value, found.bound))
+
+
+def _tied(game: TabularGame, observations: Observations) -> Solution:
+    """By programs for each observation, or as if the leader saw the states where its optimum does not tell them apart.
+
+    Raises:
+        UnsupportedGameError: there are no such programs, and it does.
+    """
+    try:
+        found = tied_policy(game, observations, 0.0)
+    except UnsupportedGameError:
+        whole = copy.copy(game)
+        whole.observations = None
+        with suppress(UnsupportedGameError):
+            solution = _strong(whole)
+            policy = solution.commitment.probabilities().detach().numpy()
+            if observations.alike(policy):
+                return replace(solution, commitment=TabularPolicy.from_probabilities(game, policy))
+        raise
+    chosen = TabularPolicy.from_probabilities(game, found.policy)
+    value, error = leader_value(game, chosen, found.response), certificate(game, chosen, 0.0).error
+    method = "linear programs for each observation"
+    return Solution(chosen, value, found.response, 0.0, (value,), error, method, max(value, found.bound))
 
 
 def _population(game: PopulationGame) -> Solution:

@@ -16,9 +16,11 @@ from stackelberg_games.exact.branching import maximise
 from stackelberg_games.exact.inducement import Affine, affine
 from stackelberg_games.exact.staged import staged_policy, unmoved
 from stackelberg_games.exact.starts import FLOOR
+from stackelberg_games.exact.tied import tied_policy
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.population import PopulationGame
 from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.observations import Observations
 
 MAX_CORNERS = 5
 """Of a simplex of configurations; boxes have up to two numbers."""
@@ -44,6 +46,8 @@ def proof(game: TabularGame, template: Commitment, temperature: float) -> Proof 
         if isinstance(game, PopulationGame):
             return _population(game, template)
         if game.configuration_space is None:
+            if game.observations is not None:
+                return _tied(game, game.observations, template, temperature)
             found = staged_policy(game, temperature)
             point = np.log(np.maximum(found.policy, FLOOR)).ravel() if isinstance(template, TabularPolicy) else None
             how = "the best actions" if game.follower_sees_action else "branch and bound over mixtures"
@@ -53,6 +57,17 @@ def proof(game: TabularGame, template: Commitment, temperature: float) -> Proof 
     except (UnsupportedGameError, SolverError):
         pass
     return None
+
+
+def _tied(game: TabularGame, observations: Observations, template: Commitment, temperature: float) -> Proof:
+    """The bound on tied commitments, or that on all of them where it is not known."""
+    try:
+        found = tied_policy(game, observations, temperature)
+    except UnsupportedGameError:
+        return Proof(staged_policy(game, temperature).bound, "a leader that sees the states", None)
+    how = "the best actions" if game.follower_sees_action else "branch and bound over mixtures"
+    point = np.log(np.maximum(found.policy[observations.first], FLOOR)).ravel()
+    return Proof(found.bound, f"{how} by observation", point if isinstance(template, TabularPolicy) else None)
 
 
 def _population(game: PopulationGame, template: Commitment) -> Proof:

@@ -124,6 +124,12 @@ def unmoved(game: TabularGame) -> bool:
     return _alike(game, entered, (game.leader_actions, game.follower_actions))
 
 
+def moved_by_nobody(game: TabularGame) -> bool:
+    """Whether neither player's actions change what comes, wherever play can come."""
+    entered = game.reachable(game.tables().transition) & ~game.terminal
+    return _alike(game, entered, (1, game.leader_actions * game.follower_actions))
+
+
 def _alike(game: TabularGame, states: BoolArray, shape: tuple[int, int]) -> bool:
     """Whether in some states the cells of each row of ``shape``, which lays out their pairs of actions, are followed alike."""
     if game.lists is not None:
@@ -143,8 +149,7 @@ def _stage_discount(game: TabularGame) -> float:
         )
     if game.horizon is None:
         return game.leader_discount
-    entered = game.reachable(game.tables().transition) & ~game.terminal
-    if game.horizon > 1 and not _alike(game, entered, (1, game.leader_actions * game.follower_actions)):
+    if game.horizon > 1 and not moved_by_nobody(game):
         raise UnsupportedGameError(
             f"{game.name}: temperature=0 with horizon={game.horizon} has no stationary optimum in "
             "general; use horizon=None or horizon=1"
@@ -192,8 +197,13 @@ def _unseen(leader: FloatArray, follower: FloatArray) -> Stage:
 
 
 def _seen(leader: FloatArray, follower: FloatArray) -> Stage:
-    """Best replies to each action, ties for the leader."""
+    """The best pure action, where the follower answers each one by itself with ties for the leader."""
+    return _pure(best_replies(leader, follower), leader)
+
+
+def best_replies(leader: FloatArray, follower: FloatArray) -> FloatArray:
+    """Best replies to each action, ties for the leader, ``[A, B]``."""
     top = follower.max(axis=1, keepdims=True)
     doubt = EPSILON * SPARE * np.maximum(np.abs(follower), np.abs(top))
     tied = np.where(follower >= top - doubt, leader, -np.inf)
-    return _pure(np.eye(leader.shape[1])[tied.argmax(axis=1)], leader)
+    return np.asarray(np.eye(leader.shape[1])[tied.argmax(axis=1)])

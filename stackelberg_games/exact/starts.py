@@ -117,7 +117,7 @@ def _drawn(template: nn.Module, index: int, draws: np.random.Generator) -> Float
     """One commitment's parameters; None where only its parameters are known."""
     sharpness = SHARPNESS[index % len(SHARPNESS)]
     if isinstance(template, TabularPolicy):
-        rows = draws.dirichlet(np.full(template.actions, sharpness), size=template.states)
+        rows = draws.dirichlet(np.full(template.actions, sharpness), size=len(template.logits))
         return np.asarray(np.log(np.maximum(rows, FLOOR)).ravel())
     if not isinstance(template, Configuration) or not isinstance(template.transform, Parametrisation):
         return None

@@ -102,7 +102,7 @@ class ConfiguredEpisode(Episode):
         low, high = (np.array(side) for side in (self.state_space.low, self.state_space.high))
         seen = slice(self._width if game.follower_sees_action else self._observed + self.moves.size)
         self.observation_spaces[FOLLOWER] = spaces.Box(low[seen], high[seen], dtype=np.float32)
-        box = game.observation_space
+        box = game.leader_observation_space
         self.observation_spaces[LEADER] = spaces.Box(np.minimum(box.low, 0), np.maximum(box.high, 0), dtype=np.float32)
 
     @property
@@ -145,7 +145,8 @@ class ConfiguredEpisode(Episode):
     def observe(self, player: Player) -> Vector:
         """See the class."""
         if player == LEADER:
-            return super().observe(LEADER) if self.configuration is not None else np.zeros(self._observed, np.float32)
+            zeros = np.zeros(self.observation_spaces[LEADER].shape, np.float32)
+            return super().observe(LEADER) if self.configuration is not None else zeros
         return self.vector()[: self.observation_spaces[FOLLOWER].shape[0]]
 
     def vector(self) -> Vector:

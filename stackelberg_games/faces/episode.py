@@ -148,7 +148,7 @@ class Episode:
         low, high = np.concatenate((box.low, leader.low)), np.concatenate((box.high, leader.high))
         self.state_space = spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
         self.observation_spaces: dict[Player, Any] = {
-            LEADER: copy.deepcopy(box),
+            LEADER: copy.deepcopy(game.leader_observation_space),
             FOLLOWER: copy.deepcopy(self.state_space if game.follower_sees_action else box),
         }
         self._observed, self._width = box.shape[0], len(low)
@@ -225,9 +225,13 @@ class Episode:
         return rewards
 
     def observe(self, player: Player) -> Vector:
-        """A fresh observation: the state, and for a follower who sees it the leader's pending action."""
-        if player == FOLLOWER and self.game.follower_sees_action:
-            return self.vector()
+        """A fresh observation: what a leader sees of the state; the state, and the pending action for a follower who sees it."""
+        if player == LEADER:
+            return np.array(self.game.observe_leader(self.states[0]), dtype=np.float32)
+        return self.vector() if self.game.follower_sees_action else self.bare()
+
+    def bare(self) -> Vector:
+        """The state alone: what a follower knows before the leader has moved."""
         return np.array(self.game.observe(self.states[0]), dtype=np.float32)
 
     def vector(self) -> Vector:

@@ -85,7 +85,13 @@ class FiniteEpisode(Episode):
 
     def observe(self, player: Player) -> Vector:
         """See ``Episode.observe``."""
-        return self.vector() if self._sees and player == FOLLOWER else self._coded(self._blank[0])
+        if player == LEADER and self.game.observations is not None:
+            return self.game.observe_leader(self._state)
+        return self.vector() if self._sees and player == FOLLOWER else self.bare()
+
+    def bare(self) -> Vector:
+        """See ``Episode.bare``."""
+        return self._coded(self._blank[0])
 
     def vector(self) -> Vector:
         """See ``Episode.vector``."""

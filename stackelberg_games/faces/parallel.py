@@ -11,6 +11,7 @@ be padded where replies are ``MultiDiscrete``. ``frame_skip_v0`` wants an enviro
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -159,7 +160,7 @@ class PlanEnv(_ParallelFace):
 
     The follower's action space is ``MultiDiscrete([B] * A)``, entry a being its reply to the
     leader's action number a; only the reply to the action that was played counts. A follower that
-    does not see the leader's action submits its own action as it is. Both players observe the state.
+    does not see the leader's action submits its own action as it is. It observes the state, the leader what it sees of it.
 
     Raises:
         UnsupportedGameError: the follower sees the leader's action, and one of the two action
@@ -175,11 +176,15 @@ class PlanEnv(_ParallelFace):
             )
         super().__init__(game, render_mode, form="_plan")
         self._replies = _replies(game) if game.follower_sees_action else self._episode.actions[FOLLOWER]
+        self._spaces = {
+            LEADER: self._episode.observation_spaces[LEADER],
+            FOLLOWER: copy.deepcopy(game.observation_space),
+        }
         self._first = int(getattr(game.leader_action_space, "start", 0))
 
     def observation_space(self, agent: Any) -> spaces.Box:
-        """The state, for both players: the follower plans before the leader has moved."""
-        space: spaces.Box = self._episode.observation_spaces[LEADER]
+        """What the leader sees; the state for the follower, which plans before the leader has moved."""
+        space: spaces.Box = self._spaces[player_of(agent)]
         return space
 
     def action_space(self, agent: Any) -> Any:
@@ -194,7 +199,7 @@ class PlanEnv(_ParallelFace):
         return self._episode.reply(reply)
 
     def _observations(self) -> dict[str, Vector]:
-        return {player: self._episode.observe(LEADER) for player in PLAYERS}
+        return {LEADER: self._episode.observe(LEADER), FOLLOWER: self._episode.bare()}
 
 
 def parallel_env(

@@ -95,8 +95,12 @@ class Rounds:
             self.states[over], self.stage[over] = first, 0
 
     def observe(self) -> Floats:
-        """The states as the leader observes them, ``[N, d]``."""
+        """The states, ``[N, d]``."""
         return np.asarray(self.game.observe_batch(self.states), dtype=np.float32)
+
+    def observe_leader(self) -> Floats:
+        """What the leader observes of them, ``[N, d]``."""
+        return np.asarray(self.game.observe_leader_batch(self.states), dtype=np.float32)
 
 
 def rows_of(actions: Any, count: int) -> Any:

@@ -121,13 +121,13 @@ class TurnsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
 
     def _observe(self, over: bool = False) -> Floats:
         """Rows as the homogenized Parallel face shows them; nobody is to move after the end."""
-        states = self.rounds.observe()
-        width = states.shape[1]
+        states, seen = self.rounds.observe(), self.rounds.observe_leader()
+        width, own = states.shape[1], seen.shape[1]
         assert self.single_observation_space.shape is not None
         out = np.zeros((self.num_envs, *self.single_observation_space.shape), dtype=np.float32)
         leader, follower = out[0::2], out[1::2]
-        leader[:, :width] = follower[:, :width] = states
-        leader[:, width] = self._pending is None and not over
+        leader[:, :own], follower[:, :width] = seen, states
+        leader[:, own] = self._pending is None and not over
         code = self._codes[LEADER].width if self.rounds.game.follower_sees_action else 0
         if self._pending is not None and code:
             self._codes[LEADER].encode(self._pending, follower[:, width : width + code])

@@ -19,7 +19,7 @@ from torch import Tensor
 from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.commitments.parametrisation import Parametrisation, Plain
 from stackelberg_games.commitments.space import check_inside
-from stackelberg_games.commitments.tabular import TabularPolicy
+from stackelberg_games.commitments.tabular import Sizes, TabularPolicy
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.kinds.chain import accumulate, leader_chain
 from stackelberg_games.kinds.finite import Model, Tables, TabularGame
@@ -108,7 +108,8 @@ class ConfigurableGame(TabularGame):
         count = self.parametrisation.parameter_count(self.size)
         scale = self.spread if spread is None else spread
         draws = scale * generator(seed, 5).standard_normal(count)
-        policy = TabularPolicy((self.states, self.leader_actions)) if self.idle_action is None else None
+        sizes = Sizes(self.states, self.leader_actions, self.observations)
+        policy = TabularPolicy(sizes) if self.idle_action is None else None
         return Configuration(draws, self.parametrisation, policy, self.states)
 
     def view(self, temperature: float | None = None, ledger: Ledger | None = None) -> LeaderView:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import gymnasium
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from stackelberg_games import checks
 from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
-from stackelberg_games.commitments.tabular import TabularPolicy
+from stackelberg_games.commitments.tabular import PolicyRows, Sizes, TabularPolicy
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
 from stackelberg_games.kinds.conditioning import NOTHING, Condition, condition, reachable
 from stackelberg_games.kinds.from_lists import MadeOfLists
@@ -37,10 +38,8 @@ from stackelberg_games.numerics.sampling import step as sample_step
 from stackelberg_games.numerics.threads import in_own_modes
 from stackelberg_games.rules.commitment import Commitment, draws, evaluating
 from stackelberg_games.rules.drawing import Picture
+from stackelberg_games.rules.observations import ONE_HOT, Observations, shown, shown_batch, shown_space
 from stackelberg_games.rules.rules import Sampling, Step, check_discount, check_horizon
-
-ONE_HOT = 4096
-"""States that are shown to players as one-hot vectors, at most; of larger games they see the number."""
 
 
 class Tables(NamedTuple):
@@ -65,17 +64,6 @@ class Model(NamedTuple):
     transition: Tensor
     leader_reward: Tensor
     follower_reward: Tensor
-
-
-class _Table(NamedTuple):
-    """The policy of one episode in a finite game; a torch module would be evaluated at every stage."""
-
-    rows: FloatArray  # cumulative, [S, A]
-
-    def sample(self, states: Any, streams: Streams, stage: int) -> list[int]:
-        """The action of a batch of one, by inversion as in ``rollout``."""
-        draw = streams.uniform(Lane.LEADER, stage)[0, 0]
-        return [int(np.searchsorted(self.rows[states[0]], draw, side="right"))]
 
 
 class TabularGame(MadeOfLists):
@@ -125,8 +113,7 @@ class TabularGame(MadeOfLists):
         self.leader_action_space = gymnasium.spaces.Discrete(self.leader_actions)
         self.follower_action_space = gymnasium.spaces.Discrete(self.follower_actions)
         self.shows_numbers = self.states > ONE_HOT
-        shown = (float(self.states - 1), 1) if self.shows_numbers else (1.0, self.states)
-        self._observation_space = gymnasium.spaces.Box(0.0, shown[0], (shown[1],), np.float32)
+        self._observation_space = shown_space(self.states)
         tables = (self._probabilities(), self.leader_reward, self.follower_reward)
         self._hold(Tables(*map(torch.tensor if self.lists is None else sharing, tables)))
         self.alive_tensor = torch.tensor(~self.terminal, dtype=torch.float64)
@@ -183,7 +170,7 @@ class TabularGame(MadeOfLists):
 
     def sampling(self, commitment: Commitment) -> Sampling:
         """The policy as a table, evaluated once."""
-        return _Table(cumulative(self.policy(commitment).detach().numpy()))
+        return PolicyRows(cumulative(self.policy(commitment).detach().numpy()))
 
     @property
     def observation_space(self) -> gymnasium.spaces.Box:
@@ -226,9 +213,30 @@ class TabularGame(MadeOfLists):
             arrays = [self.lists.first, self.lists.successors, self.lists.probability, *arrays]
         else:
             arrays = [self.transition, *arrays]
+        if self.observations is not None:
+            arrays.append(self.observations.numbers)
         for array in arrays:
             digest.update(array.data)
         return digest.hexdigest()
+
+    def partially_observed(self, observations: ArrayLike) -> Self:
+        """The game in which the leader sees an observation of the state, and decides alike wherever it sees the same.
+
+        The follower sees the states as before, and learners have the record of what was played.
+
+        Args:
+            observations: the number of the observation in every state, ``[S]``: 0, 1, ... without gaps.
+
+        Raises:
+            InvalidGameError: they are not, or the leader of the game does not act at its stages.
+        """
+        if self.idle_action is not None:
+            raise InvalidGameError(
+                f"the leader of {self.name} only configures it: it has no actions to tie by what it observes"
+            )
+        other = copy.copy(self)
+        other.observations, other.spec = Observations(observations, self.states), None
+        return other
 
     def commitment(self, seed: int = 0, spread: float | None = None) -> Commitment:
         """The commitment that the game declares: the default wherever none is given; here the uniform policy.
@@ -237,7 +245,7 @@ class TabularGame(MadeOfLists):
             seed: of parameters that are drawn; the uniform policy has none.
             spread: their deviation.
         """
-        return TabularPolicy((self.states, self.leader_actions))
+        return TabularPolicy(Sizes(self.states, self.leader_actions, self.observations))
 
     def tables(self, configuration: Tensor | None = None) -> Tables:
         """Transition and rewards; a ``ConfigurableGame`` has others under a configuration.
@@ -333,6 +341,8 @@ class TabularGame(MadeOfLists):
             )
         if not math.isfinite(probabilities.detach().sum()):
             raise InvalidArgumentError("the commitment's probabilities are not all finite numbers")
+        if self.observations is not None:
+            self.observations.require_alike("the commitment's probabilities", probabilities.detach().numpy())
         return probabilities
 
     def check_response(self, response: FloatArray) -> None:
@@ -381,16 +391,8 @@ class TabularGame(MadeOfLists):
 
     def observe(self, state: Any) -> NDArray[np.float32]:
         """One-hot vector of a state, or its number; see ``observation_space``."""
-        if self.shows_numbers:
-            return np.array([state], dtype=np.float32)
-        vector = np.zeros(self.states, dtype=np.float32)
-        vector[state] = 1.0
-        return vector
+        return shown(state, self.states)
 
     def observe_batch(self, states: Any) -> NDArray[np.float32]:
         """``observe`` of every state, ``[N, S]`` or ``[N, 1]``."""
-        if self.shows_numbers:
-            return np.asarray(states, dtype=np.float32)[:, None]
-        vectors = np.zeros((len(states), self.states), dtype=np.float32)
-        vectors[np.arange(len(states)), states] = 1.0
-        return vectors
+        return shown_batch(states, self.states)

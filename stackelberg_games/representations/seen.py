@@ -98,7 +98,7 @@ class Seen(Representation):
         return Finite.settings(view, needs)
 
     def _facing(self, states: int) -> LeaderView:
-        return replace(self.view, state_space=gymnasium.spaces.Discrete(states))
+        return replace(self.view, state_space=gymnasium.spaces.Discrete(states), observations=None)
 
     def among(self, commitment: Commitment) -> AtStates:
         """A commitment in the states seen."""

@@ -18,6 +18,7 @@ from stackelberg_games.numerics.randomness import Streams
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.drawing import Picture, short
 from stackelberg_games.rules.lever import Ledger
+from stackelberg_games.rules.observations import Observations
 from stackelberg_games.rules.scene import Scene
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView
@@ -82,6 +83,7 @@ class Rules(ABC):
         configuration_space: of what the leader chooses once, before the first stage, where it configures
             the game; else None. ``step`` plays the game before any configuration, ``configured`` the others.
         idle_action: what a leader that only configures plays at every stage; None where it acts.
+        observations: what the leader sees of the states when it acts, where it does not tell all of them apart; else None.
         follower_masked: whether actions of the follower may be forbidden at times; learners then have to know masks.
         shown_space: of what a learner observes where only an environment plays the game, as a whole; else None.
         follower_temperature: of whoever plays the follower, where the game knows it and the follower declares none.
@@ -99,6 +101,7 @@ class Rules(ABC):
     spec: tuple[str, dict[str, Any]] | None = None
     configuration_space: gymnasium.spaces.Box | None = None
     idle_action: Any = None
+    observations: Observations | None = None
     follower_masked: bool = False
     shown_space: gymnasium.Space[Any] | None = None
     follower_temperature: float | None = None
@@ -143,6 +146,19 @@ class Rules(ABC):
     @abstractmethod
     def observation_space(self) -> gymnasium.spaces.Box:
         """Space of ``observe``."""
+
+    def observe_leader(self, state: Any) -> NDArray[np.float32]:
+        """What the leader observes of the state of one episode: ``observe``, or less where there are ``observations``."""
+        return self.observe(state) if self.observations is None else self.observations.shown(state)
+
+    def observe_leader_batch(self, states: Any) -> NDArray[np.float32]:
+        """``observe_leader`` for every state of a batch, ``[N, d]``."""
+        return self.observe_batch(states) if self.observations is None else self.observations.shown_batch(states)
+
+    @property
+    def leader_observation_space(self) -> gymnasium.spaces.Box:
+        """Space of ``observe_leader``."""
+        return self.observation_space if self.observations is None else self.observations.space
 
     def draw(self, axes: Any, scene: Scene) -> bool:
         """Draw the current state on empty Matplotlib axes; a game may define its own picture.
@@ -232,6 +248,7 @@ class Rules(ABC):
             self.horizon,
             self.follower_sees_action,
             temperature,
+            observations=self.observations,
         )
 
     def check_temperature(self, temperature: float | None) -> None:  # noqa: B027 (most games are about all)

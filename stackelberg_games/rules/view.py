@@ -10,6 +10,7 @@ import gymnasium
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.rules.lever import Lever
+from stackelberg_games.rules.observations import Observations
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class LeaderView:
             and for no stage of them; else None.
         known_judge: whether that judge answers by a rule, so that the leader's objective can be worked out.
         effort: N, where the leader pays a'N a for its own action a, ``[k, k]``; else None.
+        observations: what the leader sees of the states when it acts, where it does not tell all of them apart; else None.
         lever: how the leader's configuration enters, where it has one to choose; else None. One lever never equals
             another, so that views which compare equal can stand for each other.
     """
@@ -45,6 +47,7 @@ class LeaderView:
     judged: int | None = None
     known_judge: bool = False
     effort: FloatArray | None = field(default=None, repr=False, compare=False)
+    observations: Observations | None = field(default=None, repr=False)
     lever: Lever | None = field(default=None, repr=False)
 
     def require_judge(self) -> None:
