@@ -32,7 +32,7 @@ from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.rules.lever import Terms
 from stackelberg_games.rules.trajectories import Trajectories
-from stackelberg_games.settings import checked
+from stackelberg_games.settings import check_fields, checked
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,9 @@ class StageCritics:
     follower_advantage: FloatArray
     leader_next_value: FloatArray | None = None
     follower_next_value: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 class Coefficients(NamedTuple):

@@ -99,6 +99,11 @@ def check(factory: Callable[..., Any], given: Mapping[str, Any], who: str = "") 
             raise InvalidArgumentError(f"{who}{name}={checks.shown(value)}: expected {_expected(known[name][0])}")
 
 
+def check_fields(made: Any) -> None:
+    """The same for the fields of a frozen dataclass, from its ``__post_init__``."""
+    check(type(made), vars(made))
+
+
 def fits(value: Any, annotation: Any) -> bool:
     """Whether a value is what an annotation says; true where it says nothing that can be checked."""
     return _test(annotation)(value)
@@ -128,7 +133,8 @@ def _test(annotation: Any) -> Test:
         return callable
     if origin is np.ndarray:
         return _is_array
-    return (lambda value: _is_instance(value, annotation)) if isinstance(annotation, type) and origin is None else _any
+    kind = annotation if origin is None else origin
+    return (lambda value: _is_instance(value, kind)) if isinstance(kind, type) else _any
 
 
 def _items(tests: tuple[Test, ...], *, fixed: bool) -> Test:

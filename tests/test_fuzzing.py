@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from tests.fuzzing.calls import CALLS, run_call
+import stackelberg_games as sg
+from tests.fuzzing.arguments import CALLS
+from tests.fuzzing.calls import run_call
 from tests.fuzzing.campaign import CORPUS, TARGETS, corpus, options
 from tests.fuzzing.target import Case, held
 
@@ -80,4 +82,35 @@ def test_the_command_reports_what_it_found(tmp_path: Path) -> None:
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "20 cases, 0 findings"
-    assert json.loads((tmp_path / "floor_plan_0.current").read_text())
+    assert json.loads((tmp_path / "floor_plan_0.current").read_text())["counts"]
+
+
+NOT_CALLED = {
+    *(
+        "Algorithm",
+        "Commitment",
+        "Follower",
+        "Game",
+        "GradientAscent",
+        "GradientLeader",
+        "Leader",
+        "Representation",
+        "Values",
+    ),
+    *("Evidence", "LeaderView", "Step", "Tables", "Results", "SweepResults", "Run"),
+    *("Certificate", "CriticTables", "PreferenceRows", "PreferenceValues", "Response", "Solution", "StateValues"),
+    *("Coefficients", "Influence", "Tails", "exact", "hypergradient", "games", "leaders", "followers"),
+}
+"""Bases that are subclassed, records that the package makes itself, modules, and functions without arguments."""
+
+
+def test_every_public_function_is_called() -> None:
+    public = {*sg.__all__, *sg.exact.__all__}
+    public |= {
+        name
+        for name, made in vars(sg.hypergradient).items()
+        if getattr(made, "__module__", "") == sg.hypergradient.__name__ and not name.startswith("_")
+    }
+    public = {name for name in public if not name.startswith("_")}
+    assert NOT_CALLED <= public
+    assert public - NOT_CALLED == public & {*CALLS}

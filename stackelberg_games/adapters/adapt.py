@@ -7,8 +7,10 @@ from typing import Any
 
 from stackelberg_games.adapters.aec import AECGame
 from stackelberg_games.adapters.sides import Sides
+from stackelberg_games.settings import checked
 
 
+@checked
 def adapt(
     source: Any,
     leader: str = "leader_0",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stackelberg_games import checks
 from stackelberg_games.adapters.aec import AECGame
 from stackelberg_games.adapters.designed import Design, Designing, Into
 from stackelberg_games.adapters.incentives import objective_of
@@ -14,11 +15,13 @@ from stackelberg_games.adapters.single import Worth
 from stackelberg_games.adapters.sources import Source, describe, gymnasium_source, imported, version_of
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.rules.rules import check_horizon
+from stackelberg_games.settings import checked
 
 DESIGN = "stackelberg_games:design"
 """The factory that a game is made again with."""
 
 
+@checked
 def design(
     source: Any,
     space: Mapping[str, Any],
@@ -58,7 +61,7 @@ def design(
     made, what, worth = gymnasium_source(source), Design.of(space), objective_of(objective)
     entering = imported(into, "into") if isinstance(into, str) and ":" in into else into
     if not isinstance(follower_sees_design, bool):
-        raise InvalidArgumentError(f"follower_sees_design={follower_sees_design!r}: expected True or False")
+        raise InvalidArgumentError(f"follower_sees_design={checks.shown(follower_sees_design)}: expected True or False")
     maker = _Maker(made, worth, what, entering, check_horizon(horizon))
     game = DesignedGame(maker, follower_sees_design, follower_discount=follower_discount, temperature=temperature)
     facts = {

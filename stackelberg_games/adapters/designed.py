@@ -10,6 +10,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from stackelberg_games import checks
 from stackelberg_games.adapters.single import BesideAgent, Worth
 from stackelberg_games.adapters.sources import Source
 from stackelberg_games.errors import InvalidActionError, InvalidArgumentError
@@ -45,16 +46,16 @@ class Design:
         """
         if not isinstance(space, Mapping) or not space or not all(isinstance(name, str) for name in space):
             raise InvalidArgumentError(
-                f"space={space!r}: expected names with bounds (low, high), or with lists of choices"
+                f"space={checks.shown(space)}: expected names with bounds (low, high), or with lists of choices"
             )
         listed = [isinstance(values, list) for values in space.values()]
         if all(listed):
             if not all(space.values()):
-                raise InvalidArgumentError(f"space={space!r}: expected at least one choice for every name")
+                raise InvalidArgumentError(f"space={checks.shown(space)}: expected at least one choice for every name")
             return cls(tuple(space), tuple(map(tuple, space.values())))
         if any(listed):
             raise InvalidArgumentError(
-                f"space={space!r}: expected bounds for all, or choices for all; list some numbers of each range as choices"
+                f"space={checks.shown(space)}: expected bounds for all, or choices for all; list some numbers of each range as choices"
             )
         bounds = [_bounds(name, values) for name, values in space.items()]
         low, high = zip(*bounds, strict=True)
@@ -96,7 +97,7 @@ class Design:
         """
         chosen = np.asarray(action)
         if not self.space.contains(chosen):
-            raise InvalidActionError(f"{LEADER} set {action!r}: expected {self.names} in {self.space}")
+            raise InvalidActionError(f"{LEADER} set {checks.shown(action)}: expected {self.names} in {self.space}")
         if self.choices is None:
             return dict(zip(self.names, chosen.tolist(), strict=True))
         return {name: values[k] for name, values, k in zip(self.names, self.choices, chosen, strict=True)}
@@ -110,7 +111,7 @@ def _bounds(name: str, given: Any) -> tuple[float, float]:
         low, high = 0.0, 0.0
     if not (isinstance(pair, tuple) and np.isfinite([low, high]).all() and low < high):
         raise InvalidArgumentError(
-            f"space[{name!r}]={given!r}: expected finite bounds (low, high), or a list of choices"
+            f"space[{name!r}]={checks.shown(given)}: expected finite bounds (low, high), or a list of choices"
         )
     return low, high
 
@@ -156,7 +157,9 @@ class Designing(BesideAgent):
                         "of the unwrapped environment and the values"
                     )
         elif not callable(self.into):
-            raise InvalidArgumentError(f"into={self.into!r}: expected 'constructor', 'attributes' or a function")
+            raise InvalidArgumentError(
+                f"into={checks.shown(self.into)}: expected 'constructor', 'attributes' or a function"
+            )
         return env
 
     def _made(self, values: Mapping[str, Any]) -> gymnasium.Env[Any, Any]:

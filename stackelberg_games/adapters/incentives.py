@@ -11,10 +11,11 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from stackelberg_games import checks
 from stackelberg_games.adapters.aec import AECGame, check_temperature
 from stackelberg_games.adapters.payments import Payments, Schedule, described, payments_of
 from stackelberg_games.adapters.sides import Sides
-from stackelberg_games.adapters.single import Paying, Transition, Worth
+from stackelberg_games.adapters.single import Paying, Transition, Worth, worth_of
 from stackelberg_games.adapters.sources import Source, describe, gymnasium_source, imported, version_of
 from stackelberg_games.adapters.spaces import Moves, Sight
 from stackelberg_games.arrays import FloatArray
@@ -28,6 +29,7 @@ from stackelberg_games.kinds.levers import FiniteLedger, ObservedLedger, Observe
 from stackelberg_games.numerics.randomness import generator
 from stackelberg_games.rules.lever import Ledger, Stages, Terms
 from stackelberg_games.rules.view import LeaderView
+from stackelberg_games.settings import checked
 
 INCENTIVES = "stackelberg_games:incentives"
 """The factory that a game is made again with."""
@@ -35,6 +37,7 @@ INCENTIVES = "stackelberg_games:incentives"
 _LARGEST = 4_000_000  # entries of a ledger's table
 
 
+@checked
 def incentives(
     source: Any,
     payments: Payments | Mapping[str, Any] | str,
@@ -75,7 +78,7 @@ def incentives(
     known = locals()
     made, form, worth = gymnasium_source(source), payments_of(payments), objective_of(objective)
     if isinstance(cost, bool) or not isinstance(cost, int | float) or not 0 <= cost < float("inf"):
-        raise InvalidArgumentError(f"cost={cost!r}: expected a number >= 0")
+        raise InvalidArgumentError(f"cost={checks.shown(cost)}: expected a number >= 0")
     env = made.make()
     spec = _spec(made, form, objective, {name: known[name] for name in _NUMBERS})
     wanted = has_tables(env) if exact is None else exact
@@ -103,7 +106,7 @@ def objective_of(given: Worth | str) -> Worth:
         return own_reward
     found = imported(given, "objective") if isinstance(given, str) else given
     if not callable(found):
-        raise InvalidArgumentError(f"objective={given!r}: expected a function of a Transition, or 'reward'")
+        raise InvalidArgumentError(f"objective={checks.shown(given)}: expected a function of a Transition, or 'reward'")
     return found
 
 
@@ -150,7 +153,7 @@ class PaidTables(ConfigurableGame):
 
         def value(outcome: TableEntry) -> float:
             s, b, p, following, reward, over = outcome
-            return objective(Transition(s, b, reward, following, over, False, {"prob": p}))
+            return worth_of(objective, Transition(s, b, reward, following, over, False, {"prob": p}))
 
         horizon = settings.pop("horizon")
         super().__init__(

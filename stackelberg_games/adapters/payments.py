@@ -17,12 +17,13 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from stackelberg_games import checks
 from stackelberg_games.adapters.sources import describe, imported
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.parametrisation import Bounded, Budgeted, Parametrisation, Plain
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.rules.features import Features
-from stackelberg_games.settings import of_kind
+from stackelberg_games.settings import check_fields, of_kind
 
 Pay = Callable[[Tensor, Any, Any], Tensor]
 """From a configuration ``[C]``, states ``[K, ...]`` and actions ``[K, ...]`` to payments ``[K]``, differentiable."""
@@ -79,8 +80,7 @@ class TablePayments(Payments):
     budget: float | None = None
 
     def __post_init__(self) -> None:
-        if self.on not in ("state_action", "state", "action"):
-            raise InvalidArgumentError(f"on={self.on!r}: expected 'state_action', 'state' or 'action'")
+        check_fields(self)
         _check_range(0.0, self.limit)
 
     def schedule(self, states: gymnasium.Space[Any], actions: gymnasium.Space[Any]) -> Schedule:
@@ -123,12 +123,13 @@ class FunctionPayments(Payments):
     spread: float = 0.01
 
     def __post_init__(self) -> None:
-        if not callable(self.function) or self.size < 1 or not self.spread >= 0:
-            raise InvalidArgumentError(
-                f"function={self.function!r}, size={self.size!r}, spread={self.spread!r}: expected a function, >= 1, >= 0"
-            )
+        check_fields(self)
+        checks.integer("size", self.size, 1)
+        checks.number("spread", self.spread, 0)
         if (self.low is None) != (self.high is None):
-            raise InvalidArgumentError(f"low={self.low!r}, high={self.high!r}: expected both bounds, or none")
+            raise InvalidArgumentError(
+                f"low={checks.shown(self.low)}, high={checks.shown(self.high)}: expected both bounds, or none"
+            )
 
     def schedule(self, states: gymnasium.Space[Any], actions: gymnasium.Space[Any]) -> Schedule:
         """See ``Payments.schedule``."""
@@ -153,9 +154,11 @@ class NetworkPayments(Payments):
     spread: float = 0.01
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _check_range(self.low, self.high)
-        if not all(isinstance(width, int) and width >= 1 for width in self.hidden) or not self.spread >= 0:
-            raise InvalidArgumentError(f"hidden={self.hidden!r}, spread={self.spread!r}: expected widths >= 1 and >= 0")
+        for width in self.hidden:
+            checks.integer("hidden", width, 1)
+        checks.number("spread", self.spread, 0)
 
     def schedule(self, states: gymnasium.Space[Any], actions: gymnasium.Space[Any]) -> Schedule:
         """See ``Payments.schedule``."""
@@ -214,5 +217,7 @@ def described(payments: Payments) -> dict[str, Any] | None:
 
 
 def _check_range(low: float, high: float) -> None:
-    if not (np.isfinite(low) and np.isfinite(high) and low < high):
-        raise InvalidArgumentError(f"payments between {low!r} and {high!r}: expected finite bounds in order")
+    if not low < high:
+        raise InvalidArgumentError(
+            f"payments between {checks.shown(low)} and {checks.shown(high)}: expected bounds in order"
+        )

@@ -128,7 +128,7 @@ def _plain(action: Any, moves: Moves, mask: BoolArray | None) -> Any:
         return array.reshape(-1)
     if array.size != 1 or array.dtype.kind not in "iu":
         raise InvalidActionError(
-            f"a policy of {moves.agent!r} answered {action!r}: expected an action in {moves.space}"
+            f"a policy of {moves.agent!r} answered {checks.shown(action)}: expected an action in {moves.space}"
         )
     index = int(array.reshape(-1)[0])
     if mask is not None and 0 <= index < moves.size and not mask[index]:
@@ -165,12 +165,12 @@ def _named(name: str, agent: str) -> Any:
     module, colon, attribute = name.partition(":")
     if not colon:
         raise InvalidArgumentError(
-            f"others[{agent!r}]={name!r}: expected 'uniform', an action, 'module:attribute' of a policy, or a policy"
+            f"others[{agent!r}]={checks.shown(name)}: expected 'uniform', an action, 'module:attribute' of a policy, or a policy"
         )
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
-        raise InvalidArgumentError(f"others[{agent!r}]={name!r} cannot be imported: {error}") from error
+        raise InvalidArgumentError(f"others[{agent!r}]={checks.shown(name)} cannot be imported: {error}") from error
 
 
 class Uniform:

@@ -12,7 +12,7 @@ from torch import Tensor
 from stackelberg_games import checks
 from stackelberg_games.adapters.incentives import PaidGame, Payment, own_reward
 from stackelberg_games.adapters.payments import Payments, Schedule
-from stackelberg_games.adapters.single import Paying, Transition, Worth
+from stackelberg_games.adapters.single import Paying, Transition, Worth, worth_of
 from stackelberg_games.adapters.sources import Source
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.configuration import Configuration
@@ -36,7 +36,7 @@ class Rewarding(Paying):
         chosen = 0.0
         if self.configuration is not None:
             chosen = self.payment(self.configuration, done.observation, done.action)
-        return self.worth(done), chosen
+        return worth_of(self.objective, done), chosen
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from stackelberg_games import checks
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
 from stackelberg_games.rules.scene import FOLLOWER, LEADER
 
@@ -50,17 +51,21 @@ class Sides:
         if not followers:
             raise InvalidArgumentError("follower=[]: expected the name of at least one agent")
         if not isinstance(leader, str):
-            raise InvalidArgumentError(f"leader={leader!r}: expected the name of one agent")
+            raise InvalidArgumentError(f"leader={checks.shown(leader)}: expected the name of one agent")
         if isinstance(others, str):
             others = {EVERYBODY: others}
         if others is not None and not isinstance(others, Mapping):
-            raise InvalidArgumentError(f"others={others!r}: expected 'uniform', or policies by the names of agents")
+            raise InvalidArgumentError(
+                f"others={checks.shown(others)}: expected 'uniform', or policies by the names of agents"
+            )
         named = [leader, *followers, *(others or {})]
         for name in named:
             if named.count(name) > 1:
                 raise InvalidArgumentError(f"agent {name!r} is named twice; it plays for one side, or for none")
         if not (follower_sees_action is None or isinstance(follower_sees_action, bool)):
-            raise InvalidArgumentError(f"follower_sees_action={follower_sees_action!r}: expected None, True or False")
+            raise InvalidArgumentError(
+                f"follower_sees_action={checks.shown(follower_sees_action)}: expected None, True or False"
+            )
         return cls(leader, followers, dict(others or {}), given, follower_sees_action)
 
     def policy(self, agent: str) -> Any:
@@ -93,5 +98,5 @@ class Sides:
 def _names(what: str, given: str | Sequence[str]) -> tuple[str, ...]:
     names = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, list | tuple) else None
     if names is None or not all(isinstance(name, str) for name in names):
-        raise InvalidArgumentError(f"{what}={given!r}: expected the name of an agent, or a list of names")
+        raise InvalidArgumentError(f"{what}={checks.shown(given)}: expected the name of an agent, or a list of names")
     return names

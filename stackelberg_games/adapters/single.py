@@ -39,6 +39,21 @@ Worth = Callable[[Transition], float]
 """What a step is worth to the leader, payments apart."""
 
 
+def worth_of(objective: Worth, done: Transition) -> float:
+    """What an objective says of a step, checked.
+
+    Raises:
+        InvalidArgumentError: it is no finite number.
+    """
+    try:
+        value = float(objective(done))
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(f"objective: {error}; it takes a Transition and returns a number") from error
+    if not np.isfinite(value):
+        raise InvalidArgumentError(f"objective({done}) is {value}: expected a finite number")
+    return value
+
+
 class BesideAgent(AECEnv[str, Any, Any]):
     """A Gymnasium environment as an AEC environment: the leader moves, then its agent, the follower.
 
@@ -115,21 +130,7 @@ class BesideAgent(AECEnv[str, Any, Any]):
 
     def pay(self, done: Transition) -> tuple[float, float]:
         """What a step pays to leader and follower."""
-        return self.worth(done), done.reward
-
-    def worth(self, done: Transition) -> float:
-        """The objective, checked.
-
-        Raises:
-            InvalidArgumentError: it is no finite number.
-        """
-        try:
-            value = float(self.objective(done))
-        except (TypeError, ValueError) as error:
-            raise InvalidArgumentError(f"objective: {error}; it takes a Transition and returns a number") from error
-        if not np.isfinite(value):
-            raise InvalidArgumentError(f"objective({done}) is {value}: expected a finite number")
-        return value
+        return worth_of(self.objective, done), done.reward
 
     def observe(self, agent: str) -> Any:
         """What a player sees."""
@@ -199,4 +200,4 @@ class Paying(BesideAgent):
         paid = 0.0
         if self.configuration is not None:
             paid = self.payment(self.configuration, done.observation, done.action)
-        return self.worth(done) - self.cost * paid, done.reward + paid
+        return worth_of(self.objective, done) - self.cost * paid, done.reward + paid

@@ -16,6 +16,7 @@ from typing import Any
 import gymnasium
 import pettingzoo
 
+from stackelberg_games import checks
 from stackelberg_games.errors import InvalidArgumentError
 
 Factory = Callable[..., Any]
@@ -96,14 +97,16 @@ def _source(source: Any, registered: Callable[[str], Factory | None], kinds: tup
         wanted = settings.pop("id", None)
         if not isinstance(wanted, str):
             raise InvalidArgumentError(
-                f"{source!r}: expected the id of an environment, alone or as 'id' beside settings"
+                f"{checks.shown(source)}: expected the id of an environment, alone or as 'id' beside settings"
             )
         found = registered(wanted) or imported(wanted, library)
         description = {"id": wanted, **settings} if settings else wanted
         return Source(functools.partial(found, **settings) if settings else found, description)
     if callable(source):
         return Source(source, describe(source))
-    raise InvalidArgumentError(f"{source!r}: expected an environment of {library}, a factory of one, or its id")
+    raise InvalidArgumentError(
+        f"{checks.shown(source)}: expected an environment of {library}, a factory of one, or its id"
+    )
 
 
 def _registered_in_pettingzoo(wanted: str) -> Factory | None:
@@ -127,7 +130,7 @@ def imported(wanted: str, library: str) -> Factory:
     module, colon, attribute = wanted.partition(":")
     if not colon:
         raise InvalidArgumentError(
-            f"{wanted!r} is not registered with {library}; import the package that registers it first, or write "
+            f"{checks.shown(wanted)} is not registered with {library}; import the package that registers it first, or write "
             "'module:attribute' of its factory"
         )
     try:
@@ -135,9 +138,13 @@ def imported(wanted: str, library: str) -> Factory:
         for part in attribute.split("."):
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
-        raise InvalidArgumentError(f"{wanted!r} cannot be imported: {error}; install its package") from error
+        raise InvalidArgumentError(
+            f"{checks.shown(wanted)} cannot be imported: {error}; install its package"
+        ) from error
     if not callable(found):
-        raise InvalidArgumentError(f"{wanted!r} is {type(found).__name__}: expected a factory of environments")
+        raise InvalidArgumentError(
+            f"{checks.shown(wanted)} is {type(found).__name__}: expected a factory of environments"
+        )
     factory: Factory = found
     return factory
 

@@ -16,8 +16,10 @@ import torch
 from gymnasium.spaces import Box
 from torch import Tensor
 
+from stackelberg_games import checks
 from stackelberg_games.commitments.space import BudgetBox
 from stackelberg_games.errors import CheckpointError, InvalidArgumentError
+from stackelberg_games.settings import check_fields, checked
 
 NEAR = 1e-3
 """How close to a bound parameters are sought: there they still move the configuration."""
@@ -52,6 +54,7 @@ class Parametrisation(ABC):
 class Plain(Parametrisation):
     """The parameters themselves."""
 
+    @checked
     def __call__(self, parameters: Tensor) -> Tensor:
         """Return them unchanged."""
         return parameters
@@ -76,9 +79,11 @@ class Bounded(Parametrisation):
     high: float = 1.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.low < self.high:
             raise InvalidArgumentError(f"low={self.low!r}, high={self.high!r}: expected low < high")
 
+    @checked
     def __call__(self, parameters: Tensor) -> Tensor:
         """Elementwise sigmoid between the bounds."""
         return self.low + (self.high - self.low) * torch.sigmoid(parameters)
@@ -109,9 +114,9 @@ class Budgeted(Parametrisation):
 
     def __post_init__(self) -> None:
         check_budget(self.budget)
-        if not self.temperature > 0:
-            raise InvalidArgumentError(f"temperature={self.temperature!r}: expected a number > 0")
+        checks.number("temperature", self.temperature, above=0)
 
+    @checked
     def __call__(self, parameters: Tensor) -> Tensor:
         """Softmax shares of the budget, the unspent one dropped."""
         return self.budget * torch.softmax(parameters / self.temperature, dim=0)[:-1]
@@ -132,9 +137,7 @@ class Budgeted(Parametrisation):
 
 def check_budget(budget: float) -> float:
     """Return a finite budget >= 0 as a float; raise ``InvalidArgumentError`` otherwise."""
-    if not 0 <= budget < float("inf"):
-        raise InvalidArgumentError(f"budget={budget!r}: expected a finite number >= 0")
-    return float(budget)
+    return checks.number("budget", budget, 0)
 
 
 _KNOWN: dict[str, type[Parametrisation]] = {cls.__name__: cls for cls in (Plain, Bounded, Budgeted)}

@@ -16,6 +16,7 @@ from gymnasium import spaces
 from pettingzoo import AECEnv
 from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
+from stackelberg_games import checks
 from stackelberg_games.adapters.aec import AECGame
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.kinds.game import Game
@@ -58,10 +59,10 @@ class Subject:
         try:
             made = factory() if callable(factory) else factory
         except TypeError as error:
-            raise InvalidArgumentError(f"{source!r} cannot be called without arguments: {error}") from error
+            raise InvalidArgumentError(f"{checks.shown(source)} cannot be called without arguments: {error}") from error
         if not callable(factory) or not isinstance(made, Game | AECEnv):
             raise InvalidArgumentError(
-                f"{source!r} makes {type(made).__name__}: expected a factory without required arguments that makes "
+                f"{checks.shown(source)} makes {type(made).__name__}: expected a factory without required arguments that makes "
                 "a stackelberg_games.Game or a PettingZoo AECEnv"
             )
         if isinstance(made, AECGame):

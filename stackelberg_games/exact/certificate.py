@@ -32,6 +32,7 @@ from stackelberg_games.kinds.population import PopulationGame
 from stackelberg_games.kinds.preference import require_paid_by_stage
 from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.settings import checked
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Certificate:
 
 
 @overflow_is_checked
+@checked
 def certificate(
     game: TabularGame | EmbeddedGame,
     commitment: Commitment,

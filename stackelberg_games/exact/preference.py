@@ -21,7 +21,7 @@ from stackelberg_games.exact.implicit import adjoint_system, configuration_of, p
 from stackelberg_games.exact.objective import arrays_under, best_response, overflow_is_checked
 from stackelberg_games.kinds.preference import PreferenceGame
 from stackelberg_games.rules.commitment import Commitment
-from stackelberg_games.rules.rules import Rules
+from stackelberg_games.rules.rules import Rules, require_game
 from stackelberg_games.settings import checked
 
 Pairs = Literal["on_policy", "anchored", "fixed"]
@@ -152,6 +152,7 @@ def preference_rows(
 
 
 def _preference(game: Rules) -> PreferenceGame:
+    game = require_game(game)
     if not isinstance(game, PreferenceGame):
         raise UnsupportedGameError(
             f"{game.name} is no preference game, as preference_grid-v0 is one; bchg learns from rewards"

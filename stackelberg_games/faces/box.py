@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidActionError
 
@@ -26,7 +27,7 @@ def checked(player: str, actions: Any, space: gymnasium.Space[Any], count: int) 
     assert isinstance(space, gymnasium.spaces.Box)
     array, shape = np.asarray(actions), (count, *space.shape)
     if array.shape != shape or array.dtype.kind not in "iuf":
-        raise InvalidActionError(f"{player} actions {actions!r}: expected numbers of shape {shape}")
+        raise InvalidActionError(f"{player} actions {checks.shown(actions)}: expected numbers of shape {shape}")
     array = array.astype(np.float64, copy=False)
     inside = np.isfinite(array) & (array >= space.low) & (array <= space.high)
     if not inside.all():

@@ -11,6 +11,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray, Vector
 from stackelberg_games.commitments.space import fault
 from stackelberg_games.errors import InvalidActionError
@@ -69,7 +70,9 @@ class Opening(Actions):
         if self.stage is None:
             return move, None
         if not isinstance(move, Mapping) or not {"configuration", "action"} <= move.keys():
-            raise InvalidActionError(f"{LEADER} submitted {move!r} as its first move: expected one in {self.space}")
+            raise InvalidActionError(
+                f"{LEADER} submitted {checks.shown(move)} as its first move: expected one in {self.space}"
+            )
         return move["configuration"], self.stage.check(move["action"])
 
     def later(self, move: Any) -> Any:

@@ -98,12 +98,14 @@ class Padding:
         space = self.actions[agent]
         if isinstance(space, spaces.Discrete):
             if not 0 <= action < space.n:
-                raise InvalidActionError(f"{agent} submitted {action!r}: it has {space.n} actions; see the action mask")
+                raise InvalidActionError(
+                    f"{agent} submitted {checks.shown(action)}: it has {space.n} actions; see the action mask"
+                )
             return type(action)(action + space.start)
         assert isinstance(space, spaces.Box)
         unit = np.ravel(action)[: int(np.prod(space.shape))].reshape(space.shape)
         if not np.all(np.abs(unit) <= 1):
-            raise InvalidActionError(f"{agent} submitted {action!r}: expected numbers in [-1, 1]")
+            raise InvalidActionError(f"{agent} submitted {checks.shown(action)}: expected numbers in [-1, 1]")
         scaled = space.low + (unit + 1) / 2 * (space.high - space.low)
         return scaled.astype(space.dtype).clip(space.low, space.high)  # rounding may step over a bound
 

@@ -116,7 +116,11 @@ class TurnsVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         """A player's own actions for padded ones, checked."""
         space = self._codes[player].space
         if isinstance(space, spaces.Discrete):
-            return self._codes[player].check(padded + int(space.start), self.rounds.count)
+            start = int(space.start)
+            if padded.dtype.kind in "iu":
+                return self._codes[player].check(padded + start, self.rounds.count)
+            shifted = [action + start if checks.is_integer(action) else action for action in padded]
+            return self._codes[player].check(shifted, self.rounds.count)
         return np.stack([self.padding.action(player, action) for action in padded])
 
     def _observe(self, over: bool = False) -> Floats:

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from stackelberg_games import checks
 from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.commitments.parametrisation import Parametrisation, Plain
 from stackelberg_games.commitments.space import check_inside
@@ -34,6 +35,7 @@ from stackelberg_games.numerics.threads import in_own_modes
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.view import LeaderView
+from stackelberg_games.settings import checked
 
 
 class ConfigurableGame(TabularGame):
@@ -66,6 +68,7 @@ class ConfigurableGame(TabularGame):
     objective_is_own: bool = False
 
     @in_own_modes
+    @checked
     def __init__(
         self,
         transition: ArrayLike | SuccessorLists,
@@ -80,8 +83,8 @@ class ConfigurableGame(TabularGame):
         constant_base: bool = True,
         **settings: Any,
     ) -> None:
-        if size < 1 or not spread >= 0:
-            raise InvalidGameError(f"size={size!r}, spread={spread!r}: expected >= 1 and >= 0")
+        checks.integer("size", size, 1, error=InvalidGameError)
+        checks.number("spread", spread, 0, error=InvalidGameError)
         if not isinstance(transition, SuccessorLists):
             transition = with_leader("transition", transition, 3)
         leader_reward = with_leader("leader_reward", leader_reward, 2)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from stackelberg_games.kinds.chart import Chart
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.rules.rules import check_discount, check_horizon
+from stackelberg_games.settings import checked
 
 
 class VectorGame(Game):
@@ -32,6 +33,7 @@ class VectorGame(Game):
 
     chart: Chart | None = None
 
+    @checked
     def __init__(
         self,
         name: str,

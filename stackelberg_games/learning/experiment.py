@@ -100,7 +100,7 @@ class Experiment:
         Raises:
             InvalidArgumentError: a section or a training key is unknown.
         """
-        given = list(pairs)
+        given = [(checks.text("name", name), value) for name, value in pairs]
         named = {(name.removesuffix(".id"), str(value)) for name, value in given if name.endswith(".id")}
         return replace(self._replaced(given), said=self.said | named)
 

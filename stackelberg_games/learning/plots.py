@@ -165,6 +165,8 @@ def draw_gradient(exact: FloatArray, mean: FloatArray, error: FloatArray, axes: 
     Returns:
         The axes; points on the diagonal are without bias.
     """
+    exact = checks.array("exact", exact, 1)
+    mean, error = checks.array("mean", mean, exact.shape), checks.array("error", error, exact.shape)
     _, (drawn,) = canvas(axes)(4.5, 4, 1)
     drawn.errorbar(exact, mean, yerr=1.96 * error, fmt="o", markersize=3.5, linewidth=1, color=COLOURS[0])
     ends = [float(exact.min()), float(exact.max())]

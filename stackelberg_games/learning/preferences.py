@@ -10,8 +10,10 @@ from stackelberg_games.adapters.preferred import PreferredGame
 from stackelberg_games.adapters.sources import gymnasium_source
 from stackelberg_games.learning.judges import judge_of
 from stackelberg_games.rules.comparisons import Judge
+from stackelberg_games.settings import checked
 
 
+@checked
 def preferences(
     source: Any,
     reward: Payments | Mapping[str, Any] | str | None = None,

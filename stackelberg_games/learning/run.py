@@ -21,6 +21,7 @@ from stackelberg_games.learning import plots, restored
 from stackelberg_games.learning.score import Score
 from stackelberg_games.numerics import checkpoint
 from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.settings import checked
 
 Record = dict[str, float]
 
@@ -97,11 +98,13 @@ class Run:
         )
         return f"{leader} against {follower} in {game}"
 
+    @checked
     def column(self, name: str) -> tuple[list[int], list[float]]:
         """Iterations at which a figure was recorded, and its values."""
         rows = [(int(row["iteration"]), row[name]) for row in self.history if name in row]
         return [row[0] for row in rows], [row[1] for row in rows]
 
+    @checked
     def regret(self, optimum: float) -> tuple[FloatArray, FloatArray]:
         """What the leader has lost against an optimum that it could have played from the start.
 

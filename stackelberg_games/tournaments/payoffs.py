@@ -263,7 +263,7 @@ class Payoffs:
             low, high, _ = self.anchors
             payoffs = self.payoffs()[:, chosen]
             tasks = [(payoffs[g, :, f].T - low[g, f]) / (high[g, f] - low[g, f]) for g, f in self.tasks]
-            return np.array(tasks).reshape(-1, len(self.seeds), len(chosen))
+            return np.array(tasks).reshape(len(tasks), len(self.seeds), len(chosen))
         table = np.moveaxis(self.payoffs("follower", OWN), 2, -1).reshape(-1, len(self.seeds), len(self.followers))
         known = table[~np.isnan(table).all(axis=(1, 2))]
         spread = np.nanmax(known, axis=(1, 2), keepdims=True) - np.nanmin(known, axis=(1, 2), keepdims=True)

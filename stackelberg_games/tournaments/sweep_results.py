@@ -15,6 +15,7 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, StoreError
 from stackelberg_games.frames import frame
 from stackelberg_games.learning.plots import COLOURS, canvas
+from stackelberg_games.settings import checked
 from stackelberg_games.tournaments.match import Outcome
 from stackelberg_games.tournaments.statistics import ENOUGH, median
 from stackelberg_games.tournaments.store import Store
@@ -123,6 +124,7 @@ class SweepResults:
         rows = sorted(self._points(), key=lambda row: (row["purpose"], -np.nan_to_num(row["mean"], nan=-np.inf)))
         return display.table(repr(self), columns, ([row.get(name) for name in columns] for row in rows))
 
+    @checked
     def payoffs(self, point: int, purpose: Purpose = "tuning") -> FloatArray:
         """The leader's payoff in every finished run of a point."""
         found = [run.payoff for run in self._runs_of.get((point, purpose), [])]

@@ -20,7 +20,7 @@ from stackelberg_games.learning import run as runs
 from stackelberg_games.tournaments.export import tables
 from stackelberg_games.tournaments.results import Results
 from stackelberg_games.tournaments.store import FILE, LOCK
-from tests.fuzzing.stored import cup, train
+from tests.fuzzing.stored import cup, matches_of, train
 
 FAULTS = {"no space": errno.ENOSPC, "input/output error": errno.EIO, "kill": 0}
 
@@ -51,16 +51,7 @@ def played() -> Results:
 
 def half_played(folder: Path) -> None:
     """A store that holds half of the matches."""
-    half = sg.Tournament(
-        "matrix-v0",
-        "random_search",
-        ("soft_value_iteration", {"temperature": 0.1}),
-        seeds=3,
-        budget=60,
-        points=2,
-        evaluation_episodes=20,
-    )
-    half.play(folder, backend="serial", progress=False)
+    matches_of("random_search").play(folder, backend="serial", progress=False)
 
 
 def check_store(folder: Path) -> None:

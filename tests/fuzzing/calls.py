@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
 import inspect
 from collections.abc import Callable
@@ -11,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import gymnasium
 import numpy as np
 import torch
 from hypothesis import strategies as st
@@ -28,90 +26,11 @@ from stackelberg_games.rules.lever import Terms
 from stackelberg_games.tournaments import leaderboard, ratings, statistics
 from stackelberg_games.tournaments.results import Results
 from stackelberg_games.tournaments.tournament_file import parse
+from tests.fuzzing import game_calls  # noqa: F401 (adds its calls)
+from tests.fuzzing.arguments import CALLS, JUNK, LARGE, call
 from tests.fuzzing.stored import cup, played, scratch, stored, whole
 from tests.fuzzing.target import Case, Target
 from tests.fuzzing.texts import TOURNAMENT
-
-
-class Hostile:
-    """An object whose every word is an error."""
-
-    def __repr__(self) -> str:
-        raise ZeroDivisionError("no name")
-
-
-def deep(depth: int) -> list[Any]:
-    """A list in a list in a list."""
-    nested: list[Any] = []
-    for _ in range(depth):
-        nested = [nested]
-    return nested
-
-
-JUNK: dict[str, Callable[[], Any]] = {
-    "None": lambda: None,
-    "True": lambda: True,
-    "zero": lambda: 0,
-    "one": lambda: 1,
-    "two": lambda: 2,
-    "minus one": lambda: -1,
-    "half": lambda: 0.5,
-    "one and a half": lambda: 1.5,
-    "nan": lambda: float("nan"),
-    "inf": lambda: float("inf"),
-    "-inf": lambda: float("-inf"),
-    "tiny": lambda: 5e-324,
-    "text": lambda: "x",
-    "a number as text": lambda: "2",
-    "empty text": lambda: "",
-    "colon": lambda: ":",
-    "an id": lambda: "matrix-v0",
-    "half a surrogate": lambda: "a\ud800b",
-    "zero byte": lambda: "a\0b",
-    "bytes": lambda: b"x",
-    "complex": lambda: 1j,
-    "empty list": list,
-    "list": lambda: [1],
-    "ragged": lambda: [[1.0], [1.0, 2.0]],
-    "texts": lambda: ["a", "b"],
-    "deep": lambda: deep(3000),
-    "table": dict,
-    "labelled": lambda: {"a": 1},
-    "numbered": lambda: {1: "matrix-v0"},
-    "set": lambda: {1, 2},
-    "object": object,
-    "hostile": Hostile,
-    "class": lambda: int,
-    "function": lambda: len,
-    "lambda": lambda: lambda *_: None,
-    "np.int64": lambda: np.int64(2),
-    "np.uint8": lambda: np.uint8(1),
-    "np.float32": lambda: np.float32(0.5),
-    "np.bool": lambda: np.True_,
-    "array 0-d": lambda: np.array(1),
-    "array": lambda: np.array([0.5, 0.5]),
-    "table of numbers": lambda: np.eye(3, 2),
-    "integers": lambda: np.arange(4),
-    "masked": lambda: np.ma.masked_array([1.0, 2.0], [False, True]),
-    "dates": lambda: np.array(["2020-01-01"], dtype="datetime64[D]"),
-    "array of texts": lambda: np.array(["a"]),
-    "objects": lambda: np.array([object()]),
-    "array of nan": lambda: np.full((3, 2), np.nan),
-    "empty array": lambda: np.zeros((0, 2)),
-    "tensor": lambda: torch.ones(2, dtype=torch.float64),
-    "tensor with gradient": lambda: torch.ones(2, requires_grad=True),
-    "integer tensor": lambda: torch.tensor(1),
-    "path": lambda: Path("/dev/null/x"),
-    "slice": lambda: slice(0, 0),
-    "space": lambda: gymnasium.spaces.Discrete(2),
-    "game": lambda: sg.make("discrete_toy-v0", horizon=4),
-    "policy": lambda: sg.TabularPolicy((3, 2)),
-    "linear game": lambda: sg.make("lqr-v0"),
-    "configured game": lambda: sg.make("warehouse-v0"),
-    "leader": lambda: sg.make_leader("bchg"),
-    "follower": lambda: sg.make_follower("random"),
-}
-LARGE: dict[str, Callable[[], Any]] = {"large": lambda: 10**11, "huge": lambda: 10**30}
 
 
 @cache
@@ -158,18 +77,6 @@ def somewhere() -> str:
 def train(**arguments: Any) -> Any:
     """A short run, however often the mutated counts say otherwise."""
     return sg.train(**arguments)
-
-
-CALLS: dict[str, tuple[Callable[..., Any], dict[str, Callable[[], Any]], tuple[str, ...]]] = {}
-"""By name: what is called, its sound arguments, and those of them that may also be very large."""
-
-
-def call(name: str, function: Callable[..., Any], /, *large: str, **arguments: Any) -> None:
-    """Add a call; arguments that are functions make the value anew."""
-    made = {
-        key: value if callable(value) else (lambda value=value: copy.copy(value)) for key, value in arguments.items()
-    }
-    CALLS[name] = (function, made, large)
 
 
 LOOP = {
@@ -347,7 +254,7 @@ call(
     "curves",
     lambda **k: results().curves(**k),
     game="matrix-v0",
-    follower="soft_value_iteration(temperature=0.1)",
+    follower="best_response",
     leader="random_search",
 )
 call("costs", lambda **k: results().costs(**k), leader="random_search")
@@ -478,6 +385,11 @@ MAY_BE_UNKNOWN = ("checkpoint", "payoffs", "reference", "follower_gap", "contest
 """Calls whose numbers are NaN where something is not known."""
 
 
+CODE = ("function", "configure", "into")
+RAISING = ("class", "function")
+"""What a caller writes may raise what it likes: it is the caller's own traceback."""
+
+
 @st.composite
 def calls(draw: st.DrawFn) -> Case:
     """A call, and up to three of its arguments with other values."""
@@ -486,6 +398,8 @@ def calls(draw: st.DrawFn) -> Case:
     changes = []
     for key in draw(st.lists(st.sampled_from(list(arguments)), min_size=1, max_size=3, unique=True)):
         pool = [*JUNK, *LARGE] if key in large else list(JUNK)
+        if key in CODE:
+            pool = [name for name in pool if name not in RAISING]
         if name.startswith(("leader ", "follower ", "game ")) and key == "which":
             changes.append([key, draw(st.integers(0, 20))])
         else:

@@ -233,15 +233,12 @@ def _same(one: sg.Run, other: sg.Run) -> None:
 @cache
 def cup() -> Tournament:
     """A tournament of twelve small matches."""
-    return Tournament(
-        "matrix-v0",
-        ["random_search", ("random_search", {"scale": 0.5})],
-        ("soft_value_iteration", {"temperature": 0.1}),
-        seeds=3,
-        budget=60,
-        points=2,
-        evaluation_episodes=20,
-    )
+    return matches_of("random_search", ("random_search", {"scale": 0.5}))
+
+
+def matches_of(*leaders: Any) -> Tournament:
+    """One of as many leaders as are given."""
+    return Tournament("matrix-v0", leaders, "best_response", seeds=3, budget=12, points=2, evaluation_episodes=20)
 
 
 @cache
