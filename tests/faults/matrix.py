@@ -5,7 +5,7 @@
 For every backend a tournament in which one leader, or one follower's program, does harm, and one from outside: a
 driver or a worker is killed or stopped. Every trial must end by itself, be complete after at most one more call,
 give the sound matches the outcomes of a serial run to the bit, record the guilty as failed, and within five
-seconds leave no process, no temporary file and no litter in its folder. It takes some minutes.
+seconds (on Ray thirty) leave no process, no temporary file and no litter in its folder. It takes some minutes.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ OUTSIDE = ("driver killed", "driver stopped", "worker killed", "worker stopped")
 MARK = "STACKELBERG_FAULTS"
 SECONDS = 600.0
 """Without a match stored; how long a trial takes depends on what else the computer does."""
+LAST_SECONDS = {"serial": 5.0, "processes": 5.0, "ray": 30.0}
+"""How long after the end of a driver something may still run: Ray's own agents look every few seconds whether it lives."""
 CACHES = ("ray", "torchinductor_root")
 """What libraries keep in the temporary folder on purpose."""
 Facts = dict[str, tuple[str, str, Outcome]]
@@ -42,6 +44,13 @@ class Trial(NamedTuple):
 
     backend: str
     fault: str
+
+
+class Course(NamedTuple):
+    """How often the driver was called, and for how long something still ran after it, at most."""
+
+    calls: int
+    gone: float
 
 
 def main(wanted: list[str]) -> int:
@@ -55,18 +64,21 @@ def main(wanted: list[str]) -> int:
             if backend == "serial" and fault in ("stop", "stuck", "worker killed", "worker stopped"):
                 continue  # in one process nobody is left to notice, and there are no workers
             start = time.monotonic()
-            found, runs, problems = play(Trial(backend, fault))
+            found, course, problems = play(Trial(backend, fault))
             problems += judge(Trial(backend, fault), found, sound)
             failed += bool(problems)
-            took = f"{time.monotonic() - start:5.1f} s, {runs} call{'s' * (runs > 1)}"
-            print(f"{backend:10} {fault:18} {took}: {'; '.join(problems) or 'holds'}", flush=True)
+            took = f"{time.monotonic() - start:5.1f} s, {course.calls} call{' ' if course.calls == 1 else 's'}"
+            print(
+                f"{backend:10} {fault:18} {took}, all gone {course.gone:4.1f} s later: {'; '.join(problems) or 'holds'}",
+                flush=True,
+            )
     print(f"{failed} failed")
     return failed
 
 
-def play(trial: Trial) -> tuple[Facts, int, list[str]]:
-    """One trial in a folder of its own: the outcomes, the calls it took, and what was left behind."""
-    mark, problems, runs = secrets.token_hex(8), [], 0
+def play(trial: Trial) -> tuple[Facts, Course, list[str]]:
+    """One trial in a folder of its own: the outcomes, its course, and what was left behind."""
+    mark, problems, runs, gone = secrets.token_hex(8), [], 0, 0.0
     with tempfile.TemporaryDirectory() as place:
         store, temporary = Path(place, "store"), Path(place, "tmp")
         temporary.mkdir()
@@ -83,9 +95,11 @@ def play(trial: Trial) -> tuple[Facts, int, list[str]]:
                 break
             if "Traceback" in said and "StackelbergError" not in said:
                 problems.append(said.strip().splitlines()[-1])
-            if not wait(lambda: not marked(mark), 5.0):
+            ended = time.monotonic()
+            if not wait(lambda: not marked(mark), LAST_SECONDS[trial.backend]):
                 problems.append(f"left running: {[*marked(mark).values()]}")
                 break
+            gone = max(gone, time.monotonic() - ended)
         for process in marked(mark):
             os.kill(process, signal.SIGKILL)
         left = [path.name for path in temporary.iterdir() if path.name not in CACHES]
@@ -95,7 +109,7 @@ def play(trial: Trial) -> tuple[Facts, int, list[str]]:
         found = outcomes(store)
         missing = total(store) - len(found)
         problems += [f"{missing} matches are missing"] if missing else []
-        return found, runs, problems
+        return found, Course(runs, gone), problems
 
 
 def told(driver: subprocess.Popen[str], store: Path) -> str | None:
