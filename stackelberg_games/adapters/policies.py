@@ -169,7 +169,7 @@ def _named(name: str, agent: str) -> Any:
         )
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (Exception, SystemExit) as error:  # the module's own code may raise anything
         raise InvalidArgumentError(f"others[{agent!r}]={checks.shown(name)} cannot be imported: {error}") from error
 
 

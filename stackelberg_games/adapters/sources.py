@@ -137,7 +137,7 @@ def imported(wanted: str, library: str) -> Factory:
         found: Any = importlib.import_module(module)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
+    except (Exception, SystemExit) as error:  # the module's own code may raise anything
         raise InvalidArgumentError(
             f"{checks.shown(wanted)} cannot be imported: {error}; install its package"
         ) from error

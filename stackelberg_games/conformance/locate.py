@@ -48,7 +48,7 @@ def _module(name: str) -> Any:
         sys.path.insert(0, os.getcwd())
     try:
         return importlib.import_module(name)
-    except ImportError as error:
+    except (Exception, SystemExit) as error:  # the module's own code may raise anything
         raise InvalidArgumentError(
             f"cannot import {name!r} ({error}); give MODULE:FACTORY, FILE.py:FACTORY or the id of a registered game"
         ) from error

@@ -247,7 +247,7 @@ def performance_profile(scores: FloatArray, thresholds: FloatArray, *, confidenc
 
     Every task counts the same.
     """
-    table = check_scores(scores)
+    table, thresholds = check_scores(scores), checks.array("thresholds", thresholds, 1)
     counts = (~np.isnan(table)).sum(axis=1)
     above = (table[:, :, None] > thresholds).sum(axis=1) / counts[:, None]
     fraction = above.mean(axis=0)
