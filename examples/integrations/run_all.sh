@@ -5,13 +5,14 @@
 #   examples/integrations/run_all.sh torchrl tianshou     some of them
 #
 # The environments go to $WORK (default: a folder next to the system's temporary files) and are used again. Their
-# dependencies conflict, so no single environment can hold them all. torch comes first, and from a CPU index where
-# one is configured: the libraries would otherwise pull CUDA builds.
+# dependencies conflict, so no single environment can hold them all. torch comes first, and from the index
+# $TORCH_INDEX where one is given, which is asked for nothing else: the libraries would otherwise pull CUDA builds.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 work=${WORK:-${TMPDIR:-/tmp}/stackelberg-integrations}
 python=${PYTHON:-python3}
+torch=(${TORCH_INDEX:+--index-url "$TORCH_INDEX"})
 export OMP_NUM_THREADS=1
 mkdir -p "$work"
 
@@ -36,8 +37,8 @@ for library in "${@:-cleanrl stable_baselines3 tianshou torchrl rllib benchmarl}
     environment=$work/venv-$name
     [ -d "$environment" ] || "$python" -m venv "$environment"
     pip=("$environment/bin/pip" install --quiet)
-    "${pip[@]}" torch==2.13.0
-    [ "$name" != benchmarl ] || "${pip[@]}" --no-deps torchvision==0.28.0
+    "${pip[@]}" "${torch[@]}" torch==2.13.0
+    [ "$name" != benchmarl ] || "${pip[@]}" "${torch[@]}" --no-deps torchvision==0.28.0
     # shellcheck disable=SC2086
     "${pip[@]}" torch==2.13.0 ${packages[$name]} "$work"/wheel/*.whl
     "${pip[@]}" --no-deps --force-reinstall "$work"/wheel/*.whl
