@@ -1,7 +1,8 @@
 """Run the performance benchmarks and keep what they print in ``docs/data/performance.json``.
 
 Run with ``OMP_NUM_THREADS=1 python benchmarks/record.py``. The documentation shows the stored
-tables with the commands that made them; ``--only rollout`` records one of them anew.
+tables with the commands that made them; ``--only rollout`` records one of them anew. The campaigns take long and are run
+when they are named; what they print goes to ``docs/data/campaigns.json``.
 """
 
 from __future__ import annotations
@@ -31,12 +32,21 @@ BENCHMARKS = {
     "tournament": ["benchmarks/tournament.py", "overhead"],
     "estimator": ["benchmarks/estimator.py", "--plot", "docs/images/estimator_cost.png"],
 }
+CAMPAIGNS = {
+    "load": ["benchmarks/load.py"],
+    "report": ["benchmarks/tournament.py", "report", "20000"],
+    "hosts": ["-m", "tests.hosts"],
+    "faults": ["-m", "tests.faults"],
+    "matrix": ["-m", "tests.faults.matrix", "serial", "processes"],
+    "matrix_ray": ["-m", "tests.faults.matrix", "ray"],
+    "fuzzing": ["-m", "tests.fuzzing", "--examples", "100000"],
+}
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "COLUMNS": "110", "TERM": "dumb", "NO_COLOR": "1"}
 
 
 def record(name: str) -> dict[str, str]:
-    """Command, output and circumstances of one benchmark."""
-    command = BENCHMARKS[name]
+    """Command, output and circumstances of one benchmark or campaign."""
+    command = {**BENCHMARKS, **CAMPAIGNS}[name]
     done = subprocess.run(
         [sys.executable, *command], capture_output=True, text=True, check=True, env={**os.environ, **ENVIRONMENT}
     )
@@ -60,14 +70,16 @@ def processor() -> str:
 def main() -> None:
     """Run and store."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=BENCHMARKS, action="append", help="one benchmark; may be repeated")
-    parser.add_argument("--out", type=Path, default=Path("docs/data/performance.json"))
+    known = [*BENCHMARKS, *CAMPAIGNS]
+    parser.add_argument("--only", choices=known, action="append", help="one of them; may be repeated")
+    parser.add_argument("--out", type=Path, default=Path("docs/data"), help="folder of both files")
     chosen = parser.parse_args()
-    stored = json.loads(chosen.out.read_text()) if chosen.out.exists() else {}
     for name in chosen.only or BENCHMARKS:
-        stored[name] = record(name)
-        print(stored[name]["output"], flush=True)
-        chosen.out.write_text(json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
+        file = chosen.out / ("campaigns.json" if name in CAMPAIGNS else "performance.json")
+        entry = record(name)
+        print(entry["output"], flush=True)
+        stored = json.loads(file.read_text()) if file.exists() else {}
+        file.write_text(json.dumps({**stored, name: entry}, indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

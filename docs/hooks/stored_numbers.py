@@ -1,6 +1,6 @@
 """Put stored measurements into hand-written pages.
 
-A line ``<!-- stored: NAME -->`` is replaced: ``performance/rollout`` by what that benchmark printed,
+A line ``<!-- stored: NAME -->`` is replaced: ``performance/rollout`` by what that benchmark printed, ``campaigns/hosts`` by what that campaign did,
 ``results/discrete_toy`` by the table of that study, ``literature/literature`` by the shares reached on games of the literature, ``coverage/tournament_statistics`` by what
 simulated tournaments say of the intervals, ``headlines/tournament_statistics`` of the headlines,
 ``invariance/invariance`` and ``never_below/never_below`` by what campaigns found of the exact functions,
@@ -25,9 +25,9 @@ from tables import stored
 _MARK = re.compile(r"^<!-- stored: (\w+)/(\w+) -->$", re.MULTILINE)
 
 
-def performance(name: str) -> str:
+def performance(name: str, file: str = "performance") -> str:
     """A benchmark's output with its command."""
-    entry = stored("performance")[name]
+    entry = stored(file)[name]
     where = f"Python {entry['python']}, {entry['processor']}, {entry['date']}"
     return f"```text\n$ {entry['command']}\n\n{entry['output']}\n```\n\n<small>{where}.</small>"
 
@@ -270,6 +270,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace the marks of a page."""
     makers = {
         "performance": performance,
+        "campaigns": lambda name: performance(name, "campaigns"),
         "results": results,
         "literature": literature,
         "coverage": coverage,

@@ -30,6 +30,7 @@ class Host:
     Attributes:
         flags: of the interpreter.
         code: what runs instead of the script.
+        arguments: of ``disturbed.py``, which runs instead of it.
         env: variables; None for one that is not there.
         before: put before the command.
         prepare: does something to the folder with package, home and output.
@@ -37,6 +38,7 @@ class Host:
 
     flags: tuple[str, ...] = ()
     code: str = ""
+    arguments: tuple[str, ...] = ()
     env: dict[str, str | None] = field(default_factory=dict)
     before: tuple[str, ...] = ()
     prepare: Callable[[Path], None] = _nothing
@@ -85,6 +87,12 @@ HOSTS = {
     "a clock that goes back": Host(
         code=RUN + "import time; n = iter(range(10**9, 0, -60)); time.time = lambda: next(n); go(out)"
     ),
+    "Ctrl-C, and again": Host(arguments=("SIGINT",)),
+    "SIGTERM, and again": Host(arguments=("SIGTERM",)),
+    "SIGHUP, and again": Host(arguments=("SIGHUP",)),
+    "kill -9, and again": Host(arguments=("SIGKILL",)),
+    "stopped, and continued": Host(arguments=("SIGSTOP",)),
+    "two at once in one folder": Host(arguments=("two",)),
     "no standard streams": Host(code=RUN + "import io; s = sys.stdout; sys.stdin = sys.stderr = None; go(out)"),
 }
 
@@ -111,6 +119,7 @@ def run(host: Host) -> tuple[str, float]:
         }
         env = {name: value for name, value in (env | host.env).items() if value is not None}
         what = ["-c", host.code] if host.code else [str(SCRIPT)]
+        what = [str(SCRIPT.with_name("disturbed.py")), *host.arguments] if host.arguments else what
         command = [*host.before, sys.executable, *host.flags, *what, str(place / "out")]
         start = time.monotonic()
         done = subprocess.run(
