@@ -19,7 +19,7 @@ import stackelberg_games as sg
 from stackelberg_games.adapters.payments import payments_of
 from stackelberg_games.errors import CheckpointError, InvalidArgumentError, JudgeError
 from stackelberg_games.learning.asked_judges import Called, Person, Process
-from stackelberg_games.learning.interview import LABELS
+from stackelberg_games.learning.interview import LABELS, Interview, _line
 from stackelberg_games.learning.judges import BradleyTerry, judge_of
 from stackelberg_games.rules.commitment import flatten
 from stackelberg_games.rules.comparisons import Judge
@@ -203,14 +203,38 @@ def test_labels_of_other_pairs_and_altered_ones_are_refused(tmp_path: Path) -> N
     path = folder / LABELS
     lines = path.read_text().splitlines()
     for line, words in (
-        (lines[0].replace(json.loads(lines[0])["segments"], "0" * 16), "another pair of segments"),
+        (_line(0, "0" * 16, 1.0).strip(), "another pair of segments"),
+        (
+            json.dumps({**json.loads(lines[0]), "label": 1 - json.loads(lines[0])["label"]}),
+            "not the one that was given",
+        ),
+        ("\xff", "cannot read"),
         (json.dumps({**json.loads(lines[0]), "label": 2.0}), "is no label"),
         ("[]", "is no label"),
         ("{", "labels.jsonl"),
     ):
-        path.write_text("\n".join([line, *lines[1:]]) + "\n")
+        path.write_text("\n".join([line, *lines[1:]]) + "\n", encoding="latin-1")
         with pytest.raises(CheckpointError, match=words):
             played(Costly(), directory=folder)
+
+
+def test_a_full_disk_is_said_and_the_labels_before_it_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, stored = tmp_path / "run", Interview._store
+
+    def fills(interview: Interview, number: int, fingerprint: str, label: float) -> None:
+        if number == 5:
+            assert interview._file is not None
+            interview._file.close()
+            interview._file = Path("/dev/full").open("a")  # noqa: SIM115
+        stored(interview, number, fingerprint, label)
+
+    monkeypatch.setattr(Interview, "_store", fills)
+    with pytest.raises(CheckpointError, match="cannot store label 5: No space left on device"):
+        played(Costly(), directory=folder)
+    monkeypatch.undo()
+    again = Costly()
+    played(again, directory=folder)
+    assert again.asked == 12 - 5
 
 
 def test_a_restored_run_asks_nobody_to_see_what_its_state_looks_like(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -24,11 +25,10 @@ from typing import IO, Any
 import numpy as np
 from gymnasium import spaces
 
-from stackelberg_games import checks
+from stackelberg_games import checks, files
 from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.errors import CheckpointError, InvalidArgumentError, JudgeError, UnsupportedGameError
 from stackelberg_games.exact.preference import Pairs
-from stackelberg_games.files import parse_json
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.numerics.randomness import Lane, Streams, generator
@@ -218,9 +218,14 @@ class Interview(Session):
 
     def _store(self, number: int, fingerprint: str, label: float) -> None:
         if self._file is not None:
-            line = {"pair": number, "segments": fingerprint, "label": label}
-            self._file.write(json.dumps(line) + "\n")
-            self._file.flush()
+            try:
+                self._file.write(_line(number, fingerprint, label))
+                self._file.flush()
+            except OSError as error:
+                with suppress(OSError):  # it tries to write once more
+                    self._file.close()
+                self._file = None
+                raise CheckpointError(f"cannot store label {number}: {error.strerror or error}; it is lost") from error
 
     def keep(self, folder: Path) -> None:
         """See ``Session.keep``; a line that was not finished counts for nothing.
@@ -230,12 +235,12 @@ class Interview(Session):
         """
         path = folder / LABELS
         try:
-            lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+            lines = files.read_text(path, CheckpointError).splitlines(keepends=True) if path.exists() else []
             if lines and not lines[-1].endswith("\n"):
-                path.write_text("".join(lines[:-1]))
                 lines.pop()
+                files.write_atomically(path, "".join(lines).encode())
             self._answers = dict(_read(line, path) for line in lines)
-            self._file = path.open("a")
+            self._file = path.open("a", encoding="ascii")
         except OSError as error:
             raise CheckpointError(f"cannot keep labels in {path}: {error.strerror or error}") from error
 
@@ -301,12 +306,21 @@ def _checked(label: Any, number: int) -> float:
 
 
 def _read(line: str, path: Path) -> tuple[int, tuple[str, float]]:
-    facts = parse_json(line, str(path), CheckpointError)
+    facts = files.parse_json(line, str(path), CheckpointError)
     try:
         number = checks.integer("pair", facts["pair"], 0)
-        return number, (checks.text("segments", facts["segments"]), checks.number("label", facts["label"], 0, 1))
+        segments, label = checks.text("segments", facts["segments"]), checks.number("label", facts["label"], 0, 1)
     except (KeyError, TypeError, InvalidArgumentError) as error:
         raise CheckpointError(f"{path} was altered: {line.strip()!r} is no label ({error})") from error
+    if line != _line(number, segments, label):
+        raise CheckpointError(f"{path} was altered: label {number} is not the one that was given")
+    return number, (segments, label)
+
+
+def _line(number: int, segments: str, label: float) -> str:
+    """A label as it is stored, with a digest of the rest."""
+    facts = {"pair": number, "segments": segments, "label": label}
+    return json.dumps({**facts, "digest": hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}) + "\n"
 
 
 def _print(first: Trajectories, second: Trajectories, index: int) -> str:
