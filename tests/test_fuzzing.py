@@ -20,6 +20,7 @@ from tests.fuzzing.target import Case, held
 SHARE = {
     "tournament file": 150,
     "experiment file": 150,
+    "sweep file": 60,
     "floor plan": 100,
     "checkpoint": 60,
     "run folder": 50,

@@ -10,6 +10,7 @@ from scipy import stats
 
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
+from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.settings import checked
 
 Curve = tuple[FloatArray, FloatArray]
@@ -36,6 +37,8 @@ def median_band(runs: FloatArray, *, confidence: float = 0.95) -> ConfidenceBand
         confidence: in (0, 1).
     """
     tail = (1 - checks.number("confidence", confidence, above=0, below=1)) / 2
+    if not len(runs):
+        raise InvalidArgumentError("runs holds no run: expected at least one")
     ordered = np.sort(runs, axis=0)
     outside = max(0, int(stats.binom.ppf(tail, len(runs), 0.5)) - 1)  # left out at either end
     return ConfidenceBand(np.median(runs, axis=0), ordered[outside], ordered[len(runs) - 1 - outside])

@@ -28,6 +28,7 @@ PAIRS = {
     "search": ("random_search", "soft_value_iteration"),
     "model": ("model_based", "soft_value_iteration"),
     "unrewarded": ("bchg", "soft_value_iteration"),
+    "labels": ("bchg", "soft_value_iteration"),
 }
 
 
@@ -37,7 +38,7 @@ def train(pair: str, folder: Path | None, iterations: int) -> sg.Run:
     settings = {"follower_rewards": "unobserved"} if pair == "unrewarded" else {}
     learns = {"transitions": 50, "first_transitions": 50} if follower == "soft_q_learning" else {"sweeps": 3}
     return sg.train(
-        sg.make("discrete_toy-v0", horizon=4),
+        sg.make("preference_grid-v0") if pair == "labels" else sg.make("discrete_toy-v0", horizon=4),
         sg.make_leader(leader, **settings),
         sg.make_follower(follower, temperature=0.05, **learns),
         iterations=iterations,
@@ -212,16 +213,17 @@ def damage(folder: Path, edits: Case) -> None:
 
 
 def run_folder(case: Case) -> None:
-    """A damaged run is refused, or is read and continued as if nothing had happened."""
+    """A damaged run, or one whose labels are stored, is refused, or is read and continued as if nothing had happened."""
+    pair = "labels" if case and case[0][3] % 2 else "bchg"
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "run"
-        shutil.copytree(stored("bchg"), place)
+        shutil.copytree(stored(pair), place)
         damage(place, case)
         read = Path(folder) / "read"
         shutil.copytree(place, read)
         if (read / RESULT).exists() and (read / STATE).exists():
-            _same(sg.Run.load(read), sg.Run.load(stored("bchg")))
-        _same(train("bchg", place, 3), whole("bchg"))
+            _same(sg.Run.load(read), sg.Run.load(stored(pair)))
+        _same(train(pair, place, 3), whole(pair))
 
 
 def _same(one: sg.Run, other: sg.Run) -> None:

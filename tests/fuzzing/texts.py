@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import stackelberg_games as sg
 from stackelberg_games.learning.experiment import Experiment
 from stackelberg_games.tournaments import tournament_file
+from stackelberg_games.tournaments.sweep_file import load_sweep
 from stackelberg_games.tournaments.tournament import Tournament
 from tests.fuzzing.target import POSITIONS, Case, Target
 
@@ -81,6 +82,32 @@ seed = 3
 temperature = 0.05
 evaluate_every = 1
 checkpoint_every = 1
+"""
+SWEEP = """
+[sweep]
+seeds = 2
+report_seeds = 3
+samples = 4
+search_seed = 1
+budget = 200
+episodes = 2
+points = 0
+
+[game]
+id = "matrix-v0"
+preset = "conitzer_sandholm"
+
+[leader]
+id = "bchg"
+
+[follower]
+id = "soft_value_iteration"
+temperature = 0.1
+
+[search]
+leader.learning_rate = { low = 0.001, high = 1.0, log = true }
+follower.temperature = [0.05, 0.1]
+leader.actor_steps = [1, 2]
 """
 LITERALS = (
     *("nan", "inf", "-inf", "true", "false", "0", "1", "2", "-3", "1.5", "0.0", "-0.0", "1e11", "1e400", "1e-320"),
@@ -244,6 +271,15 @@ def run_experiment(case: Case) -> None:
         assert len(run.history) == loop["iterations"]
 
 
+def run_sweep(case: Case) -> None:
+    """Read the file twice; both readings are the same sweep."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "sweep.toml"
+        file.write_bytes(edited(SWEEP, case).encode("utf-8", "surrogatepass"))
+        one, other = (load_sweep(file) for _ in range(2))
+    assert one.plan() == other.plan()
+
+
 FLOORS = {
     "four_rooms-v0": "xxxxxxx\nxS x Gx\nx     x\nx T x x\nxxxxxxx\n",
     "warehouse-v0": "xxxxxxx\nxS H Px\nx H   x\nxD C  x\nxxxxxxx\n",
@@ -275,5 +311,6 @@ def run_plan(case: Case) -> None:
 TARGETS = [
     Target("tournament file", EDITS, run_tournament, [], 0.12),
     Target("experiment file", EDITS, run_experiment, [], 0.12),
+    Target("sweep file", EDITS, run_sweep, [], 0.05),
     Target("floor plan", PLANS, run_plan, ["warehouse-v0", []], 0.08),
 ]
