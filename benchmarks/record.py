@@ -37,8 +37,6 @@ CAMPAIGNS = {
     "report": ["benchmarks/tournament.py", "report", "20000"],
     "hosts": ["-m", "tests.hosts"],
     "faults": ["-m", "tests.faults"],
-    "matrix": ["-m", "tests.faults.matrix", "serial", "processes"],
-    "matrix_ray": ["-m", "tests.faults.matrix", "ray"],
     "fuzzing": ["-m", "tests.fuzzing", "--examples", "100000"],
 }
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "COLUMNS": "110", "TERM": "dumb", "NO_COLOR": "1"}

@@ -1,6 +1,6 @@
 """Put stored measurements into hand-written pages.
 
-A line ``<!-- stored: NAME -->`` is replaced: ``performance/rollout`` by what that benchmark printed, ``campaigns/hosts`` by what that campaign did,
+A line ``<!-- stored: NAME -->`` is replaced: ``performance/rollout`` by what that benchmark printed, ``campaigns/hosts`` by what that campaign did, ``died/fault_matrix`` by the matrix of faults,
 ``results/discrete_toy`` by the table of that study, ``literature/literature`` by the shares reached on games of the literature, ``coverage/tournament_statistics`` by what
 simulated tournaments say of the intervals, ``headlines/tournament_statistics`` of the headlines,
 ``invariance/invariance`` and ``never_below/never_below`` by what campaigns found of the exact functions,
@@ -30,6 +30,21 @@ def performance(name: str, file: str = "performance") -> str:
     entry = stored(file)[name]
     where = f"Python {entry['python']}, {entry['processor']}, {entry['date']}"
     return f"```text\n$ {entry['command']}\n\n{entry['output']}\n```\n\n<small>{where}.</small>"
+
+
+def died(name: str) -> str:
+    """What came of every trial of the fault matrix: rows are faults, columns backends."""
+    rows = stored(name)
+    faults = dict.fromkeys(trial.partition(": ")[2] for trial in rows)
+    backends = ("serial", "processes", "ray")
+    lines = [f"| | {' | '.join(backends)} |", "|---" * 4 + "|"]
+    for fault in faults:
+        found = [rows.get(f"{backend}: {fault}") for backend in backends]
+        cells = [f"{r['verdict']}, {r['calls']} call{'s' * (r['calls'] > 1)}" if r else "" for r in found]
+        lines.append(f"| {fault} | {' | '.join(cells)} |")
+    dates = sorted({row["date"] for row in rows.values()})
+    command = f"python -m tests.faults.matrix --out docs/data/{name}.json serial processes ray"
+    return "\n".join([*lines, "", f"<small>Stored by `{command}`, {' and '.join(dates)}.</small>"])
 
 
 def results(name: str) -> str:
@@ -271,6 +286,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     makers = {
         "performance": performance,
         "campaigns": lambda name: performance(name, "campaigns"),
+        "died": died,
         "results": results,
         "literature": literature,
         "coverage": coverage,

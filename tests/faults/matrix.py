@@ -1,15 +1,17 @@
 """What dies, how, and where: sound matches are stored, the guilty one is named, and nothing is left behind.
 
-    python -m tests.faults.matrix [serial] [processes] [ray] ["driver killed" ...]
+    python -m tests.faults.matrix [--out FILE] [serial] [processes] [ray] ["driver killed" ...]
 
 For every backend a tournament in which one leader, or one follower's program, does harm, and one from outside: a
 driver or a worker is killed or stopped. Every trial must end by itself, be complete after at most one more call,
 give the sound matches the outcomes of a serial run to the bit, record the guilty as failed, and within five
-seconds (on Ray thirty) leave no process, no temporary file and no litter in its folder. It takes some minutes.
+seconds (on Ray thirty) leave no process, no temporary file and no litter in its folder. It takes some minutes. A file
+keeps what came of each trial, and is added to.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import signal
@@ -19,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,6 +58,7 @@ class Course(NamedTuple):
 
 def main(wanted: list[str]) -> int:
     """Try everything, or the backends and faults that are wanted; returns how many trials failed."""
+    out = Path(wanted[wanted.index("--out") + 1]) if "--out" in wanted else None
     backends = [name for name in BACKENDS if name in wanted] or ["serial", "processes"]
     faults = [name for name in (*INSIDE, *OUTSIDE) if name in wanted] or [*INSIDE, *OUTSIDE]
     sound = play(Trial("serial", "nothing"))[0]
@@ -72,8 +76,16 @@ def main(wanted: list[str]) -> int:
                 f"{backend:10} {fault:18} {took}, all gone {course.gone:4.1f} s later: {'; '.join(problems) or 'holds'}",
                 flush=True,
             )
+            if out is not None:
+                _keep(out, f"{backend}: {fault}", "; ".join(problems) or "holds", course)
     print(f"{failed} failed")
     return failed
+
+
+def _keep(file: Path, trial: str, verdict: str, course: Course) -> None:
+    rows = json.loads(file.read_text()) if file.exists() else {}
+    rows[trial] = {"verdict": verdict, "calls": course.calls, "date": date.today().isoformat()}
+    file.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 def play(trial: Trial) -> tuple[Facts, Course, list[str]]:
