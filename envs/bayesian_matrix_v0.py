@@ -32,12 +32,14 @@ from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.numerics.sampling import check_probabilities
+from stackelberg_games.settings import checked
 
 LEADER: ArrayLike = ((2.0, 4.0), (1.0, 3.0))
 FOLLOWERS: ArrayLike = (((1.0, 0.0), (0.0, 1.0)), ((0.0, 1.0), (2.0, 0.0)))
 CHANCES: ArrayLike = (0.6, 0.4)
 
 
+@checked
 def game(
     *,
     leader: ArrayLike = LEADER,

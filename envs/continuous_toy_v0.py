@@ -26,6 +26,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from stackelberg_games import settings
 from stackelberg_games.arrays import IntArray
 from stackelberg_games.envs import discrete_toy_v0
 from stackelberg_games.errors import InvalidActionError, UnknownIdError
@@ -65,6 +66,7 @@ class ContinuousToy(Game):
         InvalidGameError: a discount or the horizon is out of range.
     """
 
+    @settings.checked
     def __init__(
         self,
         variant: str = "4_1b",

@@ -37,6 +37,7 @@ from stackelberg_games.errors import InvalidGameError, UnknownIdError
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Tables
+from stackelberg_games.settings import checked
 
 PRESETS: dict[str, tuple[Sequence[float], Sequence[float], float]] = {
     "two_efforts": ((0.3, 0.8), (0.0, 1.0), 8.0),
@@ -59,6 +60,7 @@ class _Paying:
         return Tables(self.transition, (self.leader - paid)[None, None], (self.follower + paid)[None, None])
 
 
+@checked
 def game(
     preset: str = "two_efforts",
     *,

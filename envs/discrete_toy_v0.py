@@ -27,6 +27,7 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import UnknownIdError
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.settings import checked
 
 STATES, LEADER, FOLLOWER = "SAB", "01", "sab"
 INDIFFERENT = 2.3858910707072356  # as published; at discount 0.99 both cycles are equal for f(1 given S) = 0.4655
@@ -68,6 +69,7 @@ VARIANTS: dict[str, Variant] = {
 }
 
 
+@checked
 def game(
     variant: str = "4",
     R: float = 1.0,

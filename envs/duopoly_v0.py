@@ -29,8 +29,10 @@ from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.payoffs import one_state
+from stackelberg_games.settings import checked
 
 
+@checked
 def game(demand: float = 10.0, *, cost: float = 1.0, step: float = 0.125, horizon: int = 1) -> TabularGame:
     """The duopoly on grids of quantities.
 

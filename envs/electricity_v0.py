@@ -55,6 +55,7 @@ from stackelberg_games.rules.lever import Ledger, Stages, Terms
 from stackelberg_games.rules.rules import Step
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView
+from stackelberg_games.settings import checked
 
 if TYPE_CHECKING:
     from stackelberg_games.rules.scene import Scene
@@ -212,6 +213,7 @@ def _paid(prices: Tensor, stages: Stages) -> Terms:
     return Terms(leader_reward=paid, follower_reward=-paid)
 
 
+@checked
 def game(
     worth: Sequence[float] = WORTH,
     cost: Sequence[float] = COST,

@@ -41,6 +41,7 @@ from stackelberg_games.floors.game import FloorGame
 from stackelberg_games.floors.plan import FloorPlan
 from stackelberg_games.kinds.finite import Tables
 from stackelberg_games.numerics.sampling import Sampler
+from stackelberg_games.settings import checked
 
 if TYPE_CHECKING:
     from stackelberg_games.floors.picture import FloorScene
@@ -164,6 +165,7 @@ class FourRooms(FloorGame):
         return super().fingerprint() + ("" if self._played is None else f"-{float(self._played.max()):g}")
 
 
+@checked
 def game(
     plan: str | None = None,
     *,

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 import numpy as np
 
+from stackelberg_games import settings
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidGameError, UnknownIdError
 from stackelberg_games.faces import faces
@@ -62,6 +63,7 @@ class GuidedCartPole(VectorGame):
         InvalidGameError: an argument is out of range.
     """
 
+    @settings.checked
     def __init__(
         self,
         target: str | tuple[float, float] = "right",

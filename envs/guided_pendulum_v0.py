@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium
 import numpy as np
 
+from stackelberg_games import settings
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
@@ -54,6 +55,7 @@ class GuidedPendulum(VectorGame):
         InvalidGameError: an argument is out of range.
     """
 
+    @settings.checked
     def __init__(
         self,
         max_push: float = 1.0,

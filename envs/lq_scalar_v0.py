@@ -37,6 +37,7 @@ from stackelberg_games.faces import faces
 from stackelberg_games.kinds.linear_quadratic import Cost, Dynamics, LinearGaussianGame
 from stackelberg_games.kinds.moments import Quadratic
 from stackelberg_games.rules.rules import check_discount
+from stackelberg_games.settings import checked
 
 SWEEPS = 100_000
 
@@ -80,6 +81,7 @@ def feedback(
     raise SolverError(f"the values of the feedback solution do not settle: {p:.6g} after {SWEEPS} sweeps")
 
 
+@checked
 def game(
     state_cost: float = 0.2,
     control_cost: float = 0.5,

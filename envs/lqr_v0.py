@@ -35,6 +35,7 @@ from stackelberg_games.faces import faces
 from stackelberg_games.kinds.linear_quadratic import Cost, Dynamics, LinearGaussianGame
 from stackelberg_games.kinds.moments import Band, Bump, Disk, NegativePart, StateReward
 from stackelberg_games.rules.nested import nested
+from stackelberg_games.settings import checked
 
 if TYPE_CHECKING:
     from stackelberg_games.rules.scene import Scene
@@ -77,6 +78,7 @@ def _reward(variant: str, given: Mapping[str, Any]) -> StateReward:
     return Bump.of_widths(chosen["scale"], target, chosen["widths"])
 
 
+@checked
 def game(
     variant: str = "v4",
     *,

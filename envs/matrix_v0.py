@@ -32,6 +32,7 @@ from stackelberg_games.errors import InvalidGameError, UnknownIdError
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.payoffs import one_state
+from stackelberg_games.settings import checked
 
 PRESETS: dict[str, tuple[ArrayLike, ArrayLike]] = {
     "letchford": ([[1, 3], [0, 2]], [[1, 0], [0, 1]]),
@@ -49,6 +50,7 @@ PRESETS: dict[str, tuple[ArrayLike, ArrayLike]] = {
 }
 
 
+@checked
 def game(
     preset: str = "letchford",
     *,

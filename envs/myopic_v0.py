@@ -28,8 +28,10 @@ import numpy as np
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.settings import checked
 
 
+@checked
 def game(
     states: int = 3,
     leader_actions: int = 2,

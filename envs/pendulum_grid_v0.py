@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stackelberg_games import settings
 from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.envs.guided_pendulum_v0 import GRAVITY, LENGTH, MASS, MAX_SPEED, MAX_TORQUE, PUSH, GuidedPendulum
 from stackelberg_games.errors import InvalidGameError
@@ -54,6 +55,7 @@ class PendulumGrid(EmbeddedGame):
         InvalidGameError: an argument is out of range.
     """
 
+    @settings.checked
     def __init__(
         self,
         max_push: float = 3.0,

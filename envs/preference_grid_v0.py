@@ -43,6 +43,7 @@ from stackelberg_games.floors.plan import FloorPlan
 from stackelberg_games.kinds.preference import PreferenceGame
 from stackelberg_games.learning.judges import judge_of
 from stackelberg_games.rules.comparisons import Judge
+from stackelberg_games.settings import checked
 
 if TYPE_CHECKING:
     from stackelberg_games.floors.picture import FloorScene
@@ -108,6 +109,7 @@ class PreferenceGrid(PreferenceGame, FloorGame):
         return FloorScene(tuple(marks), heat, occupancy=occupancy)
 
 
+@checked
 def game(
     variant: str = "open",
     *,

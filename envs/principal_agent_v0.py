@@ -39,6 +39,7 @@ from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Tables
+from stackelberg_games.settings import checked
 
 
 @dataclass
@@ -56,6 +57,7 @@ class _Paying:
         return Tables(self.transition, (self.leader - paid)[:, None], (self.follower + paid)[:, None])
 
 
+@checked
 def game(
     states: int = 4,
     *,

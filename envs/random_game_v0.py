@@ -33,8 +33,10 @@ from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Tables, TabularGame
 from stackelberg_games.numerics.randomness import generator
 from stackelberg_games.rules.nested import nested
+from stackelberg_games.settings import checked
 
 
+@checked
 def game(
     states: int = 5,
     leader_actions: int = 3,

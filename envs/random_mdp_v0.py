@@ -45,6 +45,7 @@ from stackelberg_games.exact.soft_response import soft_response
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Model, Tables
+from stackelberg_games.settings import checked
 
 
 class Instance(NamedTuple):
@@ -152,6 +153,7 @@ class RandomMDP(ConfigurableGame):
         return self._scored[1]
 
 
+@checked
 def game(
     states: int = 10,
     actions: int = 5,

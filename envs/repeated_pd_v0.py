@@ -42,6 +42,7 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.settings import checked
 
 TEMPTATION, REWARD, PUNISHMENT, SUCKER = 5.0, 3.0, 1.0, 0.0
 STATES = ("start", "CC", "CD", "DC", "DD")
@@ -54,6 +55,7 @@ def optimal_cooperation(discount: float) -> FloatArray:
     return np.array([0.0, 1.0, 0.0, (1 - discount) / (2 * discount), 0.0])
 
 
+@checked
 def game(
     discount: float = 0.9,
     *,

@@ -35,6 +35,7 @@ from stackelberg_games.faces import faces
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.payoffs import one_state
 from stackelberg_games.rules.nested import nested
+from stackelberg_games.settings import checked
 
 PRESETS: dict[str, tuple[int, Mapping[str, Sequence[float]]]] = {
     "three_targets": (
@@ -59,6 +60,7 @@ PRESETS: dict[str, tuple[int, Mapping[str, Sequence[float]]]] = {
 MOST_SCHEDULES = 20_000
 
 
+@checked
 def game(
     preset: str = "three_targets",
     *,

@@ -61,6 +61,7 @@ from stackelberg_games.rules.lever import Ledger, Stages, Terms
 from stackelberg_games.rules.rules import Step, check_discount, check_horizon
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView
+from stackelberg_games.settings import checked
 
 if TYPE_CHECKING:
     from stackelberg_games.rules.scene import Scene
@@ -358,6 +359,7 @@ def _draw(axes: Any, scene: Scene, economy: Economy, assets: float, kind: int, h
     return True
 
 
+@checked
 def game(
     form: Literal["discrete", "continuous"] = "discrete",
     *,

@@ -36,6 +36,7 @@ from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Tables
+from stackelberg_games.settings import checked
 
 
 @dataclass
@@ -51,6 +52,7 @@ class _Taxing:
         return Tables(self.transition, taken[None, None], (self.worked - taken - self.toil)[None, None])
 
 
+@checked
 def game(elasticity: float = 0.5, *, levels: int = 300, horizon: int = 1) -> ConfigurableGame:
     """The tax on a grid of labour.
 

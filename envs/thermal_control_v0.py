@@ -49,6 +49,7 @@ from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.rules import Step, check_discount, check_horizon
 from stackelberg_games.rules.trajectories import Trajectories, check_affordable
 from stackelberg_games.rules.view import LeaderView
+from stackelberg_games.settings import checked
 
 if TYPE_CHECKING:
     from stackelberg_games.rules.scene import Scene
@@ -265,6 +266,7 @@ def design_cost(configuration: Tensor) -> Tensor:
     return DESIGN_COST * configuration.square().sum()
 
 
+@checked
 def game(horizon: int = 100, *, noise: float = 0.02, start_std: float = 5.0) -> ThermalControl:
     """Building thermal control; see ``ThermalControl``."""
     return ThermalControl(horizon, noise, start_std)

@@ -38,6 +38,7 @@ from stackelberg_games.floors.game import FloorGame
 from stackelberg_games.floors.plan import FloorPlan
 from stackelberg_games.kinds.finite import Tables
 from stackelberg_games.kinds.lists import read_successors
+from stackelberg_games.settings import checked
 
 if TYPE_CHECKING:
     from stackelberg_games.floors.picture import FloorScene
@@ -135,6 +136,7 @@ class TiledRooms(FloorGame):
         return FloorScene(tuple(marks), heat, occupancy=occupancy)
 
 
+@checked
 def game(
     tiles: int = 3,
     *,

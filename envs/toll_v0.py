@@ -31,6 +31,7 @@ Version history: v0, first version.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -42,6 +43,7 @@ from stackelberg_games.faces import faces
 from stackelberg_games.kinds.congestion import Resources
 from stackelberg_games.kinds.population import PopulationGame
 from stackelberg_games.rules.scene import Scene
+from stackelberg_games.settings import checked
 
 Edge = Sequence[Any]
 
@@ -183,7 +185,7 @@ def _ways(edges: Sequence[Edge], first: str, last: str) -> list[tuple[int, ...]]
         InvalidGameError: there is none, or there are more than ``MOST_WAYS``.
     """
     found = []
-    for way in _walks(edges, first, last, [first]):
+    for way in _walks(edges, first, last):
         found.append(way)
         if len(found) > MOST_WAYS:
             raise InvalidGameError(f"from {first} to {last} lead more than {MOST_WAYS} ways; leave edges out")
@@ -195,16 +197,41 @@ def _ways(edges: Sequence[Edge], first: str, last: str) -> list[tuple[int, ...]]
     return sorted(found, key=lambda way: (len(way), way))
 
 
-def _walks(edges: Sequence[Edge], node: str, last: str, passed: list[str]) -> Iterator[tuple[int, ...]]:
+def _walks(edges: Sequence[Edge], first: str, last: str) -> Iterator[tuple[int, ...]]:
+    """Simple paths, one after the other; none is begun that cannot arrive, so that dead ends cost nothing."""
+    leaving: dict[str, list[int]] = defaultdict(list)
+    entering: dict[str, set[str]] = defaultdict(set)
     for number, edge in enumerate(edges):
-        if edge[0] != node or edge[1] in passed:
-            continue
-        if edge[1] == last:
-            yield (number,)
+        leaving[edge[0]].append(number)
+        entering[edge[1]].add(edge[0])
+
+    def onward(node: str) -> Iterator[int]:
+        """Edges from a node that lead to where the end can be reached without passing a node twice."""
+        reached, front = {last} - passed, [last] * (last not in passed)
+        for other in front:
+            found = entering[other] - passed - reached
+            reached |= found
+            front += found
+        return iter([number for number in leaving[node] if edges[number][1] in reached])
+
+    way: list[int] = []
+    passed = {first}
+    choices = [onward(first)]
+    while choices:
+        number = next(choices[-1], -1)
+        node = edges[number][1]
+        if number < 0:
+            choices.pop()
+            passed -= {edges[way.pop()][1]} if way else {first}
+        elif node == last:
+            yield (*way, number)
         else:
-            yield from ((number, *rest) for rest in _walks(edges, edge[1], last, [*passed, edge[1]]))
+            way.append(number)
+            passed.add(node)
+            choices.append(onward(node))
 
 
+@checked
 def game(
     preset: str = "pigou",
     *,

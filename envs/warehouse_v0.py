@@ -47,6 +47,7 @@ from stackelberg_games.faces import faces
 from stackelberg_games.floors.game import FloorGame
 from stackelberg_games.floors.plan import FloorPlan, strays
 from stackelberg_games.kinds.finite import Tables
+from stackelberg_games.settings import checked
 
 if TYPE_CHECKING:
     from stackelberg_games.floors.picture import FloorScene
@@ -194,6 +195,7 @@ def _one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
     return value
 
 
+@checked
 def game(
     plan: str | None = None,
     *,

@@ -29,8 +29,10 @@ from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.payoffs import one_state
+from stackelberg_games.settings import checked
 
 
+@checked
 def game(cost: float = 0.2, *, levels: int = 50, horizon: int = 1) -> TabularGame:
     """The wholesale contract on grids of prices and orders.
 

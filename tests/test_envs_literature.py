@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import re
 from typing import Any
@@ -19,10 +20,17 @@ from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.envs import bayesian_matrix_v0 as bayes
 from stackelberg_games.envs import contract_v0, matrix_v0, repeated_pd_v0, security_game_v0
-from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnknownIdError, UnsupportedGameError
+from stackelberg_games.errors import (
+    InvalidArgumentError,
+    InvalidGameError,
+    StackelbergError,
+    UnknownIdError,
+    UnsupportedGameError,
+)
 from stackelberg_games.exact.secured import Endless, roof_of_play
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.learning import registry
 
 STRONG = {
     "letchford": 2.5,
@@ -464,6 +472,31 @@ def min_max(game: TabularGame) -> float:
 def test_what_does_not_make_a_game_is_refused(name: str, settings: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):
         made(name, **settings)
+
+
+@pytest.mark.parametrize("name", sg.games())
+def test_factories_refuse_by_name_what_is_no_setting(name: str) -> None:
+    factory = registry.factory("game", name)
+    for setting in inspect.signature(factory).parameters:
+        for value in (object(), "nonsense", [["x"]]):
+            with pytest.raises(StackelbergError):
+                factory(**{setting: value})
+
+
+@pytest.mark.parametrize(("R", "optimum", "chance"), [(1.0, 27.315565, 0.83376), (2.0, 31.165579, 0.49747)])
+def test_toys_have_their_optimum_by_ascent_and_by_a_scalar_search(R: float, optimum: float, chance: float) -> None:
+    game = made("discrete_toy-v0", R=R)
+
+    def loss(p: float) -> float:
+        policy = TabularPolicy.from_probabilities(game, [[0.5, 0.5], [p, 1 - p], [0.5, 0.5]])
+        with torch.no_grad():
+            return -float(exact.leader_objective(game, policy, 0.05))
+
+    found = minimize_scalar(loss, bounds=(chance - 0.1, chance + 0.1), method="bounded", options={"xatol": 1e-9})
+    assert -found.fun == pytest.approx(optimum, abs=1e-6)
+    assert found.x == pytest.approx(chance, abs=1e-4)
+    assert max(-loss(p) for p in np.linspace(0.01, 0.99, 99)) < optimum + 1e-6
+    assert exact.solve(game, 0.05, starts=2).value == pytest.approx(optimum, abs=2e-6)
 
 
 @pytest.mark.parametrize("name", ["contract-v0", "principal_agent-v0"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -300,6 +301,35 @@ LINE = [("s", "t", 1.0, 0.0)]
 def test_networks_that_make_no_sense_are_refused(settings: dict[str, Any], error: Any, message: str) -> None:
     with pytest.raises(error, match=message):
         sg.make("toll-v0", **settings)
+
+
+def test_dead_ends_cost_nothing_and_long_ways_are_found() -> None:
+    maze = [
+        (f"d{i}", f"d{j}", 1.0, 0.0) for i in range(30) for j in range(30) if i != j
+    ]  # e 29! walks that arrive nowhere
+    game = toll_v0.game(edges=[("s", "t", 1.0, 0.0), ("s", "d0", 1.0, 0.0), *maze], tolled=[0])
+    assert game.ways == [[(0,)]]
+    line = [(str(node), str(node + 1), 1.0, 0.0) for node in range(1200)]  # beyond Python's limit of recursion
+    assert toll_v0._ways(line, "0", "1200") == [tuple(range(1200))]
+    with pytest.raises(InvalidGameError, match="more than 1000 ways"):
+        toll_v0.game(edges=maze, demand=[("d0", "d1", 1.0)])
+
+
+def test_ways_are_all_simple_paths() -> None:
+    draws = np.random.default_rng(0)
+    for _ in range(40):
+        nodes = int(draws.integers(2, 7))
+        edges = [(*map(str, draws.integers(nodes, size=2)), 1.0, 0.0) for _ in range(int(draws.integers(1, 13)))]
+        found = set()
+        for length in range(1, nodes):
+            for way in itertools.permutations(range(len(edges)), length):
+                joined = all(edges[one][1] == edges[other][0] for one, other in itertools.pairwise(way))
+                passed = [edges[way[0]][0], *(edges[number][1] for number in way)]
+                if joined and passed[0] == "0" and passed[-1] == "1" and len(set(passed)) == len(passed):
+                    found.add(way)
+            if length > 3:
+                break
+        assert {way for way in toll_v0._walks(edges, "0", "1") if len(way) <= 4} == found
 
 
 def test_tolls_below_zero_are_refused() -> None:
