@@ -119,6 +119,10 @@ class Budgeted(Parametrisation):
     @checked
     def __call__(self, parameters: Tensor) -> Tensor:
         """Softmax shares of the budget, the unspent one dropped."""
+        if not parameters.ndim:
+            raise InvalidArgumentError(
+                "parameters is a single number: expected one for each share, and one for what is not spent"
+            )
         return self.budget * torch.softmax(parameters / self.temperature, dim=0)[:-1]
 
     def parameters(self, configuration: Tensor) -> Tensor:

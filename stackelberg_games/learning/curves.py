@@ -37,6 +37,7 @@ def median_band(runs: FloatArray, *, confidence: float = 0.95) -> ConfidenceBand
         confidence: in (0, 1).
     """
     tail = (1 - checks.number("confidence", confidence, above=0, below=1)) / 2
+    runs = checks.array("runs", runs, 2, finite=False)
     if not len(runs):
         raise InvalidArgumentError("runs holds no run: expected at least one")
     ordered = np.sort(runs, axis=0)

@@ -385,8 +385,8 @@ MAY_BE_UNKNOWN = ("checkpoint", "payoffs", "reference", "follower_gap", "contest
 """Calls whose numbers are NaN where something is not known."""
 
 
-CODE = ("function", "configure", "into")
-RAISING = ("class", "function")
+CODE = ("objective", "function", "configure", "into", "factory", "source")
+RAISING = ("class", "function", "policy")
 """What a caller writes may raise what it likes: it is the caller's own traceback."""
 
 
