@@ -48,6 +48,9 @@ _PLANS = "SELECT number, digest, plan FROM plans"
 _CHUNK = 500
 StoredRow = tuple[Any, ...]
 
+_FAULTS = (sqlite3.Error, UnicodeDecodeError)
+"""What SQLite's module raises; its messages may quote damaged bytes, which it then fails to decode."""
+
 
 class _Ledger(NamedTuple):
     """How many rows a store holds, and their digests combined by exclusive or."""
@@ -256,7 +259,7 @@ class Store:
             self._db.execute("RELEASE whole")
         except BaseException:
             self._ledger = before
-            with suppress(sqlite3.Error):  # SQLite may have rolled it back by itself
+            with suppress(*_FAULTS):  # SQLite may have rolled it back by itself
                 self._db.execute("ROLLBACK TO whole")
                 self._db.execute("RELEASE whole")
             raise
@@ -275,7 +278,7 @@ class Store:
                 kept = self._db.execute("SELECT rows, digest FROM ledger").fetchall()
             if not damaged and kept != [(ledger.rows, ledger.row[1].encode())]:
                 damaged.append("rows are missing, or the ledger was altered")
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if isinstance(error, sqlite3.OperationalError) and "lock" in str(error):
                 raise
             damaged.append(str(error))
@@ -291,7 +294,7 @@ class Store:
     def _rebuild(self) -> None:
         """Replace the file by one that holds its sound rows; the damaged one is kept beside it."""
         matches, plans = _salvaged(self._db, _MATCHES, "key", _sound_match), []
-        with suppress(sqlite3.Error):
+        with suppress(*_FAULTS):
             plans = _salvaged(self._db, _PLANS, "number", _sound_plan)
         self._db.close()
         files.write_atomically(self.folder / DAMAGED, self.file.read_bytes())
@@ -312,7 +315,7 @@ class Store:
     def _errors(self, doing: str) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, OSError) as error:
+        except (*_FAULTS, OSError) as error:
             safe = "; every match stored before is safe, a rerun continues" if doing == "write to" else ""
             raise StoreError(f"cannot {doing} {self.file}: {error}{safe}") from error
 
@@ -346,7 +349,7 @@ def _salvaged(
     """The sound rows that can be read, from both ends of a table that may be broken between them."""
     found: dict[Any, StoredRow] = {}
     for direction in ("ASC", "DESC"):
-        with suppress(sqlite3.Error):
+        with suppress(*_FAULTS):
             for row in connection.execute(f"{query} ORDER BY {order} {direction}"):
                 if sound(row):
                     found[row[0]] = row
