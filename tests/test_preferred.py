@@ -275,3 +275,21 @@ def test_gradient_leaders_learn_from_labels_where_states_are_vectors(name: str) 
 def test_windows_are_a_count() -> None:
     with pytest.raises(InvalidArgumentError, match="windows=0"):
         game(windows=0)
+
+
+def test_states_of_many_numbers_have_no_response_row() -> None:
+    class Wide(Corridor):
+        observation_space = gymnasium.spaces.Box(-5.0, 5.0, (1_200,), np.float32)
+
+        def reset(self, **settings: Any) -> Any:
+            return np.zeros(1_200, np.float32), super().reset(**settings)[1]
+
+        def step(self, action: Any) -> Any:
+            at, *rest = super().step(action)
+            return np.full(1_200, at[0], np.float32), *rest
+
+    posed = sg.preferences(Wide, FunctionPayments(linear, size=1), segment=5, horizon=12)
+    view = posed.view(0.5, posed.ledger())
+    with pytest.raises(UnsupportedGameError, match="1,200 numbers of a state"):
+        sg.make_leader("bchg").begin(view)
+    sg.make_leader("policy_gradient").begin(view)

@@ -6,7 +6,8 @@ The direct row is that of ``compared``. In the response row
 
 dQF is the follower's discounted sum of dr along the very episode, which goes on after the segment. That sum and the loss of
 the episode's own pair have more in common than the reply, so that the loss itself is no credit. Both means are least-squares
-fits on quadratic features, to the other pairs of episodes only; they are straight as long as there are few pairs.
+fits on quadratic features, or on linear ones where those would be many, to the other pairs of episodes only; they are straight
+as long as there are few pairs.
 
 No reply is told apart from how likely it would be under another reward, so that pairs are used once.
 """
@@ -25,7 +26,7 @@ from stackelberg_games.hypergradient import StageCritics
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.representations.compared import BASELINE, Approaches, require_labels
 from stackelberg_games.representations.protocol import Credit, Needs, Representation
-from stackelberg_games.representations.quadratic_features import quadratic
+from stackelberg_games.representations.quadratic_features import MOST, raised
 from stackelberg_games.representations.stage_values import StageValues
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.features import Features
@@ -40,7 +41,7 @@ class ComparedStages(Representation):
         view, commitment, needs, seed: see ``Representation``.
 
     Raises:
-        UnsupportedGameError: something is asked of which labels tell nothing; see ``Compared``.
+        UnsupportedGameError: something is asked of which labels tell nothing, see ``Compared``; or states have too many numbers.
     """
 
     compares = True
@@ -49,6 +50,11 @@ class ComparedStages(Representation):
         require_labels(view, needs, self)
         super().__init__(view, commitment, needs, seed)
         self.states, self.actions = Features(view.state_space), Features(view.follower_action_space)
+        if needs.follower and 1 + self.states.size + self.actions.size > MOST:
+            raise UnsupportedGameError(
+                f"{self.states.size:,} numbers of a state are too many for the fits of the response row, which take {MOST:,} at "
+                "most; drlhf does without that row"
+            )
 
     @classmethod
     def fits(cls, view: LeaderView, commitment: Commitment) -> bool:
@@ -131,22 +137,24 @@ class ComparedStageValues(StageValues):
         return Credit(approaches.laid(self._expected(joint, paid) - self._expected(seen, paid)))
 
     def _expected(self, faced: FloatArray, paid: FloatArray) -> FloatArray:
-        """Least squares of what pairs were worth on all products of two features, ``[2K, T]``; zero without other pairs."""
+        """Least squares of what pairs were worth on features of stages, ``[2K, T]``; zero without other pairs."""
         approaches, count = self._learned.approaches, self.batch.episodes // 2
         if count == 1:
             return np.zeros(approaches.led.shape)
-        led, groups = approaches.led, approaches.episodes[:, 0] // 2
-        rows = approaches.of(quadratic(faced)[..., 1:])
-        squares = np.matmul((rows * led[..., None]).transpose(0, 2, 1), rows)
-        products = np.einsum("kti,kt->ki", rows, led * paid)
-        grams, sides = (np.zeros((count, *part.shape[1:])) for part in (squares, products))
-        np.add.at(grams, groups, squares)
-        np.add.at(sides, groups, products)
+        features = raised(faced)
+        width, groups, led = features.shape[2], approaches.episodes[:, 0] // 2, approaches.led
+        grams, sides = np.zeros((count, width, width)), np.zeros((count, width))
+        for group in range(count):
+            members = groups == group
+            inside = led[members]
+            chosen = features[approaches.episodes[members, 0]][inside]
+            grams[group] = chosen.T @ chosen
+            sides[group] = chosen.T @ np.broadcast_to(paid[members], inside.shape)[inside]
         # One further pair of episodes in which nothing but the mean, the first feature, made a difference.
-        weight = np.trace(grams.sum(axis=0)) / (count * rows.shape[2]) * np.eye(rows.shape[2])
+        weight = np.trace(grams.sum(axis=0)) / (count * width) * np.eye(width)
         weight[0, 0] = 0.0
         fits = np.linalg.solve(grams.sum(axis=0) - grams + weight, (sides.sum(axis=0) - sides)[..., None])[..., 0]
-        return np.asarray(np.einsum("kti,ki->kt", rows, fits[groups]))
+        return np.asarray(np.einsum("kti,ki->kt", approaches.of(features), fits[groups]))
 
     def advantage(self, how: str, wide: Trajectories) -> Credit:
         """See ``benefit``; of the batch, for nobody compared other episodes."""

@@ -13,6 +13,9 @@ from stackelberg_games.representations.finite_advantage import returns_to_go
 from stackelberg_games.representations.least_squares import products, unpack
 from stackelberg_games.rules.trajectories import Trajectories
 
+MOST = 1_000
+"""Features of a fit: it takes their square in memory, and their cube to solve."""
+
 
 def centred(error: FloatArray, spread: FloatArray, slope: FloatArray, curvature: FloatArray) -> FloatArray:
     """-(z'H z - E_u z'H z) at the visited stages, ``[N, T]``, for a form with z = (y, u), u = F y + e.
@@ -84,6 +87,12 @@ def quadratic(rows: FloatArray) -> FloatArray:
     """One and all products of two coordinates, ``[..., 1 + pairs]``."""
     flat = products(rows.reshape(-1, rows.shape[-1]))
     return np.concatenate([np.ones((len(flat), 1)), flat], axis=1).reshape(*rows.shape[:-1], -1)
+
+
+def raised(rows: FloatArray) -> FloatArray:
+    """All products of two coordinates of rows ``[..., n]`` that begin with one; the rows themselves where these are many."""
+    width = rows.shape[-1]
+    return quadratic(rows)[..., 1:] if width * (width + 1) // 2 <= MOST else rows
 
 
 def fit(features: FloatArray, targets: FloatArray) -> FloatArray:

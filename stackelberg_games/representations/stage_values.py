@@ -15,7 +15,7 @@ from stackelberg_games.commitments.networks import log_prob
 from stackelberg_games.hypergradient import Influence, StageCritics
 from stackelberg_games.representations.finite_advantage import returns_to_go
 from stackelberg_games.representations.protocol import Credit, Values
-from stackelberg_games.representations.quadratic_features import fit, quadratic
+from stackelberg_games.representations.quadratic_features import fit, raised
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Stages, Terms
 from stackelberg_games.rules.trajectories import Trajectories
@@ -75,30 +75,30 @@ class StageValues(Values):
         """See ``Values.truncated``; E_b is a least-squares fit on what the follower faces."""
         weights = credit.at.copy()
         mask = self.batch.mask
-        weights[mask] -= fit(quadratic(self._seen), credit.at[mask])
+        weights[mask] -= fit(raised(self._seen), credit.at[mask])
         return self._weighed(None, None, weights, None)
 
     def averaged(self, credit: Credit, wide: Trajectories) -> Credit:
-        """See ``Values.averaged``; means are least squares with quadratic features."""
+        """See ``Values.averaged``; means are least squares with quadratic features, or linear ones where those are many."""
         mask, out = self.batch.mask, np.zeros_like(credit.at)
-        out[mask] = fit(quadratic(self._joint), credit.at[mask]) - fit(quadratic(self._seen), credit.at[mask])
+        out[mask] = fit(raised(self._joint), credit.at[mask]) - fit(raised(self._seen), credit.at[mask])
         return Credit(out)
 
     def advantage(self, how: str, wide: Trajectories) -> Credit:
-        """See ``Values.advantage``; SARSA is its fixed point with quadratic features (LSTD-Q)."""
+        """See ``Values.advantage``; SARSA is its fixed point with quadratic features, or linear ones where those are many (LSTD-Q)."""
         batch, mask, discount = self.batch, self.batch.mask, self.view.leader_discount
         values, out = returns_to_go(batch, discount), np.zeros(self.batch.mask.shape)
         if how == "sarsa":
-            features = np.zeros((*mask.shape, quadratic(self._joint).shape[1]))
-            features[mask] = quadratic(self._joint)
+            features = np.zeros((*mask.shape, raised(self._joint).shape[1]))
+            features[mask] = raised(self._joint)
             following = np.roll(features, -1, axis=1)
             following[np.arange(batch.episodes), batch.lengths - 1] = 0.0
             now, rest = features[mask], features[mask] - discount * following[mask]
             solved = np.linalg.lstsq(now.T @ rest, now.T @ batch.leader_rewards[mask], rcond=1e-9)[0]
             out[mask] = now @ solved
         else:
-            out[mask] = fit(quadratic(self._joint), values[mask])
-        out[mask] -= fit(quadratic(self._seen), out[mask])
+            out[mask] = fit(raised(self._joint), values[mask])
+        out[mask] -= fit(raised(self._seen), out[mask])
         return Credit(out)
 
     @property
