@@ -7,6 +7,7 @@ simulated tournaments say of the intervals, ``headlines/tournament_statistics`` 
 ``charges/tiled_rooms`` by what charges on every cell are learned to be worth,
 ``environments/foreign_environments`` by the table of adapted environments, ``learning/foreign_learning`` by what was learned,
 ``preferences/preferences`` by the study of rewards that are learned from labels,
+``judged/preference_study`` by that in environments of others,
 ``windows/shaping_windows`` by where leaders that shape the follower end,
 ``momentum/stochastic_sobirl`` by what recursive momentum does there.
 """
@@ -265,6 +266,34 @@ def preferences(name: str) -> str:
     return "\n\n".join([*parts, f"<small>Stored by `{data['command']}`, {data['date']}.</small>"])
 
 
+def judged(name: str) -> str:
+    """What rewards learned from labels came to in environments of others, a table for each; every run where there are few."""
+    parts = []
+    for task in stored(name).values():
+        lines = [
+            f"**{task['title']}**; a random walker earns {task['walker']:.1f}",
+            "",
+            "| variant | seeds | true return | least, largest | share of the oracle's | F | rank corr | accuracy | labels | transitions |",
+            "|" + "---|" * 10,
+        ]
+        for row in task["rows"]:
+            true = row["true_return"]
+            mean = f"{true['mean']:.1f}" + (
+                f" ({true['interval'][0]:.1f} to {true['interval'][1]:.1f})" if true["interval"] else ""
+            )
+            told = [f"{row[key]:.3f}" if row.get(key) is not None else "" for key in ("loss", "rank_correlation")]
+            right = "" if row.get("accuracy") is None else f"{row['accuracy']:.3f} of {row['ceiling']:.3f}"
+            cells = [f"`{row['variant']}`", str(row["seeds"]), mean, f"{true['least']:.1f}, {true['largest']:.1f}"]
+            share = "" if row["share"] is None else f"{row['share']:.2f}"
+            cells += [share, *told, right, f"{row['labels']:,}", f"{row['transitions']:,}"]
+            lines.append(f"| {' | '.join(cells)} |")
+        spent = f"{task['cpu_seconds'] / 60:.1f} CPU minutes for all runs"
+        if task["seconds_per_thousand"]:
+            spent += f", {task['seconds_per_thousand']:.1f} CPU seconds of training for 1,000 stages"
+        parts.append("\n".join([*lines, "", f"<small>Stored by `{task['command']}`, {task['date']}; {spent}.</small>"]))
+    return "\n\n".join(parts)
+
+
 def momentum(name: str) -> str:
     """What recursive momentum does to the error of estimates, and to the fall of the gradient."""
     data = stored(name)
@@ -298,6 +327,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         "environments": environments,
         "learning": learning,
         "preferences": preferences,
+        "judged": judged,
         "momentum": momentum,
     }
     return _MARK.sub(lambda match: makers[match[1]](match[2]), markdown)
