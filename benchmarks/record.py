@@ -46,8 +46,10 @@ def record(name: str) -> dict[str, str]:
     """Command, output and circumstances of one benchmark or campaign."""
     command = {**BENCHMARKS, **CAMPAIGNS}[name]
     done = subprocess.run(
-        [sys.executable, *command], capture_output=True, text=True, check=True, env={**os.environ, **ENVIRONMENT}
+        [sys.executable, *command], capture_output=True, text=True, check=False, env={**os.environ, **ENVIRONMENT}
     )
+    if done.returncode:
+        sys.exit(f"{done.stdout}{done.stderr}{name} ended with status {done.returncode}, and is not stored")
     return {
         "command": "OMP_NUM_THREADS=1 python " + " ".join(command),
         "output": "\n".join(line.rstrip() for line in done.stdout.splitlines()).strip("\n"),
