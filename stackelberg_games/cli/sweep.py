@@ -53,8 +53,11 @@ def sweep(
     planned = load_sweep(
         file, {name: value for name, value in given.items() if value is not None}, allow_import=allow_import
     )
-    keys = [match.key for matches in planned.matches for match in matches]
-    with stoppable(lambda: matches_kept(out, keys, "runs for tuning")):
+
+    def keys() -> list[str]:
+        return [match.key for matches in planned.matches for match in matches]
+
+    with stoppable(lambda: matches_kept(out, keys(), "runs for tuning")):
         found = planned.play(out, retry=not keep_failed, progress=False if quiet else None, **how)
         written = found.save(out)
         written += _draw(found, Path(out))

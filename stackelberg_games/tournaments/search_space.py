@@ -77,6 +77,19 @@ def combinations(search: Search, samples: int | None = None, seed: int = 0) -> l
             no ``samples``, or there would be too many points.
     """
     check_seed(seed)
+    space = space_of(search)
+    if samples is None:
+        return _grid(space)
+    found: dict[str, dict[str, Any]] = {}
+    for number in range(checks.integer("samples", samples, 1, MAX_POINTS)):
+        stream = generator(seed, number)
+        values = {name: _drawn(options, stream) for name, options in space.items()}
+        found.setdefault(canonical(values), values)
+    return list(found.values())
+
+
+def space_of(search: Search) -> dict[str, Span | list[Any]]:
+    """Lists and ranges by setting; raises ``InvalidArgumentError`` like ``combinations``."""
     space: dict[str, Span | list[Any]] = {}
     for name, options in _space(search, ""):
         if name in space:
@@ -88,14 +101,7 @@ def combinations(search: Search, samples: int | None = None, seed: int = 0) -> l
         raise InvalidArgumentError(
             'search is empty: expected lists by setting, as {"leader.learning_rate": [0.01, 0.1]}'
         )
-    if samples is None:
-        return _grid(space)
-    found: dict[str, dict[str, Any]] = {}
-    for number in range(checks.integer("samples", samples, 1, MAX_POINTS)):
-        stream = generator(seed, number)
-        values = {name: _drawn(options, stream) for name, options in space.items()}
-        found.setdefault(canonical(values), values)
-    return list(found.values())
+    return space
 
 
 def _grid(space: Mapping[str, Span | list[Any]]) -> list[dict[str, Any]]:

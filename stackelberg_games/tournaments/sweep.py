@@ -1,6 +1,7 @@
 """Sweeps: settings of game, leader and follower x seeds, through the store and the runner of tournaments.
 
-Every point of a sweep plays the seeds for tuning. In every game and against every follower the point whose leader is
+Points are all combinations of lists, random draws, or what Optuna suggests. Every point plays the seeds for tuning, unless it is given
+up. In every game and against every follower the point whose leader is
 paid most, on average over them, of those of its class is chosen, and plays the seeds for reporting, which have chosen nothing.
 """
 
@@ -12,17 +13,19 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from stackelberg_games import checks
+from stackelberg_games import checks, files
 from stackelberg_games._version import __version__
 from stackelberg_games.errors import InvalidArgumentError, StackelbergError, retold
 from stackelberg_games.learning.experiment import Experiment
 from stackelberg_games.learning.registry import Kind
 from stackelberg_games.numerics.randomness import check_seed
+from stackelberg_games.progress import progress_of
+from stackelberg_games.tournaments import optuna_search
 from stackelberg_games.tournaments.contestant import Contestant, Spec, canonical, plain
 from stackelberg_games.tournaments.keeping import play_matches
-from stackelberg_games.tournaments.match import Match, MatchRules
-from stackelberg_games.tournaments.search_space import Search, combinations
-from stackelberg_games.tournaments.sweep_results import SweepResults
+from stackelberg_games.tournaments.match import Match, MatchRules, Outcome
+from stackelberg_games.tournaments.search_space import Search, Span, combinations, space_of
+from stackelberg_games.tournaments.sweep_results import SweepResults, payoff_of
 from stackelberg_games.tournaments.tournament import MAX_MATCHES, check_pair, check_rules, seed_list
 
 KINDS: tuple[Kind, ...] = ("game", "leader", "follower")
@@ -73,6 +76,11 @@ class Sweep:
             seeds themselves. With 0 nothing is reported apart.
         samples: how many points are drawn; if None, every combination of the lists.
         search_seed: of the draws.
+        sampler: ``"random"``, or ``"tpe"``: Optuna's tree-structured Parzen estimator, which draws where earlier points were
+            paid well; needs the extra ``optuna``. It compares all points, so that settings of the leader and of the training
+            can be searched, and leaders of one class.
+        pruner: which points are given up before they have played all seeds for tuning: ``"none"``, ``"median"`` or
+            ``"wilcoxon"``; see ``optuna_search.OptunaSearch``.
         rules: fields of ``MatchRules``; ``budget`` is 45,000 if not given.
 
     Raises:
@@ -91,6 +99,8 @@ class Sweep:
         report_seeds: int | Sequence[int] = 10,
         samples: int | None = None,
         search_seed: int = 0,
+        sampler: str = "random",
+        pruner: str = "none",
         **rules: Any,
     ) -> None:
         self.seeds = seed_list(seeds)
@@ -102,12 +112,20 @@ class Sweep:
         self._rules = {"budget": 45_000, **_known_rules(rules)}
         self._made: dict[tuple[Kind, str], Contestant] = {}
         self._divisions: dict[str, str] = {}
-        tried = combinations(search, samples, search_seed)
+        self.sampler, self.pruner = sampler, pruner
+        optuna_search.check_search(sampler, pruner, samples)
+        self._space = space_of(search)
+        tried = combinations(search, samples, search_seed) if sampler == "random" else self._probes(search)
         for rule, given in rules.items():
-            if f"training.{rule}" in tried[0]:
+            if f"training.{rule}" in self._space:
                 raise InvalidArgumentError(f"{rule}={given!r} and training.{rule} is searched: expected one of them")
+        self._known: set[tuple[str, ...]] = set()
         self.points = [self._point(values) for values in tried]
-        self._check_points()
+        self._check_points(self.points)
+        self._task = self.points[0].task
+        if sampler != "random":
+            self._check_task(self.points)
+            self.points = []
         self.matches = [[point.match(seed) for seed in self.seeds] for point in self.points]
 
     def play(
@@ -125,15 +143,73 @@ class Sweep:
             StoreError: see ``Tournament.play``.
         """
         keep = {"retry": retry, "replay_damaged": replay_damaged, "what": "runs", **how}
-        every = [match for matches in self.matches for match in matches]
-        tuned = SweepResults(self.plan(), play_matches(every, self.plan(), store, **keep))
+        if self.sampler == "random":
+            every = [match for matches in self.matches for match in matches]
+            outcomes = play_matches(every, self.plan(), store, **keep)
+        else:
+            outcomes = self._search(store, keep)
+        tuned = SweepResults(self.plan(), outcomes)
         reports = {number: self._reports(number) for number in tuned.chosen.values()}
         plan = self.plan(reports)
         outcomes = play_matches([m for matches in reports.values() for m in matches], plan, store, **keep)
         return SweepResults(plan, {**tuned.outcomes, **outcomes})
 
-    def plan(self, reports: Mapping[int, Sequence[Match]] | None = None) -> dict[str, Any]:
-        """The sweep as plain data, with the keys of all runs; see ``SweepResults``."""
+    def _search(self, store: str | Path | None, how: Mapping[str, Any]) -> dict[str, Outcome]:
+        """Play the seeds for tuning of what Optuna suggests; its points are then those of the sweep."""
+        study = optuna_search.OptunaSearch(self._space, len(self.seeds), self.pruner, self.search_seed)
+        outcomes: dict[str, Outcome] = {}
+        trials = checks.integer("samples", self.samples, 1)
+        folder = None if store is None else checks.path("store", store)
+
+        def paid(values: Sequence[Mapping[str, Any]], seeds: int) -> list[list[float]]:
+            self._follow(study)
+            matches = [[self._point(point).match(seed) for seed in self.seeds[:seeds]] for point in values]
+            every, plan = [match for some in matches for match in some], self.plan(trials=study.trials)
+            outcomes.update(play_matches(every, plan, store, **{**how, "progress": False}))
+            return [[payoff_of(outcomes[match.key]) for match in some] for some in matches]
+
+        with progress_of("trials", trials, how.get("progress")) as advance:
+            for done in study.play(trials, paid):
+                if folder is not None and not files.is_read_only(folder):
+                    study.keep(folder, f"sweep {self._digest}")
+                advance(done, f"{study.given_up} given up" if self.pruner != "none" else "")
+        return outcomes
+
+    def _follow(self, study: optuna_search.OptunaSearch) -> None:
+        """Take over the points of a study, and the seeds that they have reached."""
+        for values in [*study.points.values()][len(self.points) :]:
+            self.points.append(self._point(values))
+            self._check_points(self.points[-1:])
+            self._check_task(self.points[-1:])
+        reached = study.reached.values()
+        self.matches = [
+            [point.match(seed) for seed in self.seeds[:count]]
+            for point, count in zip(self.points, reached, strict=True)
+        ]
+
+    @property
+    def _digest(self) -> str:
+        """Tells searches apart that suggest different points."""
+        base = [self._base[kind].identity for kind in KINDS]
+        space = {name: str(options) for name, options in self._space.items()}
+        facts = canonical([base, space, self._rules, self.seeds, self.search_seed, self.sampler, self.pruner])
+        return hashlib.sha256(facts.encode()).hexdigest()[:16]
+
+    def _probes(self, search: Search) -> list[dict[str, Any]]:
+        """Every value of every list, and the ends of every range, one setting at a time."""
+        ends = {name: [o.low, o.high] if isinstance(o, Span) else o for name, o in self._space.items()}
+        first = {name: values[0] for name, values in ends.items()}
+        return [{**first, name: value} for name, values in ends.items() for value in values]
+
+    def plan(
+        self, reports: Mapping[int, Sequence[Match]] | None = None, *, trials: int | None = None
+    ) -> dict[str, Any]:
+        """The sweep as plain data, with the keys of all runs; see ``SweepResults``.
+
+        Args:
+            reports: runs for reporting by the number of their point.
+            trials: how many of a search are finished, while it goes on.
+        """
         points = [
             {
                 "values": plain(point.values),
@@ -151,6 +227,9 @@ class Sweep:
             "kind": "sweep",
             "version": __version__,
             "samples": self.samples,
+            "sampler": self.sampler,
+            "pruner": self.pruner,
+            "trials": self.samples if trials is None else trials,
             "search_seed": self.search_seed,
             "seeds": list(self.seeds),
             "report_seeds": list(self.report_seeds),
@@ -194,17 +273,26 @@ class Sweep:
             self._divisions[leader.identity] = str(leader.build().division.name)
         return self._divisions[leader.identity]
 
-    def _check_points(self) -> None:
-        """Every point can start."""
-        known: set[tuple[str, ...]] = set()
-        for point in self.points:
+    def _check_points(self, points: Sequence[Point]) -> None:
+        """Each of them can start."""
+        for point in points:
             names = (point.task, point.leader.identity, canonical(asdict(point.rules)))
-            if names not in known:
+            if names not in self._known:
                 try:
                     _check(point)
                 except StackelbergError as error:
                     raise retold(error, f"{described(point.values)}: {error}") from error
-                known.add(names)
+                self._known.add(names)
+
+    def _check_task(self, points: Sequence[Point]) -> None:
+        """Payoffs of all of them may be compared."""
+        for point in points:
+            if point.task != self._task:
+                raise InvalidArgumentError(
+                    f"{described(point.values)}: sampler={self.sampler!r} compares all points, and payoffs in different games, "
+                    "against different followers or of leaders of different classes are not compared; search settings of the "
+                    "leader and of the training, or take sampler='random'"
+                )
 
 
 def sweep(search: Search, *, store: str | Path | None = None, **options: Any) -> SweepResults:

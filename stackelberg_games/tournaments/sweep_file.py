@@ -26,10 +26,10 @@ from stackelberg_games import checks, files
 from stackelberg_games.errors import InvalidArgumentError, StackelbergError, retold
 from stackelberg_games.learning import importing
 from stackelberg_games.learning.experiment import DEFAULTS
-from stackelberg_games.tournaments.search_space import combinations
+from stackelberg_games.tournaments.search_space import Span, combinations, space_of
 from stackelberg_games.tournaments.sweep import KINDS, RULES, Sweep
 
-OPTIONS = ("seeds", "report_seeds", "samples", "search_seed", *RULES)
+OPTIONS = ("seeds", "report_seeds", "samples", "search_seed", "sampler", "pruner", *RULES)
 SECTIONS = ("sweep", *KINDS, "search")
 
 
@@ -74,6 +74,9 @@ def _sweep(content: Mapping[str, Any], changes: Mapping[str, Any], allow_import:
 def _check_ids(sections: Mapping[str, Mapping[str, Any]], search: Any, options: Mapping[str, Any]) -> None:
     """Refuse whatever would run more than what is registered, at any point."""
     points = combinations(search, options.get("samples"), options.get("search_seed", 0))
+    if options.get("sampler", "random") != "random":  # which of the values meet is not known yet
+        lists = {name: options for name, options in space_of(search).items() if not isinstance(options, Span)}
+        points = combinations(lists) if lists else [{}]
     for kind in KINDS:
         for values in points:
             own = {name.partition(".")[2]: value for name, value in values.items() if name.startswith(f"{kind}.")}

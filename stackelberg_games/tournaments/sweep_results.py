@@ -30,7 +30,7 @@ SWEEP_COLUMNS: dict[str, dict[str, str]] = {
         "information": "class of the leader",
         "chosen": "whether its leader was paid most of its class in this game against this follower, on average over tuning",
         "purpose": "`tuning`, or `report` for runs that have chosen nothing",
-        "runs": "finished",
+        "runs": "finished; fewer than there are seeds where a search gave the point up",
         "failed": "runs",
         "missing": "runs that were not played",
         "mean": "of the leader's payoff over runs",
@@ -77,7 +77,12 @@ class SweepRun(NamedTuple):
     @property
     def payoff(self) -> float:
         """The leader's, as in the table of runs; NaN where the run is not finished."""
-        return self.outcome.evaluations[0].leader_payoff if self.outcome and self.outcome.evaluations else float("nan")
+        return payoff_of(self.outcome)
+
+
+def payoff_of(outcome: Outcome | None) -> float:
+    """The leader's against the exact best response where it is known, else against the follower as trained; NaN of failed runs."""
+    return outcome.evaluations[0].leader_payoff if outcome and outcome.evaluations else float("nan")
 
 
 class SweepResults:
@@ -134,14 +139,14 @@ class SweepResults:
     def chosen(self) -> dict[str, int]:
         """The chosen point of every task; empty until all runs for tuning are played.
 
-        That is the one with the highest mean payoff of the leader, the first of several; points with failed runs
-        are left out. Payoffs in different games, against different followers or of leaders of different classes are never
+        That is the one with the highest mean payoff of the leader, the first of several; points with failed runs, and those
+        that a pruner gave up, are left out. Payoffs in different games, against different followers or of leaders of different classes are never
         compared.
         """
         tuning = [run for run in self.runs if run.purpose == "tuning"]
-        if any(run.outcome is None for run in tuning):
+        if self.unfinished or any(run.outcome is None for run in tuning):
             return {}
-        failed = {run.point for run in tuning if np.isnan(run.payoff)}
+        failed = {run.point for run in tuning if np.isnan(run.payoff)} | self.given_up
         best: dict[str, int] = {}
         for number, point in enumerate(self.points):
             if number not in failed:
@@ -149,6 +154,16 @@ class SweepResults:
                 if self._mean(number) > self._mean(rival):
                     best[point["task"]] = number
         return best
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a search has not suggested all its points yet."""
+        return bool(self.plan["sampler"] != "random" and self.plan["trials"] < self.plan["samples"])
+
+    @cached_property
+    def given_up(self) -> set[int]:
+        """Points that have not played all seeds for tuning, since a search went on without them."""
+        return {number for number, point in enumerate(self.points) if len(point["keys"]) < len(self.plan["seeds"])}
 
     @property
     def apart(self) -> bool:
@@ -159,6 +174,9 @@ class SweepResults:
         """What was chosen and what it is worth, in lines."""
         seeds, others = self.plan["seeds"], self.plan["report_seeds"]
         drawn = f", of {self.plan['samples']} draws" if self.plan["samples"] else ""
+        if self.plan["sampler"] != "random":
+            drawn = f", of {self.plan['trials']} of {self.plan['samples']} trials of {self.plan['sampler']}"
+            drawn += f", {len(self.given_up)} given up early ({self.plan['pruner']})" if self.given_up else ""
         lines = [f"{len(self.points)} points of {', '.join(self.settings)}{drawn}, seeds for tuning: {_listed(seeds)}"]
         if not self.chosen:
             lines.append("nothing is chosen yet: runs for tuning are missing, or some failed at every point")
@@ -267,7 +285,7 @@ class SweepResults:
 
     def _read(self) -> Iterator[SweepRun]:
         for number, point in enumerate(self.points):
-            for seed, key in zip(self.plan["seeds"], point["keys"], strict=True):
+            for seed, key in zip(self.plan["seeds"], point["keys"], strict=number not in self.given_up):
                 yield SweepRun(number, "tuning", seed, self.outcomes.get(key))
         for number in range(len(self.points)):
             for seed, key in zip(self.plan["report_seeds"], self.plan["reports"].get(str(number), []), strict=False):
