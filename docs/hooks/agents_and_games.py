@@ -112,6 +112,12 @@ def call(kind: Kind, name: str) -> str:
     return f"```python\n{text}\n```"
 
 
+def first_code(kind: Kind, name: str) -> str:
+    """How to make it with its defaults, for the first screen of its page."""
+    maker = "sg.make" if kind == "game" else f"sg.make_{kind}"
+    return f'```python\nimport stackelberg_games as sg\n\n{kind} = {maker}("{name}")\n```'
+
+
 def _written_down(value: Any) -> bool:
     try:
         return bool(ast.literal_eval(repr(value)) == value)
@@ -133,6 +139,7 @@ def game_page(name: str) -> str:
     parts = [
         f"# {name}",
         f"**{first_line('game', name)}.**",
+        first_code("game", name),
         f"![A frame of {name}](../images/games/{name}.png)" if picture.exists() else "",
         body(text),
         notes("game", name),
@@ -172,6 +179,7 @@ def agent_page(kind: Kind, name: str) -> str:
     parts = [
         f"# {name}",
         f"**{first_line(kind, name)}.**",
+        first_code(kind, name),
         facts,
         notes(kind, name),
         body(module_text(kind, name)),
