@@ -37,9 +37,8 @@ def _soft_value(q: Any, row: int, width: int, temperature: float) -> float:
 
 
 @compiled
-def _act(q: Any, row: int, width: int, temperature: float, exploration: float, u: float) -> int:
-    """An action from the mixture of the Boltzmann and the uniform distribution, by inversion."""
-    value = _soft_value(q, row, width, temperature)
+def _act(q: Any, row: int, width: int, value: float, temperature: float, exploration: float, u: float) -> int:
+    """An action from the mixture of the Boltzmann distribution, given the row's soft value, and the uniform one, by inversion."""
     total = 0.0
     for b in range(width - 1):
         boltzmann = math.exp((q[row + b] - value) / temperature)
@@ -62,22 +61,27 @@ def _learn(sampler: Any, leader: Any, q: Any, budget: Any, rates: Any, seed: np.
         f_start, f_gamma = stream(seed, episode, lanes[3])
         s = pick(sampler.initial, 0, sampler.initial.shape[0], uniform(e_start, e_gamma, np.uint64(0)))
         a = pick(leader, s * leader_count, leader_count, uniform(l_start, l_gamma, np.uint64(0)))
+        cell = (s * leader_count + a) * follower_count
+        row = cell if sees else s * leader_count * follower_count
+        value = _soft_value(q, row, follower_count, temperature)
         for t in range(stages):
+            u = uniform(f_start, f_gamma, np.uint64(t))
+            b = _act(q, row, follower_count, value, temperature, exploration, u)
+            updated = row
+            target = sampler.follower_reward[cell + b]
+            s = follow(sampler, cell + b, uniform(e_start, e_gamma, np.uint64(t + 1)))
+            a = pick(leader, s * leader_count, leader_count, uniform(l_start, l_gamma, np.uint64(t + 1)))
             cell = (s * leader_count + a) * follower_count
             row = cell if sees else s * leader_count * follower_count
-            u = uniform(f_start, f_gamma, np.uint64(t))
-            b = _act(q, row, follower_count, temperature, exploration, u)
-            cell += b
-            s = follow(sampler, cell, uniform(e_start, e_gamma, np.uint64(t + 1)))
-            a = pick(leader, s * leader_count, leader_count, uniform(l_start, l_gamma, np.uint64(t + 1)))
-            following = (s * leader_count + a) * follower_count if sees else s * leader_count * follower_count
-            target = sampler.follower_reward[cell]
             if not sampler.terminal[s]:
-                target += discount * _soft_value(q, following, follower_count, temperature)
-            q[row + b] += learning_rate * (target - q[row + b])
+                value = _soft_value(q, row, follower_count, temperature)
+                target += discount * value
+            q[updated + b] += learning_rate * (target - q[updated + b])
             spent += 1
             if sampler.terminal[s] or spent == transitions:
                 break
+            if row == updated:
+                value = _soft_value(q, row, follower_count, temperature)
         episode += np.uint64(1)
 
 

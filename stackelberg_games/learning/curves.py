@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
@@ -36,12 +35,14 @@ def median_band(runs: FloatArray, *, confidence: float = 0.95) -> ConfidenceBand
         runs: ``[n, P]``.
         confidence: in (0, 1).
     """
+    from scipy.stats import binom  # takes half a second to load, in every worker of a tournament
+
     tail = (1 - checks.number("confidence", confidence, above=0, below=1)) / 2
     runs = checks.array("runs", runs, 2, finite=False)
     if not len(runs):
         raise InvalidArgumentError("runs holds no run: expected at least one")
     ordered = np.sort(runs, axis=0)
-    outside = max(0, int(stats.binom.ppf(tail, len(runs), 0.5)) - 1)  # left out at either end
+    outside = max(0, int(binom.ppf(tail, len(runs), 0.5)) - 1)  # left out at either end
     return ConfidenceBand(np.median(runs, axis=0), ordered[outside], ordered[len(runs) - 1 - outside])
 
 

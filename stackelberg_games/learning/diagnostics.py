@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import f as f_distribution
+from scipy.special import fdtrc
 
 from stackelberg_games import checks, display
 from stackelberg_games.arrays import FloatArray
@@ -97,7 +97,7 @@ class GradientReport:
         shift = (vectors.T @ (self.mean - self.exact))[kept]
         statistic = count * float((shift**2 / values[kept]).sum())
         scaled = statistic * (count - freedom) / (freedom * (count - 1))
-        return float(f_distribution.sf(scaled, freedom, count - freedom))
+        return float(fdtrc(freedom, count - freedom, scaled))
 
     def to_frame(self) -> Any:
         """Every estimate as a ``pandas.DataFrame``, a row for each coordinate; needs the extra ``frames``.

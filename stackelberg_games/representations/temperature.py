@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.interpolate import CubicSpline
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidGameError, SolverError, UnsupportedGameError
@@ -27,7 +27,8 @@ GRID, WIDE, FINE = 61, 1e4, 4001
 """Temperatures tried, the factor by which they reach to either side of the middle, and points of the spline."""
 FAR = 1e3
 """Nats above the least surprising temperature from which colder ones are not tried."""
-KEPT = float(chi2.ppf(0.95, 1)) / 2
+KEPT = float(gammaincinv(0.5, 0.95))
+"""Nats, half the 95 % quantile of chi-squared with one degree of freedom."""
 
 
 class Temperature(NamedTuple):

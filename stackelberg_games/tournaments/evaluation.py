@@ -94,13 +94,22 @@ def evaluate(
 
 def evaluate_best(label: str, game: Game, commitment: Commitment, temperature: float | None) -> Evaluation | None:
     """A commitment against the exact best response at a temperature; None where it is not known."""
+    if temperature is not None and isinstance(game, TabularGame):
+        response = best_response(game, commitment, temperature).policy
+        paid = follower_value(game, commitment, response)
+        return Evaluation(label, leader_value(game, commitment, response), paid, 0.0)
+    paid_best = best_payoff(game, commitment, temperature)
+    return None if paid_best is None else Evaluation(label, paid_best)
+
+
+def best_payoff(game: Game, commitment: Commitment, temperature: float | None) -> float | None:
+    """What the leader is paid against the exact best response at a temperature; None where it is not known."""
     if temperature is None:
         return None
     if isinstance(game, TabularGame):
-        response = best_response(game, commitment, temperature).policy
-        return _exact(label, game, commitment, response, temperature)
+        return _value(game, commitment, temperature)
     with torch.no_grad(), suppress(UnsupportedGameError, SolverError):
-        return Evaluation(label, float(leader_objective(game, commitment, temperature)))
+        return float(leader_objective(game, commitment, temperature))
     return None
 
 

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from stackelberg_games import checks, files
@@ -26,6 +27,7 @@ from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.tournaments.contestant import Contestant, canonical
 from stackelberg_games.tournaments.evaluation import (
     Evaluation,
+    best_payoff,
     deterministic_commitment,
     evaluate,
     evaluate_best,
@@ -217,7 +219,8 @@ class Match:
     def _refer(self, reference: Reference, game: Game, follower: Follower) -> dict[str, Any]:
         """The commitment of a reference player, measured like any other; nothing is trained."""
         try:
-            commitment, note = _reference_commitment(reference, game, true_temperature(follower))
+            solved = _Solved(game, true_temperature(follower), self.game.identity)
+            commitment, note = _reference_commitment(reference, solved)
         except UnsupportedGameError as error:
             return {"status": "unavailable", "note": str(error)}
         follower.begin(game, seed=self.derived_seed("match", self.follower.identity))
@@ -241,11 +244,23 @@ def traceback_text() -> str:
     return traceback.format_exc().encode("utf-8", "backslashreplace").decode()
 
 
-def _reference_commitment(reference: Reference, game: Game, temperature: float | None) -> tuple[Commitment, str]:
+@dataclass(frozen=True)
+class _Solved:
+    """A game against a follower at a temperature; all that is compared decides what its references are."""
+
+    game: Game = field(compare=False)
+    temperature: float | None
+    identity: str
+
+
+@lru_cache(maxsize=4)
+def _reference_commitment(reference: Reference, solved: _Solved) -> tuple[Commitment, str]:
+    """A reference player, found once for all followers of a temperature."""
+    game = solved.game
     if reference.kind == "optimum":
-        return optimal_commitment(game, temperature, seed=0)
+        return optimal_commitment(game, solved.temperature, seed=0)
     if reference.kind == "deterministic":
-        return deterministic_commitment(game, temperature, seed=0)
+        return deterministic_commitment(game, solved.temperature, seed=0)
     commitment = initial_commitment(game)
     return commitment, "" if isinstance(commitment, TabularPolicy) else "the game's standard first commitment"
 
@@ -274,8 +289,8 @@ class _Curve:
         return tuple(self.spent), tuple(self.values)
 
     def _measure(self, transitions: int, leader: Leader) -> None:
-        best = evaluate_best(BEST, self.game, leader.recommendation, self.temperature)
-        value = sum(self.played) / len(self.played) if best is None else best.leader_payoff
+        best = best_payoff(self.game, leader.recommendation, self.temperature)
+        value = sum(self.played) / len(self.played) if best is None else best
         self.played.clear()
         self.spent.append(transitions)
         self.values.append(value)
