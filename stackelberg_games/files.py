@@ -63,19 +63,25 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a table; floats come back exactly, and no text is a formula to a spreadsheet.
-
-    A text that begins like a formula (``=``, ``+``, ``-``, ``@``, a tab or a carriage return) is written behind
-    an apostrophe, which spreadsheets do not show.
+    """Write a table; see ``csv_bytes``.
 
     Raises:
         CheckpointError: the folder cannot be written to.
+    """
+    write_atomically(path, csv_bytes(columns, rows))
+
+
+def csv_bytes(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """A table as CSV; floats come back exactly, and no text is a formula to a spreadsheet.
+
+    A text that begins like a formula (``=``, ``+``, ``-``, ``@``, a tab or a carriage return) is written behind
+    an apostrophe, which spreadsheets do not show.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([_cell(value) for value in row] for row in rows)
-    write_atomically(path, text.getvalue().encode("utf-8", "backslashreplace"))
+    return text.getvalue().encode("utf-8", "backslashreplace")
 
 
 def save_figure(figure: Any, path: Path, **options: Any) -> None:

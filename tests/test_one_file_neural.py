@@ -37,9 +37,15 @@ def tabular(one: ModuleType, game: Any) -> sg.TabularGame:
     """The same game in the package."""
     size = len(game.places)
     moves = np.broadcast_to(game.moves.numpy()[:, None], (size, 3, 3, size))
-    rewards = (reward.numpy() for reward in (game.leader_reward, game.follower_reward))
-    discounts = {"leader_discount": one.LEADER_DISCOUNT, "follower_discount": one.FOLLOWER_DISCOUNT}
-    return sg.TabularGame(moves, *rewards, np.full(size, 1 / size), horizon=None, **discounts)
+    return sg.TabularGame(
+        moves,
+        game.leader_reward.numpy(),
+        game.follower_reward.numpy(),
+        np.full(size, 1 / size),
+        leader_discount=one.LEADER_DISCOUNT,
+        follower_discount=one.FOLLOWER_DISCOUNT,
+        horizon=None,
+    )
 
 
 def played(one: ModuleType, seed: int) -> tuple[Any, Any, Any, Any]:

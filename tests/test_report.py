@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from collections.abc import Iterator
 from html import unescape
@@ -15,6 +17,8 @@ from click.testing import CliRunner
 from stackelberg_games.cli import main
 from stackelberg_games.tournaments import report
 from stackelberg_games.tournaments.charts import Level, Line, line_chart, number, ticks
+from stackelberg_games.tournaments.download import downloads
+from stackelberg_games.tournaments.export import tables
 from stackelberg_games.tournaments.figures import write_figures
 from stackelberg_games.tournaments.match import Outcome
 from stackelberg_games.tournaments.report import _followers, render, write_report
@@ -66,6 +70,29 @@ def test_the_file_is_whole_and_needs_nothing_else(file: Path) -> None:
             target = attributes.get(name)
             assert target is None or target.startswith(("#", "data:")), (tag, target)
     assert not re.search(r"@import|url\(|fetch\(|XMLHttpRequest", file.read_text(encoding="utf-8"))
+
+
+def test_the_data_are_in_the_page(file: Path, tmp_path: Path) -> None:
+    page = Tags(file.read_text(encoding="utf-8"))
+    links = {a["download"]: str(a["href"]) for tag, a in page.found if tag == "a" and "download" in a}
+    written = {name: base64.b64decode(link.partition(";base64,")[2]) for name, link in links.items()}
+    for path in example().save(tmp_path):
+        if path.suffix == ".csv":
+            assert written.pop(path.name) == path.read_bytes()
+    data = json.loads(written.pop("data.json"))
+    assert not written
+    assert [row["leader"] for row in data["overview"]] == [row["leader"] for row in tables(example())["overview"]]
+
+
+def test_names_stay_harmless_in_links_and_large_tables_are_named() -> None:
+    name = "'><script>alert(1)</script>=cmd()"
+    small, data = downloads({"t": [{"a": name, "b": float("nan")}]}, {"t": ["a", "b"]})
+    assert re.fullmatch(r"data:text/csv;base64,[A-Za-z0-9+/=]+", small.address or "")
+    assert re.fullmatch(r"data:application/json;base64,[A-Za-z0-9+/=]+", data.address or "")
+    assert json.loads(base64.b64decode(str(data.address).partition(",")[2])) == {"t": [{"a": name, "b": None}]}
+    large, rest = downloads({"t": [{"a": "x" * 100}] * 20_000}, {"t": ["a"]})
+    assert (large.address, large.size) == (None, 2_020)
+    assert json.loads(base64.b64decode(str(rest.address).partition(",")[2])) == {}
 
 
 def test_the_first_lines_answer_the_four_questions(file: Path) -> None:

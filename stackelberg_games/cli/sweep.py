@@ -10,6 +10,8 @@ import click
 from stackelberg_games.cli.options import playing_options
 from stackelberg_games.cli.stopping import matches_kept, stoppable
 
+REPORT = "report.html"
+
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False))
@@ -48,6 +50,7 @@ def sweep(
       stackelberg sweep examples/sweep.toml --samples 20 --workers 2 --out runs/search
     """
     from stackelberg_games.tournaments.sweep_file import load_sweep
+    from stackelberg_games.tournaments.sweep_report import write_sweep_report
 
     given = {"seeds": seeds, "report_seeds": report_seeds, "samples": samples, "budget": budget}
     planned = load_sweep(
@@ -61,8 +64,10 @@ def sweep(
         found = planned.play(out, retry=not keep_failed, progress=False if quiet else None, **how)
         written = found.save(out)
         written += _draw(found, Path(out))
+        write_sweep_report(found, Path(out) / REPORT)
     click.echo(found.summary())
     click.echo(f"written: {', '.join(path.name for path in written)} in {out}")
+    click.echo(f"report: {Path(out) / REPORT}")
     if any(run.status == "failed" for run in found.runs):
         raise click.exceptions.Exit(1)
 

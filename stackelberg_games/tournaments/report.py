@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from stackelberg_games import checks
@@ -19,9 +19,10 @@ from stackelberg_games.files import write_atomically
 from stackelberg_games.learning.curves import median_band
 from stackelberg_games.learning.information import Division, Empowered, Information
 from stackelberg_games.learning.powers import Power
+from stackelberg_games.tournaments import export, statistics
 from stackelberg_games.tournaments import leaderboard as boards
-from stackelberg_games.tournaments import statistics
 from stackelberg_games.tournaments.charts import UNKNOWN, Level, Line, line_chart, number, percent
+from stackelberg_games.tournaments.download import downloads
 from stackelberg_games.tournaments.export import manifest
 from stackelberg_games.tournaments.leaderboard import Standing
 from stackelberg_games.tournaments.match import OWN
@@ -29,7 +30,7 @@ from stackelberg_games.tournaments.payoffs import CEILING, DETERMINISTIC, FLOOR,
 from stackelberg_games.tournaments.statistics import Comparison, Estimate
 from stackelberg_games.tournaments.verdict import upsets, verdict
 
-TEMPLATE = "report_template.html"
+TEMPLATE, STYLE = "report_template.html", "report_style.css"
 SHOWN_FAILURES = 20
 PROFILE_POINTS = 61
 NEAR = 0.01
@@ -82,13 +83,7 @@ def write_report(results: Payoffs, path: str | Path, title: str = "Stackelberg t
 
 def render(results: Payoffs, title: str = "Stackelberg tournament") -> str:
     """The report's HTML."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["number"] = number
-    environment.filters["percent"] = percent
-    environment.filters["pairs"] = pairs
-    environment.filters["unbroken"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
-    environment.filters["soft"] = lambda label: Markup("_<wbr>").join(map(escape, label.split("_")))
-    template = environment.from_string((files("stackelberg_games.tournaments") / TEMPLATE).read_text(encoding="utf-8"))
+    template = template_of(TEMPLATE)
     standings = boards.leaderboard(results)
     colours = {leader: index for index, leader in enumerate(results.leaders)}
     answer = verdict(results, standings)
@@ -117,9 +112,23 @@ def render(results: Payoffs, title: str = "Stackelberg tournament") -> str:
         failures=results.failures[:SHOWN_FAILURES],
         counts=manifest(results)["matches"],
         totals=_totals(results),
+        downloads=downloads(export.tables(results), export.COLUMNS),
         given=_given(results),
         manifest=json.dumps(_settings(results), indent=2),
     )
+
+
+def template_of(name: str) -> Template:
+    """A packaged page, with the style that all of them share."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["number"] = number
+    environment.filters["percent"] = percent
+    environment.filters["pairs"] = pairs
+    environment.filters["unbroken"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
+    environment.filters["soft"] = lambda label: Markup("_<wbr>").join(map(escape, label.split("_")))
+    folder = files("stackelberg_games.tournaments")
+    environment.globals["style"] = Markup((folder / STYLE).read_text(encoding="utf-8"))
+    return environment.from_string((folder / name).read_text(encoding="utf-8"))
 
 
 def _sees(information: Division) -> str:

@@ -228,7 +228,7 @@ class SweepResults:
         for name, rows in self.tables().items():
             columns = [*SWEEP_COLUMNS[name], *self.settings]
             written.append(place / f"{name}.csv")
-            files.write_csv(written[-1], columns, ([_plain(row.get(column)) for column in columns] for row in rows))
+            files.write_csv(written[-1], columns, ([cell(row.get(column)) for column in columns] for row in rows))
         written.append(place / "summary.txt")
         files.write_atomically(written[-1], f"{self.summary()}\n".encode())
         return written
@@ -273,6 +273,10 @@ class SweepResults:
         order = sorted(known) if known and not isinstance(next(iter(known)), str) else list(known)
         label = self._faced(self.points[numbers[0]])
         axes.plot(order, [float(np.median(known[place])) for place in order], color=colour, linewidth=2, label=label)
+
+    def faced(self, point: int) -> str:
+        """What the leader of a point faces, in words."""
+        return self._faced(self.points[point])
 
     def _faced(self, point: Mapping[str, Any]) -> str:
         """A task in words; with the class of the leader where there are several."""
@@ -344,7 +348,7 @@ def _values(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} = {json.dumps(value)}" for name, value in values.items())
 
 
-def _plain(value: Any) -> Any:
+def cell(value: Any) -> Any:
     """A cell of a file; tables and lists as JSON, what is not known empty."""
     if isinstance(value, dict | list):
         return json.dumps(value)
