@@ -7,6 +7,7 @@ simulated tournaments say of the intervals, ``headlines/tournament_statistics`` 
 ``charges/tiled_rooms`` by what charges on every cell are learned to be worth,
 ``environments/foreign_environments`` by the table of adapted environments, ``learning/foreign_learning`` by what was learned,
 ``preferences/preferences`` by the study of rewards that are learned from labels,
+``reasons/literature_reasons`` by why leaders miss those optima,
 ``judged/preference_study`` by that in environments of others,
 ``windows/shaping_windows`` by where leaders that shape the follower end,
 ``momentum/stochastic_sobirl`` by what recursive momentum does there.
@@ -147,14 +148,49 @@ def _share(row: dict[str, Any] | None) -> str:
     """A cell: the share, or the distance where the first commitment is optimal."""
     if row is None:
         return "refuses"
-    near, start = row["optimum"], row["start"]
-    allowed = 0.01 * (near if min(start, near) > 0 else near - start if near - start > 1e-3 else SPAN)
+    near, allowed = row["optimum"], _allowed(row["optimum"], row["start"])
     reached, count = sum(value >= near - allowed for value in row["final"]), len(row["final"])
     text = f"{row['mean'][-1] - near:+.2g}"
     if row["shares"] is not None:
         text = f"{100 * sum(row['shares']) / count:.1f} %"
     text += f", {reached}/{count}"
     return f"**{text}**" if 10 * reached >= 9 * count else text
+
+
+def _allowed(near: float, start: float) -> float:
+    """How far from an optimum still counts as reaching it."""
+    return 0.01 * (near if min(start, near) > 0 else near - start if near - start > 1e-3 else SPAN)
+
+
+def reasons(name: str) -> str:
+    """How many seeds reach the optimum in each variant, by how much the median is short, and gradients where noise alone led."""
+    data = stored(name)
+    starts = {row["setting"]: row["start"] for row in stored("literature")["rows"]}
+    cells = {(row["setting"], row["leader"], row["variant"]): row for row in data["rows"]}
+    variants = list(dict.fromkeys(variant for _, _, variant in cells))
+    lines = [
+        f"| game, leader | {' | '.join(variants)} | gradient, bias, deviation |",
+        "|---|" + "---|" * (len(variants) + 1),
+    ]
+    for setting, leader in dict.fromkeys(key[:2] for key in cells):
+        shown = [_short(cells.get((setting, leader, variant)), starts[setting]) for variant in variants]
+        end = cells.get((setting, leader, "unbiased"))
+        norms = (
+            ""
+            if end is None
+            else f"{end['exact_norm']:.2g}, {end['bias']:.2g} ± {end['bias_error']:.2g}, {end['deviation']:.2g}"
+        )
+        lines.append(f"| {setting}, {leader} | {' | '.join(shown)} | {norms} |")
+    return "\n".join([*lines, "", f"<small>Stored by `{data['command']}`, {data['date']}.</small>"])
+
+
+def _short(row: dict[str, Any] | None, start: float) -> str:
+    """``7/10, 0.86``: how many reach it, and by how much the median is short, in units of what still counts."""
+    if row is None:
+        return ""
+    allowed = _allowed(row["optimum"], start)
+    short = sorted((row["optimum"] - value) / allowed for value in row["final"])
+    return f"{sum(gap <= 1 for gap in short)}/{len(short)}, {short[len(short) // 2]:.2g}"
 
 
 def windows(name: str) -> str:
@@ -322,6 +358,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         "headlines": headlines,
         "invariance": invariance,
         "never_below": never_below,
+        "reasons": reasons,
         "windows": windows,
         "charges": charges,
         "environments": environments,
