@@ -344,7 +344,7 @@ def test_static_games_have_the_optimum_of_the_continuum(name: str) -> None:
     found = exact.solve(made(name), 0.0)
     if name == "tax_linear-v0":  # where ties between amounts of labour are the leader's
         assert found.value == pytest.approx(value + (1 / 3) / 300, abs=3e-5)
-        assert exact.solve(made(name, levels=1200), 0.0).value == pytest.approx(value + (1 / 3) / 1200, abs=3e-6)
+        assert exact.solve(made(name, levels=600), 0.0).value == pytest.approx(value + (1 / 3) / 600, abs=1e-5)
     else:
         assert found.value == pytest.approx(value, abs=1e-12)
     assert found.gap < 1e-9

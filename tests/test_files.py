@@ -98,6 +98,6 @@ def test_a_picture_of_an_unknown_format_is_refused(tmp_path: Path) -> None:
     COMPILER is None or sys.platform != "linux", reason="the faults are injected by a preloaded library"
 )
 def test_no_write_that_fails_or_is_cut_short_does_harm(tmp_path: Path) -> None:
-    done = run(tmp_path, every=29)
+    done = run(tmp_path, every=61)
     assert done.returncode == 0, done.stdout + done.stderr
     assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["store", "checkpoint", "tables", "report"]

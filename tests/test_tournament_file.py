@@ -173,7 +173,7 @@ def stored(run: Path) -> int:
 @pytest.mark.parametrize("spec", [SPEC, ADAPTED], ids=["own", "adapted"])
 def test_a_killed_tournament_continues_to_the_same_numbers(spec: str, tmp_path: Path) -> None:
     file, run = tmp_path / "cup.toml", tmp_path / "run"
-    file.write_text(spec.replace("seeds = 2", "seeds = 12"))
+    file.write_text(spec.replace("seeds = 2", "seeds = 6"))
     command = [
         sys.executable,
         "-m",
