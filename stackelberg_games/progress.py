@@ -6,11 +6,13 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 LOG = logging.getLogger("stackelberg_games")
 EVERY_SECONDS = 30.0
 """Between two lines in the log."""
+PATIENCE_SECONDS = 2.0
+"""For which a computation that may be short shows nothing."""
 Advance = Callable[[int, str], None]
 """Is told how many parts are done, and a note."""
 
@@ -32,6 +34,31 @@ def progress_of(what: str, total: int, progress: bool | None) -> Iterator[Advanc
     else:
         with _bar(what, total) as advance:
             yield advance
+
+
+@contextmanager
+def patiently(what: str) -> Iterator[Advance]:
+    """Show in per cent how far a computation is once it has taken two seconds; nothing inside of one that is shown.
+
+    Args:
+        what: is done, as ``"of the response"``.
+    """
+    begun, shown = time.monotonic(), ExitStack()
+    advance: Advance | None = None
+
+    def tell(done: int, note: str) -> None:
+        nonlocal advance
+        if advance is None and not _shown and time.monotonic() - begun >= PATIENCE_SECONDS:
+            advance = shown.enter_context(progress_of(f"% {what}", 100, None))
+        if advance is not None:
+            advance(done, note)
+
+    with shown:
+        yield tell
+
+
+_shown: list[str] = []
+"""What is shown on the terminal now; two bars would write over each other."""
 
 
 def _lines(what: str, total: int) -> Advance:
@@ -63,7 +90,9 @@ def _bar(what: str, total: int) -> Iterator[Advance]:
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn(what + "{task.fields[note]}"))
     times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-    with Progress(*columns, *times, console=Console(stderr=True)) as bar:
+    with ExitStack() as shown, Progress(*columns, *times, console=Console(stderr=True)) as bar:
+        _shown.append(what)
+        shown.callback(_shown.pop)
         task = bar.add_task("", total=total, note="")
 
         def advance(done: int, note: str) -> None:

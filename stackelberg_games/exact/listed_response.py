@@ -16,6 +16,7 @@ from stackelberg_games.errors import PrecisionError, SolverError
 from stackelberg_games.exact.chain_system import ChainSystem, divide
 from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.numerics.randomness import compiled
+from stackelberg_games.progress import Advance, patiently
 
 TOLERANCE = 1e-10
 """Of the residual, relative to the temperature."""
@@ -95,10 +96,11 @@ def solve_listed(problem: ListedProblem, temperature: float, start: FloatArray |
     """
     values: FloatArray = np.zeros(len(problem.policy)) if start is None else np.array(start, dtype=np.float64)
     values *= problem.alive
-    values, residual = _swept(problem, temperature, values)
-    steps, converged = 0, residual <= _goal(problem, temperature, values)
-    if not converged:
-        values, residual, steps, converged = _newton(problem, temperature, values)
+    with patiently("of the follower's response") as advance:
+        values, residual = _swept(problem, temperature, values, Way(advance))
+        steps, converged = 0, residual <= _goal(problem, temperature, values)
+        if not converged:
+            values, residual, steps, converged = _newton(problem, temperature, values, Way(advance))
     response = np.empty((len(values), problem.policy.shape[1] if problem.sees else 1, problem.reward.shape[2]))
     _respond(problem.parts, problem.discount, temperature, problem.sees, values, response)
     return Solved(values, response, residual, steps, converged)
@@ -118,7 +120,25 @@ def _check(problem: ListedProblem, residual: float) -> None:
         )
 
 
-def _swept(problem: ListedProblem, temperature: float, values: FloatArray) -> tuple[FloatArray, float]:
+class Way:
+    """How far an iteration is whose residual falls geometrically.
+
+    Args:
+        advance: is told in per cent.
+    """
+
+    def __init__(self, advance: Advance) -> None:
+        self.advance, self.first = advance, 0.0
+
+    def tell(self, residual: float, goal: float) -> None:
+        """Where it stands; the first residual is 0 per cent, and the goal 100."""
+        self.first = max(self.first, residual)
+        if self.first > residual > goal > 0:
+            done = int(100 * np.log(self.first / residual) / np.log(self.first / goal))
+            self.advance(done, f"residual {residual:.1e} of {goal:.1e}")
+
+
+def _swept(problem: ListedProblem, temperature: float, values: FloatArray, way: Way) -> tuple[FloatArray, float]:
     """Value iteration while it is quick: values and the last residual."""
     updated = np.empty(len(values))
     spans: list[float] = []
@@ -129,6 +149,7 @@ def _swept(problem: ListedProblem, temperature: float, values: FloatArray) -> tu
         _check(problem, residual)
         spans.append(high - low)
         goal = _goal(problem, temperature, values)
+        way.tell(residual, goal)
         if residual <= goal:
             return values, residual
         values, updated = updated, values
@@ -141,7 +162,9 @@ def _swept(problem: ListedProblem, temperature: float, values: FloatArray) -> tu
             return values, np.inf
 
 
-def _newton(problem: ListedProblem, temperature: float, values: FloatArray) -> tuple[FloatArray, float, int, bool]:
+def _newton(
+    problem: ListedProblem, temperature: float, values: FloatArray, way: Way
+) -> tuple[FloatArray, float, int, bool]:
     """Newton's method: values, residual, steps, and whether it came to its goal."""
     pattern = problem.lists.pattern
     system = ChainSystem(pattern, np.empty(len(pattern.columns)), np.empty(len(values)))
@@ -161,6 +184,7 @@ def _newton(problem: ListedProblem, temperature: float, values: FloatArray) -> t
         )
         _check(problem, residual)
         goal = _goal(problem, temperature, values)
+        way.tell(residual, goal)
         since = 0 if residual < 0.5 * best or residual > NEAR * goal else since + 1
         best = min(best, residual)
         if residual <= goal or since >= STALLED:
