@@ -155,13 +155,14 @@ def test_bad_rules_are_refused() -> None:
         ({"cost": {"Q": [[1.0, 0.0], [0.0, -1.0]]}}, "positive semidefinite"),
         ({"plant": {"A": [[0.0, 1.0]]}}, "A has shape"),
         ({"plant": {"B": [[0.0], [np.inf]]}}, "B has shape"),
-        ({"plant": {"C": "none"}}, "not an array"),
         ({"reward": {"target": (0.0, 0.0, 0.0)}}, "coordinates"),
         ({"reward": {"widths": (0.1, 0.0)}}, "widths"),
         ({"follower_discount": 1.0}, "follower_discount"),
     ):
         with pytest.raises(InvalidGameError, match=words):
             lqr_v0.game(**settings)
+    with pytest.raises(InvalidArgumentError, match=r"plant=\{'C': 'none'\}: expected a table of an array of numbers"):
+        lqr_v0.game(plant={"C": "none"})  # type: ignore[dict-item]
     for unknown, words in (
         ({"plant": {"D": 1.0}}, "plant.D"),
         ({"cost": {"A": 1.0}}, "cost.A"),
