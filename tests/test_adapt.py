@@ -292,7 +292,7 @@ def test_a_game_of_names_is_made_again() -> None:
         ({"shared": "mayor"}, InvalidGameError, "as shared"),
         ({"leader_discount": 1.0}, InvalidGameError, "leader_discount"),
         ({"horizon": 0}, InvalidGameError, "horizon"),
-        ({"follower_sees_action": "no"}, InvalidArgumentError, "expected None, True or False"),
+        ({"follower_sees_action": "no"}, InvalidArgumentError, "expected True or False or None"),
     ],
 )
 def test_what_does_not_fit_is_refused_when_it_is_adapted(settings: Any, error: Any, message: str) -> None:

@@ -162,7 +162,7 @@ def test_bad_rules_are_refused() -> None:
         with pytest.raises(InvalidGameError, match=words):
             lqr_v0.game(**settings)
     with pytest.raises(InvalidArgumentError, match=r"plant=\{'C': 'none'\}: expected a table of an array of numbers"):
-        lqr_v0.game(plant={"C": "none"})  # type: ignore[dict-item]
+        lqr_v0.game(plant={"C": "none"})
     for unknown, words in (
         ({"plant": {"D": 1.0}}, "plant.D"),
         ({"cost": {"A": 1.0}}, "cost.A"),
