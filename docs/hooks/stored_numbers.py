@@ -1,7 +1,7 @@
 """Put stored measurements into hand-written pages.
 
 A line ``<!-- stored: NAME -->`` is replaced: ``performance/rollout`` by what that benchmark printed, ``campaigns/hosts`` by what that campaign did, ``died/fault_matrix`` by the matrix of faults,
-``results/discrete_toy`` by the table of that study, ``literature/literature`` by the shares reached on games of the literature, ``coverage/tournament_statistics`` by what
+``results/discrete_toy`` by the table of that study, ``suite/standard_suite`` by the results of the standard suite, ``literature/literature`` by the shares reached on games of the literature, ``coverage/tournament_statistics`` by what
 simulated tournaments say of the intervals, ``headlines/tournament_statistics`` of the headlines,
 ``invariance/invariance`` and ``never_below/never_below`` by what campaigns found of the exact functions,
 ``charges/tiled_rooms`` by what charges on every cell are learned to be worth,
@@ -68,6 +68,40 @@ def results(name: str) -> str:
             )
         parts.append("\n".join(lines))
     return "\n\n".join([*parts, f"<small>Stored by `{data['command']}`, {data['date']}.</small>"])
+
+
+def suite(name: str) -> str:
+    """Scores of every leader of the standard suite, what random search wins, and what it took."""
+    data = stored(name)
+    lines = ["| leader | class | rank in it | score | its 95 % interval | CPU s a match |", "|---|---|---|---|---|---|"]
+    for row in data["leaders"]:
+        page = row["leader"].partition(",")[0]
+        lines.append(
+            f"| [{row['leader']}](leaders/{page}.md){' *' if row['apart'] else ''} | `{row['information']}` | {row['rank']} "
+            f"| {row['score']:.3f} | {row['low']:.3f} to {row['high']:.3f} | {row['cpu_seconds']:.2f} |"
+        )
+    beaten = [
+        f"| {other} | {', '.join(found['better']) or 'none'} | {', '.join(found['worse']) or 'none'} |"
+        for other, found in data["random_search"].items()
+    ]
+    minutes, apart = data["cpu_seconds"] / 60, data["cpu_seconds_apart"] / 60
+    took = f"{data['matches']:,} matches with {data['seeds']} seeds, {data['failed']} of them failed: {minutes:.0f} minutes of processor time"
+    took += f", and {apart:.0f} more for the leaders with a star, which are run apart" if apart else ""
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "**What random search wins.** Games in which it is better, or worse, against at least one follower with its whole 95 % interval:",
+            "",
+            "| random search against | better in | worse in |",
+            "|---|---|---|",
+            *beaten,
+            "",
+            f"**What it takes.** {took}.",
+            "",
+            f"<small>`{data['suite']}`, stored by `{data['command']}` and `python benchmarks/standard_suite.py runs/standard`, {data['date']}.</small>",
+        ]
+    )
 
 
 def coverage(name: str) -> str:
@@ -353,6 +387,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         "campaigns": lambda name: performance(name, "campaigns"),
         "died": died,
         "results": results,
+        "suite": suite,
         "literature": literature,
         "coverage": coverage,
         "headlines": headlines,

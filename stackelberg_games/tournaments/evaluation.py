@@ -156,7 +156,7 @@ def deterministic_commitment(game: Game, temperature: float | None, seed: int) -
     """The best deterministic commitment against the exact response, and how it was found.
 
     All of them are tried where there are at most ``MAX_ENUMERATED``; otherwise actions are improved
-    state by state from ``DESCENTS`` random starts until nothing improves.
+    one by one from ``DESCENTS`` random starts until nothing improves.
 
     Raises:
         UnsupportedGameError: the game is not finite, or its leader configures it.
@@ -164,12 +164,13 @@ def deterministic_commitment(game: Game, temperature: float | None, seed: int) -
     known, finite = _known(game, temperature)
     if finite.configuration_space is not None:
         raise UnsupportedGameError(f"{game.name}: a configuration has no deterministic counterpart")
-    alive = np.flatnonzero(~finite.terminal)
+    seen = _seen(finite)
+    alive = np.unique(seen[~finite.terminal])
     if finite.leader_actions ** len(alive) <= MAX_ENUMERATED:
         best = max(_all_choices(finite, alive), key=lambda actions: _choice_value(finite, actions, known))
         return _pure(finite, best), "enumeration"
     draws = np.random.default_rng(seed)
-    starts = draws.integers(finite.leader_actions, size=(DESCENTS, finite.states))
+    starts = draws.integers(finite.leader_actions, size=(DESCENTS, seen.max() + 1))
     best = max((_improved(finite, start, alive, known) for start in list(starts)), key=lambda found: found[0])[1]
     return _pure(finite, best), f"local search from {DESCENTS} starts"
 
@@ -180,15 +181,20 @@ def _known(game: Game, temperature: float | None) -> tuple[float, TabularGame]:
     return temperature, game
 
 
+def _seen(game: TabularGame) -> IntArray:
+    """What the leader sees in every state, ``[S]``: its observation, or the state itself; it decides alike where that is the same."""
+    return np.arange(game.states) if game.observations is None else np.asarray(game.observations.numbers)
+
+
 def _all_choices(game: TabularGame, alive: IntArray) -> Iterator[IntArray]:
     for chosen in itertools.product(range(game.leader_actions), repeat=len(alive)):
-        actions = np.zeros(game.states, dtype=np.int64)
+        actions = np.zeros(_seen(game).max() + 1, dtype=np.int64)
         actions[alive] = chosen
         yield actions
 
 
 def _pure(game: TabularGame, actions: IntArray) -> TabularPolicy:
-    return TabularPolicy.from_probabilities(game, np.eye(game.leader_actions)[actions])
+    return TabularPolicy.from_probabilities(game, np.eye(game.leader_actions)[actions[_seen(game)]])
 
 
 def _value(game: TabularGame, commitment: Commitment, temperature: float) -> float:
@@ -200,13 +206,13 @@ def _choice_value(game: TabularGame, actions: IntArray, temperature: float) -> f
 
 
 def _improved(game: TabularGame, actions: IntArray, alive: IntArray, temperature: float) -> tuple[float, IntArray]:
-    """Coordinate ascent: one state's action at a time, first improvement, until none is left."""
+    """Coordinate ascent: one observation's action at a time, first improvement, until none is left."""
     value, improving = _choice_value(game, actions, temperature), True
     while improving:
         improving = False
-        for state, action in itertools.product(alive.tolist(), range(game.leader_actions)):
+        for place, action in itertools.product(alive.tolist(), range(game.leader_actions)):
             changed = actions.copy()
-            changed[state] = action
+            changed[place] = action
             new = _choice_value(game, changed, temperature)
             if new > value + 1e-12 * max(1.0, abs(value)):
                 value, actions, improving = new, changed, True
