@@ -21,6 +21,8 @@ PAGES = (
     "leaders/bchg.html",
     "tutorials/train_and_look.html",
     "results.html",
+    "standard_results.html",
+    "preferences.html",
     "mathematics.html",
 )
 CUT = """(width => {
