@@ -88,18 +88,21 @@ class Versus:
     def sentence(self) -> str:
         """Whether the one is better, and where, in words."""
         if self.overall is None:
-            return f"{self.leader} and {self.other} have no runs of different seeds in common"
+            return f"{self.leader} and {self.other} have no runs of different seeds in common; play two seeds at least, six for intervals"
+        turned = self.overall.reversed().beats  # then all numbers are those of the other one
+        overall = self.overall.reversed() if turned else self.overall
         says = (
-            f"{self.leader} beats {self.other}"
-            if self.overall.beats
-            else f"{self.other} beats {self.leader}"
-            if self.overall.reversed().beats
+            f"{self.other} beats {self.leader}"
+            if turned
+            else f"{self.leader} beats {self.other}"
+            if overall.beats
             else f"it is not shown that {self.leader} beats {self.other}, nor the reverse"
         )
-        interval = f"{percent(self.overall.low)} to {percent(self.overall.high)}"
-        counted = {shown: sum(task.shown == shown for task in self.tasks) for shown in ("better", "worse")}
-        where = f"better on {counted['better']} and worse on {counted['worse']} of {len(self.tasks)} tasks"
-        return f"{says}: {percent(self.overall.value)} of pairs won (95 % interval {interval}), {where}{self._sees}"
+        interval = f"{percent(overall.low)} to {percent(overall.high)}"
+        better, worse = (sum(task.shown == shown for task in self.tasks) for shown in ("better", "worse"))
+        better, worse = (worse, better) if turned else (better, worse)
+        where = f"better on {better} and worse on {worse} of {len(self.tasks)} tasks"
+        return f"{says}: {percent(overall.value)} of pairs won (95 % interval {interval}), {where}{self._sees}"
 
     @property
     def _sees(self) -> str:
