@@ -151,3 +151,39 @@ def test_without_arguments_three_commands_are_shown() -> None:
     named = [line.split()[1] for line in shown.output.splitlines() if line.startswith("  stackelberg ")]
     assert named == ["train", "tournament", "sweep"]
     assert {*named} <= {*main.commands}
+
+
+MINE = """
+import stackelberg_games as sg
+from stackelberg_games.agents.leaders.random_search import RandomSearch
+
+
+class Mine(RandomSearch):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("train", '[leader]\nid = "found_here:Mine"\n[training]\niterations = 1\n'),
+        (
+            "tournament",
+            (
+                '[tournament]\nseeds = 1\nbudget = 900\nreferences = false\n[[game]]\nid = "discrete_toy-v0"\n'
+                '[[leader]]\nid = "found_here:Mine"\n[[follower]]\nid = "soft_value_iteration"\n'
+            ),
+        ),
+    ],
+)
+def test_a_file_that_may_import_finds_what_is_beside_it(
+    command: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "found_here.py").write_text(MINE)
+    (tmp_path / "plan.toml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [part for part in sys.path if part])
+    monkeypatch.delitem(sys.modules, "found_here", raising=False)
+    played = invoke(command, "plan.toml", "--allow-import", "--out", "run")
+    assert played.exit_code == 0, played.output
+    assert "not registered" in invoke(command, "plan.toml", "--out", "other").output

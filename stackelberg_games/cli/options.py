@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from stackelberg_games.learning.experiment import Experiment
 
 
-def import_from_here(names: Iterable[str]) -> None:
-    """Look in the working directory too for code that the caller names, as ``module:Class``."""
-    if any(":" in name for name in names):
+def import_from_here(names: Iterable[str], allowed: bool = False) -> None:
+    """Look in the working directory too for code that the caller names, as ``module:Class``, or lets a file name."""
+    if allowed or any(":" in name for name in names):
         sys.path.insert(0, os.getcwd())
 
 
@@ -38,7 +38,7 @@ def experiment_of(
         for section, name in (("game", game), ("leader", leader), ("follower", follower))
         if name
     ]
-    import_from_here(name for name in (game, leader, follower) if name)
+    import_from_here((name for name in (game, leader, follower) if name), allow_import)
     for change in changes:
         name, equals, text = change.partition("=")
         if not equals or "." not in name:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from stackelberg_games.cli.options import playing_options
+from stackelberg_games.cli.options import import_from_here, playing_options
 from stackelberg_games.cli.stopping import matches_kept, stoppable
 
 REPORT = "report.html"
@@ -52,6 +52,7 @@ def sweep(
     from stackelberg_games.tournaments.sweep_file import load_sweep
     from stackelberg_games.tournaments.sweep_report import write_sweep_report
 
+    import_from_here((), allow_import)
     given = {"seeds": seeds, "report_seeds": report_seeds, "samples": samples, "budget": budget}
     planned = load_sweep(
         file, {name: value for name, value in given.items() if value is not None}, allow_import=allow_import

@@ -81,7 +81,7 @@ def tournament(
 
     if file and suite:
         raise InvalidArgumentError(f"FILE {file!r} and --suite {suite!r}: expected one of them")
-    import_from_here(leaders)
+    import_from_here(leaders, allow_import)
     changes: dict[str, Any] = {} if budget is None else {"budget": budget}
     if seeds is not None or seed is not None:
         first = seed or 0
