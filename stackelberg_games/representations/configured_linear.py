@@ -31,7 +31,8 @@ from stackelberg_games.kinds.riccati import soft_riccati
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.numerics.rows import product
 from stackelberg_games.representations.configured_least_squares import ConfiguredCritics, ConfiguredLinearEstimator
-from stackelberg_games.representations.protocol import Credit, Fitted, Manner, Needs, Nothing, Representation, Values
+from stackelberg_games.representations.nothing import Nothing
+from stackelberg_games.representations.protocol import Credit, Fitted, Manner, Needs, Representation, Values
 from stackelberg_games.representations.quadratic_features import averaged, fitted_advantages
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.trajectories import Trajectories

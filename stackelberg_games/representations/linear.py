@@ -51,13 +51,13 @@ from stackelberg_games.kinds.riccati import SoftRiccati, closed_loop, powers
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.representations.least_squares import LinearEstimator
 from stackelberg_games.representations.linear_response import FittedResponse
+from stackelberg_games.representations.nothing import Nothing
 from stackelberg_games.representations.protocol import (
     STACKELBERG,
     Credit,
     Fitted,
     Manner,
     Needs,
-    Nothing,
     Representation,
     Surprise,
     Values,
