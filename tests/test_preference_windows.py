@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,8 @@ def slope() -> FloatArray:
         ("sobirl", {}),
         ("hpgd", {}),
         ("bchg", {}),
+        ("sobirl", {"representation": {"kind": "compared_stages"}}),
+        ("hpgd", {"representation": {"kind": "compared_stages"}}),
         ("bchg", {"representation": {"kind": "compared_stages"}}),
         ("bchg", {"representation": {"kind": "compared_stages"}, "adjoint": {"centre": False}}),
     ],
@@ -125,6 +128,14 @@ def test_pairs_have_to_fit_the_episodes(episodes: int) -> None:
     assert isinstance(told, Comparisons)
     with pytest.raises(InvalidArgumentError, match=f"12 pairs of segments of {episodes} episodes"):
         told.places(episodes)
+
+
+@pytest.mark.parametrize("starts", [[[0, 1]], [[0, -1]] * 6, [[0.5, 0.0]] * 6, "abc"])
+def test_starts_are_stages(starts: Any) -> None:
+    bench = Bench(line(), sg.make_leader("bchg"), Configuration(X, states=STATES))  # type: ignore[arg-type]
+    told = bench.evidence(0, 6).require_comparisons()
+    with pytest.raises(InvalidArgumentError, match="starts"):
+        replace(told, starts=starts)
 
 
 def test_pairs_are_used_once_where_nothing_tells_how_likely_they_have_become() -> None:

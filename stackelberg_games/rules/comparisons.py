@@ -29,8 +29,8 @@ class Comparisons:
         starts: the stage of its episode at which each segment begins, ``[K, 2]``; None where all are first stages.
 
     Raises:
-        InvalidArgumentError: there is no pair, the two sides do not match, segments differ in length, or a label lies
-            outside [0, 1].
+        InvalidArgumentError: there is no pair, the two sides do not match, segments differ in length, a label lies
+            outside [0, 1], or a start is no stage.
     """
 
     first: Trajectories
@@ -42,6 +42,8 @@ class Comparisons:
         label = check_labels(self.label, self.first.episodes)
         object.__setattr__(self, "label", label)
         check_pairs(self.first, self.second)
+        if self.starts is not None:
+            object.__setattr__(self, "starts", _check_starts(self.starts, self.first.episodes))
 
     def __len__(self) -> int:
         """How many pairs."""
@@ -81,6 +83,14 @@ def check_pairs(first: Trajectories, second: Trajectories) -> None:
             f"segments of {lengths[0]} and of {lengths[-1]} stages are compared: a sum over more stages is larger for "
             "that alone; cut them to equal length"
         )
+
+
+def _check_starts(starts: Any, count: int) -> IntArray:
+    """Stages at which segments begin, int64 ``[K, 2]``."""
+    found = checks.array("starts", starts, (count, 2))
+    if (found < 0).any() or (found % 1).any():
+        raise InvalidArgumentError(f"starts={checks.shown(starts)}: expected integers >= 0, a stage for each segment")
+    return found.astype(np.int64)
 
 
 def check_labels(labels: Any, count: int) -> FloatArray:
