@@ -221,7 +221,6 @@ def one(task_name: str, variant: str, seed: int, folder: str) -> dict[str, Any]:
     torch.set_num_threads(1)
     task, begun = TASKS[task_name], time.process_time()
     game, oracle = task.game(), variant == "oracle"
-    name, chosen = ("random_search", {}) if oracle else LEADERS[variant]
     learner = task.learner()
     told: dict[str, Any] = {"task": task_name, "variant": variant, "seed": seed}
     if oracle:
@@ -235,6 +234,7 @@ def one(task_name: str, variant: str, seed: int, folder: str) -> dict[str, Any]:
         policy = answer.policy
         commitment = game.commitment()
     else:
+        name, chosen = LEADERS[variant]
         leader = sg.make_leader(name, **{**FIT[name], **chosen})
         run = sg.train(
             game, leader, learner, iterations=task.iterations, episodes=task.episodes, seed=seed, progress=False
