@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from stackelberg_games.faces.padding import homogenize
     from stackelberg_games.faces.vector import vector_env
     from stackelberg_games.kinds.configurable import ConfigurableGame
-    from stackelberg_games.kinds.finite import Tables, TabularGame
+    from stackelberg_games.kinds.finite import TabularGame
     from stackelberg_games.kinds.game import Game, best_response_env
+    from stackelberg_games.kinds.tables import Tables
     from stackelberg_games.kinds.vector import VectorGame
     from stackelberg_games.learning.ascent import GradientAscent, GradientLeader
     from stackelberg_games.learning.diagnostics import gradient_check
@@ -77,7 +78,7 @@ _LAZY = {
     "Run": "learning.run",
     "Step": "rules.rules",
     "SweepResults": "tournaments.sweep_results",
-    "Tables": "kinds.finite",
+    "Tables": "kinds.tables",
     "TabularGame": "kinds.finite",
     "TabularPolicy": "commitments.tabular",
     "TabularResponse": "play.rollout",

@@ -1,4 +1,14 @@
-"""Typed errors. Each message names the value that was wrong and says what to do about it."""
+"""Typed errors. Each message names the value that was wrong and says what to do about it.
+
+Examples:
+    >>> import stackelberg_games as sg
+    >>> from stackelberg_games.errors import StackelbergError
+    >>> try:
+    ...     sg.make("discret_toy-v0")
+    ... except StackelbergError as error:
+    ...     print(type(error).__name__, error, sep=": ")
+    UnknownIdError: no game is registered as 'discret_toy-v0'; did you mean 'discrete_toy-v0'?
+"""
 
 from __future__ import annotations
 

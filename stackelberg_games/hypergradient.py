@@ -15,6 +15,25 @@ u_t, because its action then answers the policy and not the drawn action.
 
 This module turns trajectories and critics into coefficients of the differentiable terms; it knows
 nothing of how the critics were had.
+
+Examples:
+    >>> import torch
+    >>> import stackelberg_games as sg
+    >>> from stackelberg_games import hypergradient
+    >>> game = sg.make("discrete_toy-v0")
+    >>> policy = sg.TabularPolicy(game)
+    >>> critics = sg.exact.critics(game, policy, temperature=0.05)
+    >>> batch = sg.rollout(game, policy, sg.TabularResponse(critics.response), episodes=20_000, seed=0)
+    >>> discounts = {"leader_discount": game.leader_discount, "follower_discount": game.follower_discount}
+    >>> weights = hypergradient.coefficients(batch, critics.at(batch), temperature=0.05, **discounts)
+    >>> table = hypergradient.collapse(weights.direct_policy + weights.response_policy, batch, 3, 2)
+    >>> (torch.from_numpy(table) * policy.log_probabilities()).sum().backward()
+    >>> estimate = policy.logits.grad.clone()
+    >>> policy.zero_grad()
+    >>> sg.exact.leader_objective(game, policy, temperature=0.05).backward()
+    >>> cosine = torch.cosine_similarity(estimate.ravel(), policy.logits.grad.ravel(), dim=0)
+    >>> print(f"cosine with the exact hypergradient {cosine.item():.2f}")
+    cosine with the exact hypergradient 1.00
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from functools import lru_cache, wraps
 from typing import Any, Literal, ParamSpec, TypeVar, Union
 
@@ -66,6 +67,19 @@ class Checked:
         if name in getattr(self, "__dataclass_fields__", ()):
             check(type(self), {name: value})
         super().__setattr__(name, value)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings it was constructed with.
+
+        Raises:
+            InvalidArgumentError: its class is no dataclass.
+        """
+        if not is_dataclass(self):
+            raise InvalidArgumentError(
+                f"{type(self).__name__} is no dataclass, so that its settings are not known; write @dataclass above its class"
+            )
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:

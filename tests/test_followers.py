@@ -145,6 +145,15 @@ def test_a_planner_says_that_it_needs_a_finite_game() -> None:
         finite(cast("sg.Game", object()), "x")
 
 
+def test_an_agent_that_is_no_dataclass_is_told_so() -> None:
+    class Bare(sg.Follower):
+        def respond(self, game: sg.Game, commitment: sg.Commitment) -> Answer:
+            raise AssertionError
+
+    with pytest.raises(InvalidArgumentError, match="Bare is no dataclass"):
+        sg.train(toy(), "random_search", Bare(), iterations=1)
+
+
 def test_a_follower_of_another_temperature_than_declared_is_noisier() -> None:
     game = sg.make("lqr-v0")
     start = LinearGaussianPolicy(game, [[-9.0, -9.0]])

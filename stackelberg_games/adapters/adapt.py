@@ -29,6 +29,19 @@ def adapt(
     The environment is played a little when the game is made; what cannot be played is refused then. ``print(game)``
     says what was made of it.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.adapt("classic/rps-v2", leader="player_0", follower="player_1", leader_discount=0.9)
+        >>> print(game)
+        environment    rps_v2, AEC
+        leader         player_0
+        follower       player_1
+        others         none
+        follower sees  does not see the leader's move
+        leader sees    its own observation; the last move of each follower in a stage; rewards as its class grants
+        masks          none
+        stage          from one move of the leader to its next; rewards within are added up, discounts count stages
+
     Args:
         source: a factory; an id in PettingZoo's registry or ``"module:attribute"``, alone or as ``id`` in a dict with
             the factory's settings; a module with ``env`` or ``parallel_env``; or an environment, which is copied. With

@@ -47,10 +47,17 @@ class AECGame(Game):
     ``stages``). Only followers that learn by interaction can face it. The environment is played a little when the
     game is made, and what cannot be played is refused then.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.adapt("classic/rps-v2", leader="player_0", follower="player_1")
+        >>> isinstance(game, sg.AECGame), game.leader_action_space, game.follower_sees_action
+        (True, Discrete(3), False)
+
     Args:
         factory: makes the environment; or anything else that ``sources.pettingzoo_source`` takes.
         sides: who is who, and who sees what.
-        leader_discount, follower_discount: in [0, 1), for every stage.
+        leader_discount: in [0, 1), for every stage.
+        follower_discount: likewise.
         horizon: stages after which episodes are truncated; None leaves it to the environment and
             to ``stages`` of ``rollout`` and ``train``.
         temperature: of whoever plays the follower, as leaders are told where it declares none itself.

@@ -40,6 +40,12 @@ def design(
     is a distribution over designs, and gradient leaders learn by its score. Where the follower sees the design
     ``policy_gradient`` follows the whole gradient, as the response to a design does not depend on the distribution.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.design("Pendulum-v1", {"m": (0.5, 1.5), "l": (0.5, 1.5)}, "reward", into="attributes", horizon=30)
+        >>> game.facts["design"]
+        'm from 0.5 to 1.5; l from 0.5 to 1.5'
+
     Args:
         source: a factory; an id of Gymnasium or ``"module:attribute"``, alone or as ``id`` in a dict with the factory's
             settings; or an environment, which is copied and only trains.

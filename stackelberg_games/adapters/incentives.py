@@ -55,6 +55,12 @@ def incentives(
     The leader chooses the payments r_x(s, b) once an episode; they are added to the agent's reward. It is paid its
     objective less what it pays. It knows its payments, so that the leaders of configured games learn from trajectories.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> lake = sg.incentives("FrozenLake-v1", {"kind": "table", "on": "state", "limit": 0.1}, "reward", cost=0.1)
+        >>> lake.commitment().configuration().shape, lake.horizon
+        (torch.Size([16]), 100)
+
     Args:
         source: a factory; an id of Gymnasium or ``"module:attribute"``, alone or as ``id`` in a dict with the factory's
             settings; or an environment, which is copied and only trains.

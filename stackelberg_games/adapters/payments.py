@@ -1,6 +1,17 @@
 """What a leader pays: functions of state and action with parameters that it chooses.
 
 A payment r_x(s, b) is differentiable in the numbers x that configure it, and the leader knows it: that is its lever.
+
+Examples:
+    >>> import stackelberg_games as sg
+    >>> from stackelberg_games.adapters.payments import FunctionPayments
+    >>> def proportional(x, states, actions):
+    ...     return x[0] * actions
+    >>> paid = sg.incentives(
+    ...     "FrozenLake-v1", FunctionPayments(proportional, size=1, low=0.0, high=1.0), "reward", exact=False
+    ... )
+    >>> paid.facts["payments"]
+    '1 numbers, chosen once an episode, in Box(0.0, 1.0, (1,), float64)'
 """
 
 from __future__ import annotations

@@ -18,6 +18,14 @@ from stackelberg_games.rules.scene import FOLLOWER, LEADER
 class Transition(NamedTuple):
     """A step of a Gymnasium environment, as an objective is asked about it.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> def upright(step):  # step is a Transition
+        ...     return float(step.next_observation[0]) - 0.1 * float(step.action[0]) ** 2
+        >>> game = sg.incentives("Pendulum-v1", {"kind": "network", "hidden": [4]}, upright, horizon=20)
+        >>> game.facts["payments"]
+        '25 numbers, chosen once an episode, in Box(-inf, inf, (25,), float64)'
+
     Attributes:
         observation, action: before the step, in the environment's own form.
         reward: of the environment's agent, without payments.

@@ -22,6 +22,12 @@ from stackelberg_games.rules.commitment import Commitment, parameters_from
 class Configuration(Commitment):
     """A per-episode configuration, with an optional per-stage policy beside it.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> shares = sg.Configuration([0.0, 0.0, 0.0], transform=sg.Budgeted(3.0))  # the last one is not spent
+        >>> shares.configuration().tolist()
+        [1.0, 1.0]
+
     Args:
         parameters: initial parameters, any shape.
         transform: from parameters to configuration (the parametrisation: sigmoid, softmax over a

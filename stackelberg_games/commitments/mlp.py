@@ -19,6 +19,16 @@ from stackelberg_games.numerics.threads import in_own_modes
 class MLPPolicy(DiscretePolicy):
     """A multilayer perceptron on one-hot states, or on one-hot observations where the leader sees less; evaluated once for all.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("discrete_toy-v0")
+        >>> policy = sg.MLPPolicy(game, hidden=[16], seed=0)
+        >>> policy.probabilities().tolist()
+        [[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]
+        >>> run = sg.train(game, "bchg", "soft_value_iteration", commitment=policy, iterations=2, progress=False)
+        >>> type(run.commitment).__name__
+        'MLPPolicy'
+
     Args:
         game: a finite game, the view of one, or its numbers of states and leader actions.
         hidden: widths of the hidden layers.

@@ -52,7 +52,14 @@ class Parametrisation(ABC):
 
 @dataclass(frozen=True)
 class Plain(Parametrisation):
-    """The parameters themselves."""
+    """The parameters themselves.
+
+    Examples:
+        >>> import torch
+        >>> import stackelberg_games as sg
+        >>> sg.Plain()(torch.tensor([0.5, -2.0])).tolist()
+        [0.5, -2.0]
+    """
 
     @checked
     def __call__(self, parameters: Tensor) -> Tensor:
@@ -68,8 +75,15 @@ class Plain(Parametrisation):
 class Bounded(Parametrisation):
     """Numbers between two bounds: x = low + (high - low) sigmoid(theta).
 
+    Examples:
+        >>> import torch
+        >>> import stackelberg_games as sg
+        >>> sg.Bounded(-1.0, 3.0)(torch.tensor([0.0, 50.0])).tolist()
+        [1.0, 3.0]
+
     Args:
-        low, high: bounds, low < high.
+        low: lower bound.
+        high: upper bound, > low.
 
     Raises:
         InvalidArgumentError: the bounds are not in order.
@@ -100,6 +114,12 @@ class Bounded(Parametrisation):
 @dataclass(frozen=True)
 class Budgeted(Parametrisation):
     """Shares of a budget: x = budget * softmax(theta) without its last entry, which is not spent.
+
+    Examples:
+        >>> import torch
+        >>> import stackelberg_games as sg
+        >>> sg.Budgeted(3.0)(torch.zeros(3)).tolist()
+        [1.0, 1.0]
 
     Args:
         budget: largest possible sum, >= 0.

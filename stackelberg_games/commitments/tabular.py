@@ -103,6 +103,17 @@ class DiscretePolicy(Commitment):
 class TabularPolicy(DiscretePolicy):
     """One logit for each state and action, or for each observation and action where the leader sees less than the state.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("discrete_toy-v0")
+        >>> sg.TabularPolicy(game).probabilities().tolist()
+        [[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]
+        >>> policy = sg.TabularPolicy.from_probabilities(game, [[0.5, 0.5], [0.75, 0.25], [0.5, 0.5]])
+        >>> policy.probabilities().detach().numpy().round(2)
+        array([[0.5 , 0.5 ],
+               [0.75, 0.25],
+               [0.5 , 0.5 ]])
+
     Args:
         game: a finite game, the view of one, or its numbers of states and leader actions.
         logits: ``[S, A]``, or ``[O, A]`` for O observations; zeros (the uniform policy) if not given.

@@ -4,12 +4,6 @@
 follower sees the leader's move and the leader not the follower's, that seeds mean what they say,
 that no state survives a reset, that observations and infos are fresh objects, that copies keep a
 running episode, that every face plays the same episodes, and that the model is the truth.
-
-    >>> import stackelberg_games as sg
-    >>> report = check_game(lambda: sg.make("matrix-v0"))
-    >>> report.ok
-    True
-
 """
 
 from __future__ import annotations
@@ -160,6 +154,12 @@ class Report:
 
 def check_game(factory: Any, *, skip: Collection[str] = (), follower_sees_action: bool | None = None) -> Report:
     """Run the whole battery on a game.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> report = sg.check_game(lambda: sg.make("matrix-v0"))
+        >>> report.ok
+        True
 
     Args:
         factory: a callable without required arguments that makes a ``Game`` or a PettingZoo AEC

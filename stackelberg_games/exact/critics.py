@@ -22,6 +22,16 @@ from stackelberg_games.rules.trajectories import BLOCK, Trajectories, check_play
 class CriticTables:
     """Values of a finite game at one commitment and response.
 
+    Examples:
+        >>> import numpy as np
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("discrete_toy-v0")
+        >>> critics = sg.exact.critics(game, sg.TabularPolicy(game), temperature=0.05)
+        >>> critics.follower_values.shape, critics.benefit.shape
+        ((3,), (150, 3, 2, 3))
+        >>> np.allclose((critics.benefit * critics.response).sum(axis=-1), 0.0)
+        True
+
     Attributes:
         leader_q: QL, ``[S, A, B]``, or ``[H, S, A, B]`` where the leader's objective has a
             horizon: entry h has h + 1 stages to go. Beyond a thousand stages there are no more entries once the values have

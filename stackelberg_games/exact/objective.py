@@ -76,6 +76,13 @@ def best_response(
 ) -> Response:
     """The follower's exact response: soft for ``temperature > 0``, hard (ties for the leader) for 0.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("matrix-v0", preset="conitzer_sandholm")
+        >>> policy = sg.TabularPolicy.from_probabilities(game, [[0.6, 0.4]])
+        >>> sg.exact.best_response(game, policy, temperature=0.5).policy[0, 0].round(3)
+        array([0.599, 0.401])
+
     Args:
         game: a finite game.
         commitment: what the follower responds to.
@@ -114,6 +121,17 @@ def leader_objective(
     is solved to machine precision without gradients, and one differentiable Newton step from it,
     V* + (I - gF P_g)^-1 (T V* - V*), carries the implicit derivative. ``certificate`` has the same
     value with a bound on its error.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("discrete_toy-v0")
+        >>> policy = sg.TabularPolicy(game)
+        >>> value = sg.exact.leader_objective(game, policy, temperature=0.05)
+        >>> value.backward()
+        >>> round(value.item(), 4), policy.logits.grad.numpy().round(4)
+        (0.4808, array([[ 0.    ,  0.    ],
+               [ 3.3826, -3.3826],
+               [ 0.    ,  0.    ]]))
 
     Args:
         game: a finite game, or one with an exact objective of its own (linear-quadratic games).
@@ -173,6 +191,12 @@ def _configuration(game: ConfigurableGame, commitment: Commitment) -> Tensor:
 class StateValues:
     """Differentiable values of the states, tensors ``[S]``.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("discrete_toy-v0")
+        >>> sg.exact.differentiable_values(game, sg.TabularPolicy(game), temperature=0.05).leader.shape
+        torch.Size([3])
+
     Attributes:
         leader: VL(s) over the leader's horizon.
         follower: VF(s), averaged over the leader's policy.
@@ -193,7 +217,16 @@ def differentiable_values(
     horizon: int | None = None,
     start: FloatArray | None = None,
 ) -> StateValues:
-    """Values of both players whose gradients include the follower's response."""
+    """Values of both players whose gradients include the follower's response.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("discrete_toy-v0")
+        >>> policy = sg.TabularPolicy(game)
+        >>> sg.exact.differentiable_values(game, policy, temperature=0.05).leader[0].backward()
+        >>> policy.logits.grad.shape
+        torch.Size([3, 2])
+    """
     game = require_finite(game)
     game.check_temperature(temperature)
     posed = pose(game, game.model(commitment), entered=False)
@@ -269,6 +302,13 @@ def leader_value(
 ) -> float:
     """The leader's expected return against a given response policy ``[S, A, B]``.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("discrete_toy-v0")
+        >>> uniform = sg.TabularPolicy(game), sg.TabularResponse.uniform(game).probabilities
+        >>> round(sg.exact.leader_value(game, *uniform), 3)
+        10.194
+
     Raises:
         InvalidArgumentError: the response is no policy of the follower: a shape, a negative entry, a row's sum.
         PrecisionError: the value overflows.
@@ -302,6 +342,13 @@ def leader_value(
 def follower_value(game: TabularGame, commitment: Commitment, response: FloatArray, temperature: float = 0.0) -> float:
     """The follower's expected discounted return, with tau times its entropy added, from the start.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("discrete_toy-v0")
+        >>> uniform = sg.TabularPolicy(game), sg.TabularResponse.uniform(game).probabilities
+        >>> round(sg.exact.follower_value(game, *uniform), 3)
+        20.915
+
     Raises:
         InvalidArgumentError, PrecisionError: see ``leader_value``.
     """
@@ -323,6 +370,13 @@ def follower_value(game: TabularGame, commitment: Commitment, response: FloatArr
 @overflow_is_checked
 def critics(game: TabularGame, commitment: Commitment, temperature: float) -> CriticTables:
     """All values of both players at a commitment and its soft-optimal response.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("discrete_toy-v0")
+        >>> critics = sg.exact.critics(game, sg.TabularPolicy(game), temperature=0.05)
+        >>> critics.leader_q.shape
+        (150, 3, 2, 3)
 
     Raises:
         UnsupportedGameError: the game is not finite.

@@ -45,6 +45,14 @@ MARGINS = (0.0, 1e-14, 1e-12, 1e-10, 1e-8)
 class Solution:
     """A best known commitment, and what is known of how good it is.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> best = sg.exact.solve(sg.make("matrix-v0", preset="conitzer_sandholm"), temperature=0.05)
+        >>> best.proved, best.gap < 1e-8
+        (True, True)
+        >>> best.commitment.probabilities().detach().numpy().round(3)
+        array([[0.391, 0.609]])
+
     Attributes:
         commitment: the commitment.
         value: the leader's exact objective there. For ``temperature=0`` this is the strong
@@ -118,6 +126,15 @@ def solve(
     are not linear are solved locally for each of its policies, and held against a bound: ``exact.secured``.
 
     For ``temperature > 0``: ascents on the exact hypergradient from many starts; see ``stackelberg_games.exact.ascents``.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("matrix-v0", preset="conitzer_sandholm")
+        >>> sg.exact.solve(game, temperature=0.0).value
+        3.5
+        >>> best = sg.exact.solve(game, temperature=0.05)
+        >>> print(f"{best.value:.4f}, {best.evidence}")
+        3.3658, proved by branch and bound over mixtures, gap 9e-10
 
     Args:
         game: a finite game.

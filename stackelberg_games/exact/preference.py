@@ -32,6 +32,13 @@ Pairs = Literal["on_policy", "anchored", "fixed"]
 class PreferenceValues:
     """A chosen reward, exactly.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("preference_grid-v0")
+        >>> truth = sg.exact.preference(game, game.oracle(), temperature=0.5)
+        >>> print(f"share {truth.share:.2f}, correlation {truth.correlation:.2f}, accuracy {truth.accuracy:.2f}")
+        share 1.00, correlation 1.00, accuracy 0.55
+
     Attributes:
         loss: F, the expected logistic loss of the judge's labels on pairs that the follower plays.
         entropy: of these labels, the least that F can be for that follower.
@@ -57,6 +64,14 @@ class PreferenceValues:
 class PreferenceRows:
     """The gradient of F in the configuration, ``[C]``, taken apart.
 
+    Examples:
+        >>> import numpy as np
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("preference_grid-v0")
+        >>> rows = sg.exact.preference_rows(game, game.commitment(), temperature=0.1)
+        >>> np.allclose(rows.total, rows.direct + rows.response)
+        True
+
     Attributes:
         direct: with the follower held as it is.
         response: what the follower's response adds.
@@ -77,6 +92,13 @@ class PreferenceRows:
 @overflow_is_checked
 def preference(game: Rules, commitment: Commitment, temperature: float) -> PreferenceValues:
     """How well a chosen reward explains the labels, and what it is truly worth.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("preference_grid-v0")
+        >>> zero = sg.exact.preference(game, game.commitment(), temperature=0.1)
+        >>> print(f"F {zero.loss:.4f}; its follower earns {zero.share:.0%} of what the true reward's does")
+        F 0.6931; its follower earns 5% of what the true reward's does
 
     Args:
         game: a preference game.
@@ -117,6 +139,13 @@ def preference_rows(
     game: Rules, commitment: Commitment, temperature: float, *, pairs: Pairs = "on_policy", win_rate: bool = False
 ) -> PreferenceRows:
     """The gradient of F in the configuration, its rows apart.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("preference_grid-v0")
+        >>> rows = sg.exact.preference_rows(game, game.commitment(), temperature=0.1, pairs="anchored")
+        >>> rows.direct.shape
+        (25,)
 
     Args:
         game: a preference game.

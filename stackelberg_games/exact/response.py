@@ -26,6 +26,13 @@ from stackelberg_games.kinds.successors import SuccessorLists
 class Response:
     """A follower's response and its values.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("discrete_toy-v0")
+        >>> response = sg.exact.best_response(game, sg.TabularPolicy(game), temperature=0.05)
+        >>> response.policy.shape, response.q.shape, response.values.shape
+        ((3, 2, 3), (3, 2, 3), (3,))
+
     Attributes:
         policy: ``[S, A, B]``.
         q: QF, ``[S, A, B]``; where the follower does not see a, this is still r + gF P V for each

@@ -37,6 +37,15 @@ def faces(factory: Callable[..., Faced]) -> Faces:
 
     Each takes ``render_mode``, ``max_cycles`` (the PettingZoo name of the horizon) and the keyword
     arguments of the factory; ``parallel_env`` also takes ``form``.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> from stackelberg_games.faces import faces
+        >>> def game(horizon=20):
+        ...     return sg.make("discrete_toy-v0", horizon=horizon)
+        >>> env, raw_env, parallel_env = faces(game)
+        >>> env(max_cycles=5).possible_agents
+        ['leader_0', 'follower_0']
     """
 
     def make(max_cycles: int | None, settings: dict[str, Any]) -> Faced:

@@ -242,6 +242,12 @@ def homogenize(env: Any, *, masks: Masks = "info", roles: bool = False) -> Any:
     number and masked (int8): playing a padded-out action is an error. Continuous actions are scaled
     to [-1, 1]; superfluous entries are not looked at.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> env = sg.homogenize(sg.make("discrete_toy-v0").parallel_env())
+        >>> env.observation_space("leader_0") == env.observation_space("follower_0")
+        True
+
     Args:
         env: an AEC or Parallel environment of PettingZoo with Box observations, also with masks of
             its own, in the info or in a Dict observation.

@@ -299,6 +299,16 @@ def vector_env(
 ) -> Any:
     """Copies of a game that are stepped together.
 
+    Examples:
+        >>> import numpy as np
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("discrete_toy-v0")
+        >>> envs = sg.vector_env(game, 8, commitment=sg.TabularPolicy(game))  # the problem of a follower
+        >>> observations, infos = envs.reset(seed=0)
+        >>> observations, rewards, terminated, truncated, infos = envs.step(np.zeros(8, dtype=np.int64))
+        >>> observations.shape, rewards.shape
+        ((8, 5), (8,))
+
     Args:
         game: any game.
         num_envs: how many copies.

@@ -41,6 +41,20 @@ from stackelberg_games.settings import checked
 class ConfigurableGame(TabularGame):
     """A finite game that the leader configures.
 
+    Examples:
+        >>> import torch
+        >>> import stackelberg_games as sg
+        >>> def configure(x):  # the leader pays x for the second action
+        ...     paid = torch.stack([torch.zeros_like(x[0]), x[0]])[None, None]
+        ...     return sg.Tables(game.base.transition, game.base.leader_reward - paid, game.base.follower_reward + paid)
+        >>> game = sg.ConfigurableGame(
+        ...     transition=[[[1.0], [1.0]]], leader_reward=[[0.0, 3.0]], follower_reward=[[1.0, 0.0]], initial=[1.0],
+        ...     size=1, configure=configure, parametrisation=sg.Bounded(0.0, 2.0), horizon=1,
+        ... )
+        >>> best = sg.exact.solve(game, temperature=0.1)
+        >>> print(f"pays {best.commitment.configuration().item():.2f} and is paid {best.value:.2f}")
+        pays 1.28 and is paid 1.62
+
     Args:
         transition: before any configuration; ``[S, B, S]`` for a leader that does nothing else, or
             ``[S, A, B, S]`` for one that also acts at every stage; ``from_successors`` takes lists.

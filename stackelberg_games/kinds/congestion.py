@@ -34,6 +34,16 @@ COOLING = 0.25
 class Resources:
     """What is shared: a resource that is used by f costs ``fixed + slope * f**power`` a unit.
 
+    Examples:
+        >>> import numpy as np
+        >>> from stackelberg_games.kinds.congestion import Resources
+        >>> roads = Resources(  # Pigou's: one costs 1 whoever takes it, the other what share of all takes it
+        ...     uses=np.eye(2)[None], open=np.array([[True, True]]), amount=np.array([1.0]),
+        ...     fixed=np.array([1.0, 0.0]), slope=np.array([0.0, 1.0]), power=np.array([1.0, 1.0]),
+        ... )
+        >>> roads.wardrop(prices=np.zeros(2)), roads.best_flow().round(6)
+        (array([[0., 1.]]), array([0.5, 0.5]))
+
     Attributes:
         uses: how much of each resource a choice takes, ``[S, B, R]``; S are groups of members.
         open: choices that a group has, bool ``[S, B]``.

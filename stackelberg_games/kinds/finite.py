@@ -6,7 +6,7 @@ import copy
 import hashlib
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import gymnasium
 import numpy as np
@@ -32,6 +32,7 @@ from stackelberg_games.kinds.reading import (
     sharing,
 )
 from stackelberg_games.kinds.successors import SuccessorLists
+from stackelberg_games.kinds.tables import Model, Tables
 from stackelberg_games.numerics.randomness import Lane, Streams
 from stackelberg_games.numerics.sampling import OneEpisode, Sampler, check_probabilities, cumulative, cumulative_lists
 from stackelberg_games.numerics.sampling import step as sample_step
@@ -41,33 +42,19 @@ from stackelberg_games.rules.drawing import Picture
 from stackelberg_games.rules.observations import ONE_HOT, Observations, shown, shown_batch, shown_space
 from stackelberg_games.rules.rules import Sampling, Step, check_discount, check_horizon
 
-
-class Tables(NamedTuple):
-    """What a configuration decides: float64 tensors, differentiable in the configuration.
-
-    Attributes:
-        transition: ``[S, A, B, S]``, rows sum to one; in a game given as lists the probabilities of the successors that
-            it lists, ``[K]``, in their order.
-        leader_reward: ``[S, A, B]``.
-        follower_reward: ``[S, A, B]``.
-    """
-
-    transition: Tensor
-    leader_reward: Tensor
-    follower_reward: Tensor
-
-
-class Model(NamedTuple):
-    """A finite game under one commitment: ``Tables`` and the leader's policy, ``[S, A]``."""
-
-    policy: Tensor
-    transition: Tensor
-    leader_reward: Tensor
-    follower_reward: Tensor
+__all__ = ["Model", "Tables", "TabularGame"]
 
 
 class TabularGame(MadeOfLists):
     """A finite game given by arrays, or by lists of successors where the array of transitions would be too large.
+
+    Examples:
+        >>> import numpy as np
+        >>> import stackelberg_games as sg
+        >>> paid, pays = [[[2.0, 4.0], [1.0, 3.0]]], [[[1.0, 0.0], [0.0, 1.0]]]  # [S, A, B], one state
+        >>> game = sg.TabularGame(np.ones((1, 2, 2, 1)), paid, pays, initial=[1.0], horizon=1)
+        >>> sg.exact.solve(game, temperature=0.0).value
+        3.0
 
     Args:
         transition: ``[S, A, B, S]``, probabilities of the next state; ``from_successors``, ``from_csr`` and

@@ -22,7 +22,18 @@ if TYPE_CHECKING:
 
 
 class Game(Rules):
-    """Rules with their faces. A subclass sets the attributes and writes the methods that ``Rules`` names."""
+    """Rules with their faces. A subclass sets the attributes and writes the methods that ``Rules`` names.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("discrete_toy-v0", horizon=20)
+        >>> game
+        TabularGame('discrete_toy-v0': states Discrete(3), leader Discrete(2), follower Discrete(3), horizon 20)
+        >>> env = game.env()
+        >>> env.reset(seed=0)
+        >>> env.agent_selection, env.observation_space("follower_0")
+        ('leader_0', Box(0.0, 1.0, (5,), float32))
+    """
 
     def env(self, render_mode: str | None = None) -> AECEnv[Any, Any, Any]:
         """PettingZoo AEC environment with the usual wrappers; agents leader_0 and follower_0."""
@@ -62,6 +73,14 @@ def best_response_env(
     game: Game, commitment: Commitment | ArrayLike | Tensor, *, render_mode: str | None = None
 ) -> gymnasium.Env[Vector, Any]:
     """The decision process that a follower faces under a commitment; see ``BestResponseEnv``.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("discrete_toy-v0")
+        >>> env = sg.best_response_env(game, sg.TabularPolicy(game))
+        >>> observation, info = env.reset(seed=0)
+        >>> env.observation_space.shape, env.action_space
+        ((5,), Discrete(3))
 
     Args:
         game: any game.

@@ -46,6 +46,15 @@ class PopulationGame(ConfigurableGame):
     temperature is such a member: its response is the population's. The leader is paid minus what a member bears,
     prices left out, for they only change hands.
 
+    Examples:
+        >>> import numpy as np
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("toll-v0")
+        >>> free = game.flow(np.zeros(game.priced.shape[1]))
+        >>> best = game.resources.best_flow()
+        >>> print(f"untolled {game.resources.mean_cost(free):.3f}, at best {game.resources.mean_cost(best):.3f}")
+        untolled 0.905, at best 0.750
+
     Args:
         resources: what is shared.
         priced: numbers of the resources that the leader prices.

@@ -61,6 +61,15 @@ class PreferenceGame(Judged, ConfigurableGame):
     objective is -F(x), the mean log-likelihood of the judge's labels under the reward it chose, for pairs that the
     follower's response to that very reward plays. Stages pay the leader nothing: what it is worth shows in pairs only.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("preference_grid-v0")
+        >>> game.view().judged  # stages of a segment
+        6
+        >>> run = sg.train(game, "drlhf", "soft_value_iteration", iterations=3, episodes=4, seed=0, progress=False)
+        >>> run.history[-1]["labels"]
+        6
+
     Args:
         transition: ``[S, B, S]``.
         truth: the reward that the judge knows, ``[C]``, one number for each cell.

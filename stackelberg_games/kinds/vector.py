@@ -19,10 +19,31 @@ class VectorGame(Game):
 
     A subclass calls this constructor and writes ``initial`` and ``step``.
 
+    Examples:
+        >>> import gymnasium
+        >>> import numpy as np
+        >>> import stackelberg_games as sg
+        >>> class Drift(sg.VectorGame):
+        ...     def __init__(self):
+        ...         box = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float64)
+        ...         two = gymnasium.spaces.Discrete(2)
+        ...         super().__init__("drift", box, two, two, leader_discount=0.9, follower_discount=0.9, horizon=10)
+        ...     def initial(self, streams):
+        ...         return np.zeros((len(streams.episodes), 1))
+        ...     def step(self, states, leader_actions, follower_actions, streams, stage):
+        ...         moved = np.clip(states + 0.1 * (leader_actions - follower_actions)[:, None], -1.0, 1.0)
+        ...         return sg.Step(moved, moved[:, 0], -moved[:, 0], np.zeros(len(states), dtype=bool))
+        >>> sg.check_game(Drift).ok
+        True
+
     Args:
         name: id.
         state_space: a Box of float64.
-        leader_action_space, follower_action_space, leader_discount, follower_discount, horizon: see ``Game``.
+        leader_action_space: see ``Game``.
+        follower_action_space: see ``Game``.
+        leader_discount: see ``Game``.
+        follower_discount: see ``Game``.
+        horizon: see ``Game``.
 
     Attributes:
         chart: coordinates in which a grid can cover the states; None for those of a bounded space of states.

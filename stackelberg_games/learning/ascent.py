@@ -20,7 +20,13 @@ from stackelberg_games.rules.view import LeaderView
 
 
 class GradientLeader(Leader):
-    """A leader that estimates the hypergradient at its commitment."""
+    """A leader that estimates the hypergradient at its commitment.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> [name for name in sg.leaders() if not isinstance(sg.make_leader(name), sg.GradientLeader)]
+        ['evolution_strategies', 'fixed', 'm_sobirl', 'random_search']
+    """
 
     @abstractmethod
     def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
@@ -45,6 +51,20 @@ def flat_gradient(value: Tensor, commitment: Commitment) -> Tensor:
 @dataclass
 class GradientAscent(GradientLeader):
     """A leader that climbs its estimate with Adam.
+
+    Examples:
+        >>> import torch
+        >>> import stackelberg_games as sg
+        >>> class Reinforce(sg.GradientAscent):
+        ...     information = sg.Information.TRAJECTORIES
+        ...     def objective(self, evidence):
+        ...         batch = evidence.require_trajectories()
+        ...         states, actions = torch.tensor(batch.states[:, :-1]), torch.tensor(batch.leader_actions)
+        ...         weights = torch.tensor(batch.leader_returns(self.view.leader_discount)[:, None] * batch.mask)
+        ...         return lambda: (weights * self.commitment.log_probabilities()[states, actions]).sum(dim=1).mean()
+        >>> report = sg.gradient_check(sg.make("discrete_toy-v0"), Reinforce(), batches=20)
+        >>> report.estimates.shape
+        (20, 6)
 
     Args:
         learning_rate: of Adam, > 0.

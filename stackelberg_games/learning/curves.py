@@ -31,6 +31,14 @@ def median_band(runs: FloatArray, *, confidence: float = 0.95) -> ConfidenceBand
     The band holds the distribution's median with the given confidence, whatever the distribution;
     with fewer runs than that takes (six for 95 %) it reaches from the lowest to the highest.
 
+    Examples:
+        >>> import numpy as np
+        >>> from stackelberg_games.learning.curves import median_band
+        >>> runs = np.arange(10.0)[:, None] + np.array([0.0, 100.0])  # ten runs, two points
+        >>> band = median_band(runs)
+        >>> band.value, band.low, band.high
+        (array([  4.5, 104.5]), array([  1., 101.]), array([  8., 108.]))
+
     Args:
         runs: ``[n, P]``.
         confidence: in (0, 1).

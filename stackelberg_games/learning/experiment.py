@@ -54,6 +54,14 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 class Experiment:
     """Sections of settings; see the module's text.
 
+    Examples:
+        >>> from stackelberg_games.learning.experiment import Experiment
+        >>> plan = Experiment({"game": {"id": "discrete_toy-v0"}, "leader": {"id": "bchg"},
+        ...                    "follower": {"id": "soft_value_iteration"}, "training": {"iterations": 10}})
+        >>> run = plan.override([("leader.learning_rate", 0.1), ("training.seed", 3)]).run(progress=False)
+        >>> len(run.history)
+        10
+
     Attributes:
         sections: settings by section; ``id`` names the game and the agents.
         allow_import: whether ids may be ``module:Class``, and followers programs.

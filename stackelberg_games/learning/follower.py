@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar, Self
 
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.exact.response import Response
@@ -19,6 +19,15 @@ from stackelberg_games.settings import Checked
 @dataclass(frozen=True)
 class Answer:
     """What a follower returns.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("discrete_toy-v0")
+        >>> follower = sg.make_follower("soft_q_learning", first_transitions=5000)
+        >>> follower.begin(game, seed=0)
+        >>> answer = follower.respond(game, sg.TabularPolicy(game))
+        >>> answer.transitions, answer.policy.probabilities.shape
+        (5000, (3, 2, 3))
 
     Attributes:
         policy: the response policy.
@@ -38,6 +47,22 @@ class Follower(Checked, Stateful, ABC):
 
     What it runs outside this program, such as a process, lives until the outermost ``with`` on it is left.
     Training is such a ``with``; to ask the same process again after it, put your own around both.
+
+    Examples:
+        >>> from dataclasses import dataclass
+        >>> import numpy as np
+        >>> import stackelberg_games as sg
+        >>> from stackelberg_games.learning.follower import Answer
+        >>> @dataclass
+        ... class Stubborn(sg.Follower):
+        ...     action: int = 0
+        ...     def respond(self, game, commitment):
+        ...         always = np.eye(game.follower_actions)[self.action]
+        ...         return Answer(sg.TabularResponse(np.broadcast_to(always, game.follower_reward.shape)))
+        >>> game = sg.make("discrete_toy-v0")
+        >>> run = sg.train(game, "random_search", Stubborn(1), iterations=3, seed=0, progress=False)
+        >>> round(run.history[-1]["follower_return"], 3)
+        0.682
 
     Attributes:
         runs: names of settings that name a program to run; a file may give them only where its reader allows it.
@@ -97,11 +122,6 @@ class Follower(Checked, Stateful, ABC):
             game: of the match, which has begun.
         """
         return self
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The settings it was constructed with."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
 
 
 class FiniteFollower(Follower):

@@ -20,6 +20,13 @@ class Information(enum.IntEnum):
     """What a leader observes after each batch; every class includes the ones below it.
 
     Leaders are ranked only against leaders of their own class.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> sg.make_leader("bchg").information
+        <Information.TRAJECTORIES: 1>
+        >>> sg.Information.RETURNS < sg.Information.TRAJECTORIES < sg.Information.MODEL
+        True
     """
 
     RETURNS = 0
@@ -74,6 +81,18 @@ def division(name: str) -> Division:
 @dataclass(frozen=True)
 class Evidence:
     """What the training loop hands to a leader; fields beyond its class are None.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("matrix-v0", preset="conitzer_sandholm")
+        >>> batch = sg.rollout(game, sg.TabularPolicy(game), sg.TabularResponse.uniform(game), episodes=4)
+        >>> evidence = sg.Evidence(batch.leader_returns(game.leader_discount), trajectories=batch)
+        >>> evidence.require_trajectories().episodes
+        4
+        >>> evidence.require_game()
+        Traceback (most recent call last):
+            ...
+        stackelberg_games.errors.InformationError: this leader needs the game, which its evidence does not hold
 
     Attributes:
         leader_returns: discounted return of every episode, ``[N]``.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import fields, replace
-from typing import Any, ClassVar, Literal
+from dataclasses import replace
+from typing import ClassVar, Literal
 
 from stackelberg_games.commitments.first import usual_commitment
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
@@ -54,6 +54,24 @@ class Leader(Checked, Stateful, ABC):
 
     A leader is constructed from settings alone and starts a match with ``begin``. It never holds
     a follower or a game (one of class MODEL is handed the game with the evidence).
+
+    Examples:
+        >>> from dataclasses import dataclass
+        >>> import stackelberg_games as sg
+        >>> from stackelberg_games.rules.commitment import assign, flatten
+        >>> @dataclass
+        ... class Drifting(sg.Leader):
+        ...     step: float = 0.1
+        ...     @property
+        ...     def information(self):
+        ...         return sg.Information.RETURNS
+        ...     def update(self, evidence):
+        ...         assign(self.commitment, flatten(self.commitment) + self.step)
+        ...         return {"paid": float(evidence.leader_returns.mean())}
+        >>> game = sg.make("discrete_toy-v0")
+        >>> run = sg.train(game, Drifting(0.2), "soft_value_iteration", iterations=3, progress=False)
+        >>> list(run.history[-1])
+        ['iteration', 'transitions', 'follower_transitions', 'leader_return', 'follower_return', 'leader/paid']
 
     Attributes:
         needs_follower_rewards: whether its trajectories must hold the follower's rewards.
@@ -130,8 +148,3 @@ class Leader(Checked, Stateful, ABC):
     def recommendation(self) -> Commitment:
         """The commitment it would deploy; differs from ``commitment`` while it explores."""
         return self.commitment
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The settings it was constructed with."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]

@@ -98,6 +98,17 @@ def draw_curves(
     with fewer than six runs (at 95 %) it reaches from the lowest run to the highest. Runs of different lengths
     share the median as far as the shortest goes, and are drawn thin to their own ends.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> from matplotlib.figure import Figure
+        >>> from stackelberg_games.learning.plots import draw_curves
+        >>> game = sg.make("discrete_toy-v0")
+        >>> settings = {"iterations": 10, "progress": False}
+        >>> runs = [sg.train(game, "bchg", "soft_value_iteration", seed=seed, **settings) for seed in range(3)]
+        >>> axes = draw_curves({"bchg": runs}, Figure().subplots())
+        >>> axes.get_xlabel(), axes.get_ylabel()
+        ('transitions played', 'leader value (exact)')
+
     Args:
         groups: runs by label.
         axes: to draw on; new ones that notebooks show if None.

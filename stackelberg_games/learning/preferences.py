@@ -29,6 +29,12 @@ def preferences(
 
     The environment's own reward is known to the judge, who compares segments of play by it, and to nobody else.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.preferences("Pendulum-v1", segment=25, horizon=100)
+        >>> game.view().judged
+        25
+
     Args:
         source: a factory, an id of Gymnasium, a dict with ``id`` and settings, or an environment; see ``incentives``.
         reward: a form of reward, as ``incentives`` has them for payments; a network of 32 tanh units between -1 and 1 if

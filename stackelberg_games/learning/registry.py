@@ -78,6 +78,14 @@ def _source(entry: EntryPoint) -> str:
 def register(kind: Kind, new_id: str) -> Callable[[Factory], Factory]:
     """Decorator that registers a factory under an id for this process.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> @sg.register("game", "short_toy-v0")
+        ... def game(horizon=10):
+        ...     return sg.make("discrete_toy-v0", horizon=horizon)
+        >>> sg.make("short_toy-v0").horizon, "short_toy-v0" in sg.games()
+        (10, True)
+
     Raises:
         InvalidArgumentError: the id is taken, or no game can have it; or there is no such kind.
     """
@@ -204,6 +212,15 @@ def build(who: str, maker: Callable[..., Any], given: Mapping[str, Any]) -> Any:
 def make(game_id: str, /, **chosen: Any) -> Game:
     """A game by id.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> sg.make("discrete_toy-v0", R=2.0)
+        TabularGame('discrete_toy-v0': states Discrete(3), leader Discrete(2), follower Discrete(3), horizon 150)
+        >>> sg.make("discrete_toy-v0", r=2.0)
+        Traceback (most recent call last):
+            ...
+        stackelberg_games.errors.InvalidArgumentError: game 'discrete_toy-v0': got an unexpected keyword argument 'r'
+
     Raises:
         UnknownIdError: no such game.
         InvalidArgumentError: it has no such setting, or the setting has no such value.
@@ -219,7 +236,13 @@ def make(game_id: str, /, **chosen: Any) -> Game:
 
 
 def make_leader(leader_id: str, /, **chosen: Any) -> Leader:
-    """A leader by id; raises like ``make``."""
+    """A leader by id; raises like ``make``.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> sg.make_leader("bchg", learning_rate=0.1).settings["learning_rate"]
+        0.1
+    """
     from stackelberg_games.learning.leader import Leader
 
     leader: Leader = _build("leader", leader_id, chosen, Leader)
@@ -227,7 +250,13 @@ def make_leader(leader_id: str, /, **chosen: Any) -> Leader:
 
 
 def make_follower(follower_id: str, /, **chosen: Any) -> Follower:
-    """A follower by id; raises like ``make``."""
+    """A follower by id; raises like ``make``.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> sg.make_follower("quantal", factor=2.0)
+        Quantal(temperature=0.05, sweeps=None, start='carry', factor=2.0)
+    """
     from stackelberg_games.learning.follower import Follower
 
     follower: Follower = _build("follower", follower_id, chosen, Follower)
@@ -235,17 +264,35 @@ def make_follower(follower_id: str, /, **chosen: Any) -> Follower:
 
 
 def games() -> list[str]:
-    """Ids of all registered games."""
+    """Ids of all registered games.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> sg.games()[:3]
+        ['bayesian_matrix-v0', 'continuous_toy-v0', 'contract-v0']
+    """
     return ids("game")
 
 
 def leaders() -> list[str]:
-    """Ids of all registered leaders."""
+    """Ids of all registered leaders.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> sg.leaders()[:3]
+        ['bchg', 'bi_actor_critic', 'contextual']
+    """
     return ids("leader")
 
 
 def followers() -> list[str]:
-    """Ids of all registered followers."""
+    """Ids of all registered followers.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> sg.followers()[:3]
+        ['best_response', 'black_box', 'fixed']
+    """
     return ids("follower")
 
 

@@ -43,6 +43,16 @@ def writable(folder: Path | None) -> Iterator[Path | None]:
 class Run:
     """What a match of one leader against one follower left behind.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("discrete_toy-v0")
+        >>> run = sg.train(game, "bchg", "soft_value_iteration", iterations=20, seed=0, progress=False)
+        >>> iterations, values = run.column("recommended_value")
+        >>> iterations, values[-1] > values[0]
+        ([0, 10], True)
+        >>> run.history[-1]["transitions"], run.settings["seed"]
+        (9000, 0)
+
     Attributes:
         settings: game, leader, follower, loop and version, as stored with the run.
         history: one record for each iteration: ``iteration``, ``transitions`` (cumulative),

@@ -64,6 +64,13 @@ def train(
     played, and the leader is handed what its information class grants, nothing more. The loop computes
     with one thread; for several seeds take several processes.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("discrete_toy-v0")
+        >>> run = sg.train(game, "bchg", "soft_value_iteration", iterations=50, seed=0, progress=False)
+        >>> print(f"value {run.value:.1f} after {run.history[-1]['transitions']:,} transitions")
+        value 27.3 after 22,500 transitions
+
     Args:
         game: the rules, or a plain AEC environment with the agents leader_0 and follower_0; ``sg.adapt`` says who is
             who in any other, and its discounts and horizon.

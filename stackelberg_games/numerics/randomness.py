@@ -127,6 +127,14 @@ def generator(seed: int, *address: int) -> np.random.Generator:
 class Streams:
     """The random streams of a batch of episodes.
 
+    Examples:
+        >>> import numpy as np
+        >>> from stackelberg_games.numerics.randomness import Lane, Streams
+        >>> whole = Streams(7, np.arange(4, dtype=np.uint64)).uniform(Lane.ENVIRONMENT, 1)
+        >>> half = Streams(7, np.arange(2, 4, dtype=np.uint64)).uniform(Lane.ENVIRONMENT, 1)
+        >>> bool((whole[2:] == half).all())
+        True
+
     Args:
         seed: integer in [0, 2**63).
         episodes: episode numbers, uint64 ``[N]``.

@@ -25,7 +25,19 @@ from stackelberg_games.settings import checked
 
 
 class ResponsePolicy(Protocol):
-    """What a follower plays once it has learned."""
+    """What a follower plays once it has learned.
+
+    Examples:
+        >>> import numpy as np
+        >>> import stackelberg_games as sg
+        >>> class Mirror:
+        ...     def sample(self, states, leader_actions, streams, stage):
+        ...         return leader_actions
+        >>> game = sg.make("matrix-v0")
+        >>> batch = sg.rollout(game, sg.TabularPolicy(game), Mirror(), episodes=100)
+        >>> bool((batch.leader_actions == batch.follower_actions).all())
+        True
+    """
 
     def sample(self, states: Any, leader_actions: Any, streams: Streams, stage: int) -> Any:
         """Follower actions for a batch of states and observed leader actions.
@@ -38,6 +50,17 @@ class ResponsePolicy(Protocol):
 @dataclass(frozen=True)
 class TabularResponse:
     """A response policy as a table.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("matrix-v0")
+        >>> sg.TabularResponse.uniform(game).probabilities
+        array([[[0.5, 0.5],
+                [0.5, 0.5]]])
+        >>> sg.TabularResponse([[[0.7, 0.7]]])
+        Traceback (most recent call last):
+            ...
+        stackelberg_games.errors.InvalidGameError: follower policy[0, 0] sums to 1.4, not to 1; normalise the row
 
     Args:
         probabilities: ``[S, A, B]``, distribution over follower actions.
@@ -202,6 +225,15 @@ def rollout(
     """Play episodes of a commitment against a response policy.
 
     Episode number n of a seed is always the same episode, whatever batch it is played in.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("discrete_toy-v0")
+        >>> policy = sg.TabularPolicy(game)
+        >>> response = sg.exact.best_response(game, policy, temperature=0.05)
+        >>> batch = sg.rollout(game, policy, sg.TabularResponse(response.policy), episodes=100, seed=0)
+        >>> batch.leader_actions.shape, batch.leader_returns(game.leader_discount).shape
+        ((100, 150), (100,))
 
     Args:
         game: any game; it is played under the commitment's configuration, if that has one.

@@ -23,6 +23,19 @@ from stackelberg_games.rules.view import LeaderView
 class Algorithm(GradientAscent):
     """A leader that estimates the hypergradient from trajectories; a subclass says how, in ``surrogate``.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> from stackelberg_games.representations.protocol import Needs
+        >>> class Naive(sg.Algorithm):
+        ...     needs = Needs()
+        ...     def surrogate(self, values):
+        ...         return values.direct()  # the follower held as it is
+        >>> for game, follower in (("discrete_toy-v0", "soft_value_iteration"), ("thermal_control-v0", "maxent_lqr")):
+        ...     report = sg.gradient_check(sg.make(game), Naive(), follower, batches=20, episodes=50)
+        ...     print(f"{game}: relative bias {report.relative_bias:.1f}")
+        discrete_toy-v0: relative bias 1.0
+        thermal_control-v0: relative bias 0.8
+
     Args:
         learning_rate: see ``GradientAscent``.
         actor_steps: see ``GradientAscent``.

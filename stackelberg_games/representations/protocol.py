@@ -121,6 +121,19 @@ class Credit:
 class Values(ABC):
     """Both players' values at a batch, differentiable in a commitment.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> from stackelberg_games.representations.finite import Finite
+        >>> from stackelberg_games.representations.protocol import Needs
+        >>> game = sg.make("discrete_toy-v0")
+        >>> policy = sg.TabularPolicy(game)
+        >>> batch = sg.rollout(game, policy, sg.TabularResponse.uniform(game), episodes=50)
+        >>> learned = Finite(game.view(temperature=0.05), policy, Needs())
+        >>> learned.observe(sg.Evidence(batch.leader_returns(game.leader_discount), trajectories=batch), policy)
+        >>> learned.at(policy).direct().backward()  # the direct row, as a gradient
+        >>> policy.logits.grad.shape
+        torch.Size([3, 2])
+
     Attributes:
         batch: the episodes.
         view: what the leader was told of the game.
@@ -283,6 +296,19 @@ class Representation(Stateful, ABC):
 
     A subclass takes what every one takes, then its settings as keywords. ``settings`` names those that are
     in force: the others are refused by name. What it has learned is named in ``keeps``, see ``Stateful``.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> from stackelberg_games.representations.finite import Finite
+        >>> from stackelberg_games.representations.protocol import Needs
+        >>> game = sg.make("discrete_toy-v0")
+        >>> policy = sg.TabularPolicy(game)
+        >>> response = sg.exact.best_response(game, policy, temperature=0.05)
+        >>> batch = sg.rollout(game, policy, sg.TabularResponse(response.policy), episodes=50)
+        >>> learned = Finite(game.view(temperature=0.05), policy, Needs(follower=True))
+        >>> learned.observe(sg.Evidence(batch.leader_returns(game.leader_discount), trajectories=batch), policy)
+        >>> learned.at(policy).benefit().at.shape
+        (50, 150)
 
     Args:
         view: all that the leader was told.

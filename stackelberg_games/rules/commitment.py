@@ -21,7 +21,17 @@ _PLAIN = frozenset({nn.Sequential, nn.Linear, nn.ReLU, nn.Tanh})
 
 
 class Commitment(nn.Module, ABC):
-    """The leader's decision theta. Parameters are float64."""
+    """The leader's decision theta. Parameters are float64.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> policy = sg.make("discrete_toy-v0").commitment()
+        >>> policy.probabilities().tolist(), policy.configuration()
+        ([[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]], None)
+        >>> budget = sg.make("warehouse-v0").commitment()
+        >>> isinstance(budget, sg.Commitment), budget.configuration().shape
+        (True, torch.Size([45]))
+    """
 
     def configuration(self) -> Tensor | None:
         """The per-episode configuration, or None where the leader only acts."""

@@ -23,6 +23,18 @@ from stackelberg_games.rules.trajectories import Trajectories
 class Comparisons:
     """K pairs of segments of equal length, and a judge's answers.
 
+    Examples:
+        >>> import numpy as np
+        >>> import stackelberg_games as sg
+        >>> from stackelberg_games.rules.comparisons import Comparisons
+        >>> game = sg.make("discrete_toy-v0", horizon=5)
+        >>> uniform = sg.TabularPolicy(game), sg.TabularResponse.uniform(game)
+        >>> first, second = (sg.rollout(game, *uniform, episodes=3, seed=seed) for seed in (0, 1))
+        >>> labels = np.array([1.0, 0.0, 0.5])  # the first, the second, neither
+        >>> pairs = Comparisons(first.without_follower_rewards(), second.without_follower_rewards(), labels)
+        >>> pairs.first.stages
+        5
+
     Attributes:
         first, second: the segments, K episodes each; whoever is handed them sees no reward that the judge knows.
         label: how strongly the first is preferred, ``[K]``: 1 the first, 0 the second, 0.5 neither, or a probability.
@@ -110,6 +122,22 @@ def check_labels(labels: Any, count: int) -> FloatArray:
 
 class Judge(ABC):
     """Somebody who says which of two segments is the better one.
+
+    Examples:
+        >>> from dataclasses import dataclass
+        >>> import numpy as np
+        >>> import stackelberg_games as sg
+        >>> from stackelberg_games.rules.comparisons import Judge
+        >>> @dataclass(frozen=True)
+        ... class Sure(Judge):
+        ...     def chance(self, difference):
+        ...         return 0.5 + 0.5 * np.sign(difference)
+        ...     def compare(self, first, second, difference, draws):
+        ...         return self.chance(difference)
+        >>> game = sg.make("preference_grid-v0", judge=Sure())
+        >>> run = sg.train(game, "drlhf", "soft_value_iteration", iterations=2, episodes=4, progress=False)
+        >>> run.history[-1]["labels"]
+        4
 
     Attributes:
         runs: names of settings that name a program to run; a file may give them only where its reader allows it.

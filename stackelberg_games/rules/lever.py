@@ -77,6 +77,16 @@ class Ledger(ABC):
 class Lever(ABC):
     """How a configuration enters a game, as far as the leader may know.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> lever = sg.make("four_rooms-v0").view().lever
+        >>> lever.moves_transitions, lever.costs, lever.constant_base
+        (False, True, True)
+        >>> lever.commitment(seed=0).configuration().shape
+        torch.Size([104])
+        >>> sg.make("discrete_toy-v0").view().lever is None  # there the leader acts, and sets nothing
+        True
+
     Attributes:
         constant_base: whether rewards minus the lever's terms stay the same under every
             configuration. Where they do not, old observations of rewards go stale.

@@ -29,6 +29,17 @@ Given = TypeVar("Given")
 class Step(NamedTuple):
     """What a batch of stages brings; every field has leading dimension N.
 
+    Examples:
+        >>> import numpy as np
+        >>> import stackelberg_games as sg
+        >>> from stackelberg_games.numerics.randomness import Streams
+        >>> game = sg.make("discrete_toy-v0")
+        >>> streams = Streams(0, np.arange(3, dtype=np.uint64))  # three episodes
+        >>> states = game.initial(streams)
+        >>> step = game.step(states, np.array([0, 1, 0]), np.array([0, 1, 2]), streams, 0)
+        >>> step.states, step.terminated
+        (array([0, 1, 2]), array([False, False, False]))
+
     Attributes:
         states: next states.
         leader_rewards: float ``[N]``.

@@ -37,6 +37,15 @@ class Trajectories:
 
     Entries at and beyond an episode's length are padding and carry zero rewards.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> game = sg.make("discrete_toy-v0", horizon=10)
+        >>> batch = sg.rollout(game, sg.TabularPolicy(game), sg.TabularResponse.uniform(game), episodes=3)
+        >>> batch.episodes, batch.stages, batch.transitions
+        (3, 10, 30)
+        >>> batch.states.shape, batch.leader_rewards.shape
+        ((3, 11), (3, 10))
+
     Attributes:
         states: ``[N, T + 1, ...]``; ``states[:, t + 1]`` follows stage t.
         leader_actions: ``[N, T, ...]``.

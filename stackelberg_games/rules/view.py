@@ -19,6 +19,12 @@ class LeaderView:
 
     Spaces, discounts and the order of moves; no transition, no reward, no follower.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> view = sg.make("discrete_toy-v0").view(temperature=0.05)
+        >>> view.sizes(), view.leader_discount, view.follower_sees_action
+        ((3, 2, 3), 0.99, True)
+
     Attributes:
         state_space, leader_action_space, follower_action_space: gymnasium spaces.
         leader_discount, follower_discount: in [0, 1).

@@ -23,6 +23,18 @@ TableName = Literal["results", "matches", "standings", "overview", "comparisons"
 class Results(Payoffs):
     """Everything that came of a tournament.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> cup = sg.Tournament("matrix-v0", ["bchg", "random_search"], "soft_value_iteration", seeds=6,
+        ...                     budget=2_000, episodes=100, points=0)
+        >>> results = cup.play(progress=False)
+        >>> results
+        Results(1 games, 3 leaders, 1 followers, 6 seeds: 21 of 21 matches, 0 failed)
+        >>> for information, standings in results.leaderboard().items():
+        ...     print(information.name, [standing.leader for standing in standings])
+        RETURNS ['random_search']
+        TRAJECTORIES ['bchg', 'policy_gradient']
+
     Args:
         plan: see ``Tournament.plan``.
         outcomes: by key of the match.

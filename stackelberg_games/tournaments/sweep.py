@@ -63,6 +63,12 @@ class Point:
 class Sweep:
     """Settings of a game, a leader and a follower, tried with several seeds.
 
+    Examples:
+        >>> from stackelberg_games.tournaments.sweep import Sweep
+        >>> planned = Sweep({"leader.learning_rate": [0.01, 0.1], "follower.temperature": [0.05, 0.2]}, seeds=3)
+        >>> len(planned.points), sum(len(matches) for matches in planned.matches)
+        (4, 12)
+
     Args:
         search: lists or ranges by setting, as ``{"leader.learning_rate": [0.01, 0.1]}`` or
             ``{"follower.temperature": {"low": 0.01, "high": 1.0, "log": True}}``. A setting is ``game.``,
@@ -298,7 +304,7 @@ class Sweep:
 def sweep(search: Search, *, store: str | Path | None = None, **options: Any) -> SweepResults:
     """Try settings of a game, a leader and a follower with several seeds, and report what was chosen on others.
 
-    Example:
+    Examples:
         >>> import stackelberg_games as sg
         >>> found = sg.sweep({"leader.learning_rate": [0.01, 0.1]}, game="matrix-v0", leader="policy_gradient",
         ...                  follower=("soft_value_iteration", {"temperature": 0.1}), seeds=2, report_seeds=3,

@@ -88,6 +88,15 @@ def payoff_of(outcome: Outcome | None) -> float:
 class SweepResults:
     """Everything that came of a sweep.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> found = sg.sweep({"leader.learning_rate": [0.01, 0.1]}, game="matrix-v0", leader="policy_gradient", seeds=2,
+        ...                  report_seeds=3, budget=200, points=0, progress=False)
+        >>> found
+        SweepResults(2 points of leader.learning_rate: 7 of 7 runs, 0 failed)
+        >>> found.payoffs(0).shape, found.apart
+        ((2,), True)
+
     Args:
         plan: see ``Sweep.plan``.
         outcomes: by key of the run.

@@ -45,7 +45,7 @@ Specs = Sequence[Spec] | Mapping[str, Spec] | Spec
 class Tournament:
     """Every leader meets every follower in every game, once for each seed.
 
-    Example:
+    Examples:
         >>> import stackelberg_games as sg
         >>> cup = sg.Tournament("discrete_toy-v0", ["bchg", "random_search"], "soft_value_iteration",
         ...                     seeds=3, budget=2_000, episodes=1)
@@ -126,7 +126,10 @@ class Tournament:
             store: a folder that keeps every finished match; None to keep nothing.
             replay_damaged: whether matches whose rows in the store are damaged are played again; an
                 error says so otherwise.
-            backend, workers, timeout, address: see ``runner.play_all``.
+            backend: ``"serial"`` in this process, ``"processes"`` on this machine, or ``"ray"`` on a cluster.
+            workers: how many matches at the same time; -1 for one on every core.
+            timeout: seconds of wall time for each match.
+            address: of the Ray cluster; a local one is started if not given.
             retry: whether matches that failed in an earlier run are played again.
             progress: show a bar; by default where standard error is a terminal, and elsewhere a line is logged
                 now and then.

@@ -65,6 +65,16 @@ class TaskDifference(NamedTuple):
 class Versus:
     """One leader against another.
 
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> cup = sg.Tournament("matrix-v0", ["bchg", "random_search"], "soft_value_iteration", seeds=6,
+        ...                     budget=2_000, episodes=100, points=0)
+        >>> found = cup.play(progress=False).versus("bchg", "random_search")
+        >>> [(task.game, task.seeds, task.shown) for task in found.tasks]
+        [('matrix-v0', 6, 'better')]
+        >>> sorted(found.spent["bchg"])
+        ['cpu_seconds', 'follower_transitions', 'transitions']
+
     Attributes:
         leader, other: labels.
         information: classes of the two, in this order.
@@ -160,6 +170,14 @@ def versus(results: Payoffs, leader: str, other: str) -> Versus:
     Whether it is better over all is the comparison of the leaderboard (``Comparison.beats``). By how much on a task is the
     median over seeds of the difference between runs of the same seed, between two order statistics that hold the
     median of its distribution with 95 %, whatever that is; each interval holds by itself, not all of them together.
+
+    Examples:
+        >>> import stackelberg_games as sg
+        >>> cup = sg.Tournament("matrix-v0", ["bchg", "random_search"], "soft_value_iteration", seeds=6,
+        ...                     budget=2_000, episodes=100, points=0)
+        >>> found = cup.play(progress=False).versus("bchg", "random_search")
+        >>> found.tasks[0].shown, found.overall.beats
+        ('better', False)
 
     Raises:
         InvalidArgumentError: there is no such leader, or it is the same.
