@@ -44,6 +44,7 @@ from stackelberg_games.commitments.space import check_inside
 from stackelberg_games.errors import InvalidGameError, UnsupportedGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.kinds.chain import check_objective
+from stackelberg_games.kinds.concave import ConcaveValue
 from stackelberg_games.kinds.levers import ObservedLedger, ObservedLever
 from stackelberg_games.kinds.linear_quadratic import Cost, Dynamics, LinearGaussianGame
 from stackelberg_games.kinds.moments import Quadratic
@@ -171,11 +172,22 @@ class Electricity(LinearGaussianGame):
         self, commitment: Commitment, temperature: float, *, discount: float | None = None, horizon: int | None = None
     ) -> Tensor:
         """The leader's expected return in closed form; ``backward()`` gives the exact hypergradient."""
-        discount, horizon = check_objective(self, discount, horizon)
-        days = sum(discount**day for day in range(horizon or 1))
+        days = self._days(*check_objective(self, discount, horizon))
         prices, demand = self._prices(commitment), -self.response(commitment, temperature).gain[:, 0]
         value: Tensor = days * ((prices - torch.from_numpy(self.unit_cost)) @ demand)
         return value
+
+    def concave_value(self) -> ConcaveValue:
+        """The leader's value of prices p, the same at every temperature: (p - c)'H^-1 (beta - p), each day."""
+        days = self._days(self.leader_discount, self.horizon)
+        answer = days * np.linalg.inv(self.curvature)
+        constant = -float(self.unit_cost @ answer @ self.worth)
+        return ConcaveValue(constant, answer @ (self.worth + self.unit_cost), 2 * answer)
+
+    @staticmethod
+    def _days(discount: float, horizon: int | None) -> float:
+        """How much all days are worth beside one."""
+        return sum(discount**day for day in range(horizon or 1))
 
     def draw(self, axes: Any, scene: Scene) -> bool:
         """Prices, what a unit costs, and the demand of the day that was played."""

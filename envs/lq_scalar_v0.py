@@ -18,7 +18,8 @@ know that later stages are played likewise (``feedback``). There the leader cann
 would make the follower push more today; to be bound is worth 0.6 % to it.
 
 Proof: against l the follower's Riccati equation is a quadratic equation in one number, P, so that the leader's cost
-(1 + l^2) / (1 - 0.95 m^2), where m is what is left of x after a stage, is an explicit function of l, which has one minimum.
+(1 + l^2) / (1 - 0.95 m^2), where m is what is left of x after a stage, is an explicit function of l. ``exact.solve`` bounds it from
+below on every interval of gains, and leaves none that could cost less (``exact.linear_optimum``).
 
 Source: Başar and Olsder, "Dynamic noncooperative game theory", 1999, section 7; the numbers are our own.
 

@@ -18,7 +18,7 @@ from stackelberg_games.cli.stopping import stoppable
 from stackelberg_games.cli.sweep import sweep
 from stackelberg_games.cli.tournament import report, tournament
 from stackelberg_games.cli.watch import watch
-from stackelberg_games.errors import InvalidArgumentError, RegistrationError, StackelbergError
+from stackelberg_games.errors import InvalidArgumentError, RegistrationError, StackelbergError, UnsupportedGameError
 from stackelberg_games.learning.registry import Kind, factory, ids
 
 if TYPE_CHECKING:
@@ -228,8 +228,12 @@ def _optimum(game: Any, follower: Any) -> Solution | None:
     """The best known commitment against a soft follower, where it is to be had in a moment."""
     from stackelberg_games import exact
     from stackelberg_games.kinds.finite import TabularGame
+    from stackelberg_games.kinds.linear_quadratic import LinearGaussianGame
 
     temperature = follower.declared_temperature
+    if isinstance(game, LinearGaussianGame) and temperature:
+        with suppress(UnsupportedGameError):
+            return exact.solve(game, temperature)
     if not isinstance(game, TabularGame) or not temperature or game.states * game.leader_actions > 200:
         return None
     return exact.solve(game, temperature, starts=ASCENTS)

@@ -1,22 +1,23 @@
-"""Optimal commitments of finite games: against a soft follower, and the strong Stackelberg solution."""
+"""Optimal commitments: against a soft follower, and the strong Stackelberg solution."""
 
 from __future__ import annotations
 
 import copy
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 
 from stackelberg_games import checks, display
-from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.errors import InvalidArgumentError, SolverError, UnsupportedGameError
 from stackelberg_games.exact.ascents import search
 from stackelberg_games.exact.certificate import certificate
 from stackelberg_games.exact.inducement import affine, induced, policies, program, with_margin
+from stackelberg_games.exact.linear_optimum import LinearOptimum, linear_optimum
 from stackelberg_games.exact.objective import best_response, leader_value, overflow_is_checked, require_finite
 from stackelberg_games.exact.posed import annuity
 from stackelberg_games.exact.proofs import proof
@@ -26,6 +27,7 @@ from stackelberg_games.exact.tied import tied_policy
 from stackelberg_games.kinds.congestion import CLOSE as SETTLED
 from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.kinds.linear_quadratic import LinearGaussianGame
 from stackelberg_games.kinds.population import PopulationGame
 from stackelberg_games.kinds.preference import require_paid_by_stage
 from stackelberg_games.numerics.randomness import check_seed
@@ -58,7 +60,7 @@ class Solution:
         value: the leader's exact objective there. For ``temperature=0`` this is the strong
             Stackelberg value, with ties broken for the leader; where it is only a supremum,
             no commitment against an adversarial tie-breaker attains it.
-        response: the follower's response, ``[S, A, B]``.
+        response: the follower's response, ``[S, A, B]``; a ``LinearGaussianResponse`` in linear-quadratic games.
         temperature: the follower's temperature it is optimal for.
         start_values: the values reached from every start, best first, to judge how hard the
             landscape is; a single one where the method is global.
@@ -70,7 +72,7 @@ class Solution:
 
     commitment: Commitment
     value: float
-    response: FloatArray
+    response: Any
     temperature: float
     start_values: tuple[float, ...]
     error: float
@@ -109,7 +111,7 @@ class Solution:
 @single_threaded()
 @overflow_is_checked
 def solve(
-    game: TabularGame | EmbeddedGame,
+    game: TabularGame | EmbeddedGame | LinearGaussianGame,
     temperature: float,
     *,
     commitment: Commitment | None = None,
@@ -127,6 +129,9 @@ def solve(
 
     For ``temperature > 0``: ascents on the exact hypergradient from many starts; see ``stackelberg_games.exact.ascents``.
 
+    In linear-quadratic games, at any temperature: a concave quadratic program where a game knows its leader's value as that,
+    and branch and bound over the gains of endless games of one number each; see ``stackelberg_games.exact.linear_optimum``.
+
     Examples:
         >>> import stackelberg_games as sg
         >>> game = sg.make("matrix-v0", preset="conitzer_sandholm")
@@ -137,29 +142,29 @@ def solve(
         3.3658, proved by branch and bound over mixtures, gap 9e-10
 
     Args:
-        game: a finite game.
+        game: a finite game, or a linear-quadratic one of these kinds.
         temperature: of the follower, >= 0.
         commitment: its class and first start, for ``temperature > 0``; what the game declares if not given.
         starts: number of starts of the ascent.
         seed: of the random starts.
 
     Raises:
-        UnsupportedGameError: the game is not finite; or ``temperature=0`` where there are no linear programs:
+        UnsupportedGameError: the game is of another kind; or ``temperature=0`` where there are no linear programs:
             stationary optima of such games are NP-hard to find.
         InvalidArgumentError: ``temperature`` is negative, ``starts`` below 1, or a commitment given for
             ``temperature=0``.
         PrecisionError: double precision cannot tell the answer.
     """
-    if not isinstance(game, EmbeddedGame):
+    if not isinstance(game, EmbeddedGame | LinearGaussianGame):
         game = require_finite(game)
     require_paid_by_stage(game)
     temperature, starts = checks.number("temperature", temperature, 0), checks.integer("starts", starts, 1)
     check_seed(seed)
+    if temperature == 0 and commitment is not None:
+        raise InvalidArgumentError("commitment: the solution at temperature=0 does not start from one; leave it out")
+    if isinstance(game, LinearGaussianGame):
+        return _linear(linear_optimum(game, temperature, commitment), temperature)
     if temperature == 0:
-        if commitment is not None:
-            raise InvalidArgumentError(
-                "commitment: the solution at temperature=0 does not start from one; leave it out"
-            )
         game = require_finite(game)
         if isinstance(game, PopulationGame):
             return _population(game)
@@ -174,6 +179,21 @@ def solve(
     method, bound = ("ascents", float("inf")) if known is None else (known.method, max(certified.value, known.bound))
     return Solution(
         template, certified.value, response, temperature, values, certified.error, method, bound, found.reached
+    )
+
+
+def _linear(found: LinearOptimum, temperature: float) -> Solution:
+    """What is known of a linear-quadratic game's optimum."""
+    value = found.value
+    return Solution(
+        found.commitment,
+        value,
+        found.response,
+        temperature,
+        (value,),
+        found.error,
+        found.method,
+        max(value, found.bound),
     )
 
 
