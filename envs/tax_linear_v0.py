@@ -15,7 +15,7 @@ Proof: the household works l = (1 - t)^e, so the revenue is t (1 - t)^e, the Laf
 
 On a grid the state sets the rate at which the household is indifferent between two amounts, and takes the larger: the value
 with ties for the leader exceeds that of the continuum by l^2 / ``levels`` for e = 0.5, to first order, and by the linear
-programs it is exact. Against a household with errors the grid hardly shows: 0.37983 at temperature 0.01, at the rate 0.657.
+programs it is exact. Against a household with errors the grid hardly shows: 0.37983 at temperature 0.01, at the rate 0.658.
 
 Source: the isoelastic case of Saez, "Using elasticities to derive optimal income tax rates", Review of Economic
 Studies 2001. Not to be confused with ``tax_design-v0``.
