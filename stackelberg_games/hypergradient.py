@@ -23,10 +23,19 @@ Examples:
     >>> game = sg.make("discrete_toy-v0")
     >>> policy = sg.TabularPolicy(game)
     >>> critics = sg.exact.critics(game, policy, temperature=0.05)
-    >>> batch = sg.rollout(game, policy, sg.TabularResponse(critics.response), episodes=20_000, seed=0)
-    >>> discounts = {"leader_discount": game.leader_discount, "follower_discount": game.follower_discount}
-    >>> weights = hypergradient.coefficients(batch, critics.at(batch), temperature=0.05, **discounts)
-    >>> table = hypergradient.collapse(weights.direct_policy + weights.response_policy, batch, 3, 2)
+    >>> batch = sg.rollout(
+    ...     game, policy, sg.TabularResponse(critics.response), episodes=20_000, seed=0
+    ... )
+    >>> discounts = {
+    ...     "leader_discount": game.leader_discount,
+    ...     "follower_discount": game.follower_discount,
+    ... }
+    >>> weights = hypergradient.coefficients(
+    ...     batch, critics.at(batch), temperature=0.05, **discounts
+    ... )
+    >>> table = hypergradient.collapse(
+    ...     weights.direct_policy + weights.response_policy, batch, 3, 2
+    ... )
     >>> (torch.from_numpy(table) * policy.log_probabilities()).sum().backward()
     >>> estimate = policy.logits.grad.clone()
     >>> policy.zero_grad()

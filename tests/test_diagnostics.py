@@ -45,7 +45,21 @@ def test_a_gradient_of_zero_gives_nan_and_not_a_division_error() -> None:
     zero = GradientReport(np.zeros(2), np.zeros((3, 2)), 1)
     assert np.isnan(zero.cosine)
     assert np.isnan(zero.relative_bias)
-    assert np.isnan(zero.p_value)
+    assert zero.p_value == 1.0
+
+
+def test_a_p_value_takes_more_estimates_than_coordinates() -> None:
+    few = GradientReport(EXACT, report(0.0, 1).estimates[:4], 1)
+    with pytest.raises(InvalidArgumentError, match="batches=4: a p-value over 3 coordinates takes up to 5 estimates"):
+        _ = few.p_value
+    assert "p-value unknown (takes up to 5 batches)" in str(few)
+    assert "unknown (takes" in few._repr_html_()
+    assert 0 <= GradientReport(EXACT, report(0.0, 1).estimates[:5], 1).p_value <= 1
+
+
+def test_estimates_that_do_not_vary_are_the_truth_or_not() -> None:
+    assert GradientReport(EXACT, np.tile(EXACT, (4, 1)), 1).p_value == 1.0
+    assert GradientReport(EXACT, np.tile(EXACT + 1e-3, (4, 1)), 1).p_value == 0.0
 
 
 def test_the_check_leaves_the_commitment_alone() -> None:

@@ -197,6 +197,12 @@ def test_figures_of_a_tournament_are_axes(results: Results) -> None:
         grid, runs = results.curves(game, follower, leader)
         np.testing.assert_array_equal(axes.lines[index].get_xdata(), grid)
         np.testing.assert_allclose(axes.lines[index].get_ydata(), np.median(runs, axis=0))
+    sizes = len(results.games), len(results.followers)
+    every = results.plot_curves()
+    assert every.shape == sizes
+    assert [axes.get_title(loc="left").split(",")[0] for axes in every[:, 0]] == results.games
+    np.testing.assert_allclose(every[0, 0].lines[0].get_ydata(), axes.lines[0].get_ydata())
+    assert results.plot_curves(follower=follower).shape == sizes[:1]
     regret = results.plot_curves(game, follower, regret=True)
     assert regret.get_yscale() == "log"
     np.testing.assert_allclose(regret.lines[0].get_ydata(), 10.0 - np.asarray(axes.lines[0].get_ydata()))
@@ -208,7 +214,7 @@ def test_figures_of_a_tournament_are_axes(results: Results) -> None:
 
 def test_what_is_ambiguous_or_unknown_is_refused(results: Results) -> None:
     with pytest.raises(InvalidArgumentError, match="game=None"):
-        results.plot_curves()
+        results.plot_curves(axes=plots.stored(4, 3)[1][0])
     with pytest.raises(InvalidArgumentError, match="follower='nobody'"):
         results.plot_curves(results.games[0], "nobody")
     with pytest.raises(InvalidArgumentError, match="information=None"):

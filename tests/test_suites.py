@@ -107,6 +107,51 @@ def test_a_leader_of_ones_own_enters_a_file(tmp_path: Path, monkeypatch: pytest.
     assert found.leaders == ["swift", "own_leader:Still", "policy_gradient"]
 
 
+TABLES_ONLY = """
+import torch
+import stackelberg_games as sg
+
+class Reads(sg.GradientAscent):
+    information = sg.Information.TRAJECTORIES
+
+    def objective(self, evidence):
+        return lambda: self.commitment.log_probabilities().sum()
+"""
+
+
+def test_a_leader_that_cannot_play_a_game_is_refused_before_anything_is_played(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "reads_tables.py").write_text(TABLES_ONLY)
+    (tmp_path / "cup.toml").write_text(
+        CUP.replace("budget = 40", 'budget = { "matrix-v0" = 40, "contract-v0" = 400 }')
+        + '[[game]]\nid = "contract-v0"\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    who = ("cup.toml", "--leader", "reads_tables:Reads")
+    refused = invoke(*who)
+    assert refused.exit_code == 1
+    assert "leader 'reads_tables:Reads' in 'contract-v0': AttributeError: 'Configuration'" in refused.output
+    assert "nothing was played" in refused.output
+    assert not (tmp_path / "runs").exists()
+    played = invoke(*who, "--game", "matrix-v0")
+    assert played.exit_code == 0, played.output
+    assert Results.load("runs/tournament").games == ["matrix-v0"]
+    assert invoke(*who, "--game", "matrix-v0").output.startswith("5 of 5 matches are stored already\n")
+    unknown = invoke(*who, "--game", "matrix")
+    assert unknown.exit_code == 1
+    assert "game='matrix'" in unknown.output
+
+
+def test_matches_that_failed_are_said_to_be_played_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cup.toml").write_text(CUP)
+    monkeypatch.chdir(tmp_path)
+    assert invoke("cup.toml", "--timeout", "1e-9").exit_code == 1
+    again = invoke("cup.toml")
+    assert again.exit_code == 0, again.output
+    assert again.output.startswith("6 of 6 matches are stored already; 6 of them failed and are played again\n")
+
+
 def test_a_suite_is_played_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for version in (2, 10):
         (tmp_path / f"cup-v{version}.toml").write_text(CUP.replace("budget = 40", f"budget = {4 * version}"))

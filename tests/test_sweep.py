@@ -63,8 +63,10 @@ class Fragile(RandomSearch):
         return super().update(evidence)
 
 
-def played(**changes: Any) -> SweepResults:
-    return Sweep(RATES, **{**BASE, "seeds": 2, "report_seeds": 3, **changes}).play(progress=False)
+def played(search: Any = None, **changes: Any) -> SweepResults:
+    return Sweep(RATES if search is None else search, **{**BASE, "seeds": 2, "report_seeds": 3, **changes}).play(
+        progress=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -298,12 +300,16 @@ def test_nothing_is_chosen_before_all_runs_for_tuning_are_played(found: SweepRes
 
 def test_a_store_is_read_as_what_it_holds(tmp_path: Path) -> None:
     Sweep(RATES, **{**BASE, "seeds": 1, "report_seeds": 1}).play(tmp_path / "sweep", progress=False)
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, match=r"is a sweep: sg\.SweepResults\.load\(.*sweep'\) reads it"):
         Results.load(tmp_path / "sweep")
+    reported = CliRunner().invoke(main, ["report", str(tmp_path / "sweep")])
+    assert reported.exit_code == 0, reported.output
+    assert "the best of 2" in reported.output
+    assert (tmp_path / "sweep" / "report.html").stat().st_size > 10_000
     sg.Tournament("matrix-v0", "random_search", SOFT, seeds=1, references=False, **SHORT).play(
         tmp_path / "cup", progress=False
     )
-    with pytest.raises(StoreError, match="no sweep"):
+    with pytest.raises(StoreError, match=r"is a tournament: sg\.Results\.load\(.*cup'\) reads it"):
         SweepResults.load(tmp_path / "cup")
 
 
@@ -328,6 +334,24 @@ def test_payoffs_are_drawn_against_a_setting(found: SweepResults) -> None:
     assert axes.get_xscale() == "log"
     with pytest.raises(InvalidArgumentError, match=r"setting='leader.rate'"):
         found.plot("leader.rate")
+
+
+def test_learning_curves_of_points_are_drawn(found: SweepResults) -> None:
+    axes = found.plot_curves()
+    assert [line.get_label() for line in axes.lines] == ["leader.learning_rate = 0.01", "leader.learning_rate = 0.3"]
+    ends = [curve[1][-1] for curve in found.curves(1)]
+    assert axes.lines[1].get_ydata()[-1] == pytest.approx(np.median(ends))
+    (number,) = found.chosen.values()
+    (line,) = found.plot_curves(purpose="report").lines
+    assert line.get_color() == axes.lines[number].get_color()  # of the same point
+    with pytest.raises(InvalidArgumentError, match="points=2"):
+        found.plot_curves([2])
+    with pytest.raises(InvalidArgumentError, match="no run of these points has a learning curve"):
+        found.plot_curves([1 - number], purpose="report")
+    several = played(search={"follower.temperature": [0.1, 0.5]}, report_seeds=0)
+    assert len(several.plot_curves()) == 2
+    with pytest.raises(InvalidArgumentError, match="2 tasks"):
+        several.plot_curves(axes=axes)
 
 
 def test_a_sweep_shows_itself(found: SweepResults) -> None:
@@ -374,7 +398,7 @@ def test_the_command_plays_reports_and_goes_on(tmp_path: Path) -> None:
     assert {"points.csv", "runs.csv", "curves.csv", "summary.txt", "leader.learning_rate.png"} <= names
     runs = (tmp_path / "out" / "runs.csv").read_bytes()
     again = CliRunner().invoke(main, command)
-    assert (again.exit_code, again.output) == (0, first.output)
+    assert (again.exit_code, again.output) == (0, f"4 of 4 runs for tuning are stored already\n{first.output}")
     assert (tmp_path / "out" / "runs.csv").read_bytes() == runs  # with its timings: nothing was played again
 
 

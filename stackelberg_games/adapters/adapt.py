@@ -31,7 +31,9 @@ def adapt(
 
     Examples:
         >>> import stackelberg_games as sg
-        >>> game = sg.adapt("classic/rps-v2", leader="player_0", follower="player_1", leader_discount=0.9)
+        >>> game = sg.adapt(
+        ...     "classic/rps-v2", leader="player_0", follower="player_1", leader_discount=0.9
+        ... )
         >>> print(game)
         environment    rps_v2, AEC
         leader         player_0

@@ -42,7 +42,13 @@ def design(
 
     Examples:
         >>> import stackelberg_games as sg
-        >>> game = sg.design("Pendulum-v1", {"m": (0.5, 1.5), "l": (0.5, 1.5)}, "reward", into="attributes", horizon=30)
+        >>> game = sg.design(
+        ...     "Pendulum-v1",
+        ...     {"m": (0.5, 1.5), "l": (0.5, 1.5)},
+        ...     "reward",
+        ...     into="attributes",
+        ...     horizon=30,
+        ... )
         >>> game.facts["design"]
         'm from 0.5 to 1.5; l from 0.5 to 1.5'
 

@@ -57,7 +57,9 @@ def incentives(
 
     Examples:
         >>> import stackelberg_games as sg
-        >>> lake = sg.incentives("FrozenLake-v1", {"kind": "table", "on": "state", "limit": 0.1}, "reward", cost=0.1)
+        >>> lake = sg.incentives(
+        ...     "FrozenLake-v1", {"kind": "table", "on": "state", "limit": 0.1}, "reward", cost=0.1
+        ... )
         >>> lake.commitment().configuration().shape, lake.horizon
         (torch.Size([16]), 100)
 

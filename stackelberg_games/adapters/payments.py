@@ -8,7 +8,10 @@ Examples:
     >>> def proportional(x, states, actions):
     ...     return x[0] * actions
     >>> paid = sg.incentives(
-    ...     "FrozenLake-v1", FunctionPayments(proportional, size=1, low=0.0, high=1.0), "reward", exact=False
+    ...     "FrozenLake-v1",
+    ...     FunctionPayments(proportional, size=1, low=0.0, high=1.0),
+    ...     "reward",
+    ...     exact=False,
     ... )
     >>> paid.facts["payments"]
     '1 numbers, chosen once an episode, in Box(0.0, 1.0, (1,), float64)'

@@ -22,7 +22,9 @@ class Transition(NamedTuple):
         >>> import stackelberg_games as sg
         >>> def upright(step):  # step is a Transition
         ...     return float(step.next_observation[0]) - 0.1 * float(step.action[0]) ** 2
-        >>> game = sg.incentives("Pendulum-v1", {"kind": "network", "hidden": [4]}, upright, horizon=20)
+        >>> game = sg.incentives(
+        ...     "Pendulum-v1", {"kind": "network", "hidden": [4]}, upright, horizon=20
+        ... )
         >>> game.facts["payments"]
         '25 numbers, chosen once an episode, in Box(-inf, inf, (25,), float64)'
 

@@ -68,12 +68,38 @@ def _stop(number: int, _: object) -> None:
 
 def matches_kept(folder: str, keys: list[str], what: str) -> str:
     """How many of the planned matches a store holds."""
+    statuses = _stored(folder)
+    if statuses is None:
+        return f"nothing is stored in {folder} yet; the same command starts again"
+    stored = len({*keys} & {*statuses})
+    return f"{stored:,} of {len(keys):,} {what} are stored in {folder}; the same command goes on"
+
+
+def say_stored(folder: str, keys: list[str], what: str, *, retry: bool) -> None:
+    """Say how much of what is planned is there already, and how much of that is played again, if anything is.
+
+    Args:
+        folder: of the store.
+        keys: of the planned matches; where they are not known yet, as in a search, empty.
+        what: they are called.
+        retry: whether failed ones are played again.
+    """
+    statuses = _stored(folder) or {}
+    there = [statuses[key] for key in (dict.fromkeys(keys) or statuses) if key in statuses]
+    failed = there.count("failed") if retry else 0
+    if there:
+        of = f" of {len(keys):,}" if keys else ""
+        again = f"; {failed:,} of them failed and are played again" if failed else ""
+        click.echo(f"{len(there):,}{of} {what} are stored already{again}")
+
+
+def _stored(folder: str) -> dict[str, str] | None:
+    """Statuses in a store by key; None where there is none, or none that can be read."""
     from stackelberg_games.errors import StackelbergError
     from stackelberg_games.tournaments.store import Store
 
     try:
         with Store(folder) as store:
-            stored = len({*keys} & {*store.statuses()})
+            return store.statuses()
     except StackelbergError:
-        return f"nothing is stored in {folder} yet; the same command starts again"
-    return f"{stored} of {len(keys)} {what} are stored in {folder}; the same command goes on"
+        return None

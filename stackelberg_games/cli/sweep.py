@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from stackelberg_games.cli.options import import_from_here, playing_options
-from stackelberg_games.cli.stopping import matches_kept, stoppable
+from stackelberg_games.cli.stopping import matches_kept, say_stored, stoppable
 
 REPORT = "report.html"
 
@@ -61,6 +61,7 @@ def sweep(
     def keys() -> list[str]:
         return [match.key for matches in planned.matches for match in matches]
 
+    say_stored(out, keys(), "runs for tuning" if keys() else "runs", retry=not keep_failed)
     with stoppable(lambda: matches_kept(out, keys(), "runs for tuning")):
         found = planned.play(out, retry=not keep_failed, progress=False if quiet else None, **how)
         written = found.save(out)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from stackelberg_games.cli.options import completed, import_from_here, playing_options
-from stackelberg_games.cli.stopping import matches_kept, stoppable
+from stackelberg_games.cli.stopping import matches_kept, say_stored, stoppable
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning.registry import ids
 from stackelberg_games.tournaments.suites import suite as suite_of
@@ -44,6 +44,12 @@ DEFAULT = "quick"
     shell_complete=completed(lambda: ids("leader")),
     help="Who plays, in the place of the leaders in FILE: a label of one of them, an id, or module:Class of your own. Repeatable.",
 )
+@click.option(
+    "--game",
+    "games",
+    multiple=True,
+    help="What is played: a label of one of the games in FILE, all if not given. Repeatable.",
+)
 @click.option("--seeds", type=click.IntRange(1), help="How many seeds; overrides FILE.")
 @click.option("--seed", type=click.IntRange(0), help="First seed.")
 @click.option("--budget", type=click.IntRange(1), help="Transitions a match; overrides FILE.")
@@ -55,6 +61,7 @@ def tournament(
     out: str,
     suite: str | None,
     leaders: tuple[str, ...],
+    games: tuple[str, ...],
     seeds: int | None,
     seed: int | None,
     budget: int | None,
@@ -68,7 +75,8 @@ def tournament(
     """Play the tournament in FILE, or a suite of this package (quick, if none is named), and write its report.
 
     A run that was interrupted continues where it stopped. Where matches failed, everything else is played and
-    reported, and the exit status is 1.
+    reported, and the exit status is 1. A leader of your own plays one update in every game first; where it cannot,
+    nothing is played.
 
     \b
     Examples:
@@ -88,12 +96,15 @@ def tournament(
         count = seeds if seeds is not None else 10
         changes["seeds"] = list(range(first, first + count))
     if file:
-        planned = tournament_file.load(file, changes, allow_import=allow_import, leaders=leaders)
+        planned = tournament_file.load(file, changes, allow_import=allow_import, leaders=leaders, games=games)
     else:
         name, text = suite_of(suite or DEFAULT)
-        planned = tournament_file.parse(text, changes, leaders=leaders)
+        planned = tournament_file.parse(text, changes, leaders=leaders, games=games)
         click.echo(f"suite {name}: {len(planned.matches):,} matches, kept in {out}")
-    with stoppable(lambda: matches_kept(out, [match.key for match in planned.matches], "matches")):
+    keys = [match.key for match in planned.matches]
+    say_stored(out, keys, "matches", retry=not keep_failed)
+    planned.rehearse()
+    with stoppable(lambda: matches_kept(out, keys, "matches")):
         results = planned.play(out, retry=not keep_failed, progress=False if quiet else None, **how)
         results.save(out)
         if parquet:
@@ -108,13 +119,30 @@ def tournament(
 @click.option("--out", type=click.Path(dir_okay=False), help="The HTML file; RUN/report.html if not given.")
 @click.option("--figures", is_flag=True, help="Write every figure as PNG and SVG too.")
 def report(run: str, out: str | None, figures: bool) -> None:
-    """Write the report of the tournament in the folder RUN, finished or not.
+    """Write the report of the tournament or the sweep in the folder RUN, finished or not.
 
     Example: stackelberg report runs/tournament --figures
     """
     from stackelberg_games.tournaments.results import Results
+    from stackelberg_games.tournaments.store import Store
 
+    with Store(run) as store:
+        sweep = store.latest_plan().get("kind") == "sweep"
+    if sweep:
+        return _publish_sweep(run, Path(out) if out else Path(run) / REPORT, figures)
     _publish(Results.load(run), Path(out) if out else Path(run) / REPORT, figures)
+
+
+def _publish_sweep(run: str, page: Path, figures: bool) -> None:
+    from stackelberg_games.tournaments.sweep_report import write_sweep_report
+    from stackelberg_games.tournaments.sweep_results import SweepResults
+
+    if figures:
+        raise InvalidArgumentError(f"--figures: {run} holds a sweep, whose figures stackelberg sweep writes")
+    found = SweepResults.load(run)
+    write_sweep_report(found, page)
+    click.echo(found.summary())
+    click.echo(f"report: {page}")
 
 
 def _publish(results: Results, page: Path, figures: bool) -> None:

@@ -24,7 +24,9 @@ class Configuration(Commitment):
 
     Examples:
         >>> import stackelberg_games as sg
-        >>> shares = sg.Configuration([0.0, 0.0, 0.0], transform=sg.Budgeted(3.0))  # the last one is not spent
+        >>> shares = sg.Configuration(
+        ...     [0.0, 0.0, 0.0], transform=sg.Budgeted(3.0)
+        ... )  # the last one is not spent
         >>> shares.configuration().tolist()
         [1.0, 1.0]
 

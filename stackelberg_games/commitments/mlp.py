@@ -25,7 +25,14 @@ class MLPPolicy(DiscretePolicy):
         >>> policy = sg.MLPPolicy(game, hidden=[16], seed=0)
         >>> policy.probabilities().tolist()
         [[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]
-        >>> run = sg.train(game, "bchg", "soft_value_iteration", commitment=policy, iterations=2, progress=False)
+        >>> run = sg.train(
+        ...     game,
+        ...     "bchg",
+        ...     "soft_value_iteration",
+        ...     commitment=policy,
+        ...     iterations=2,
+        ...     progress=False,
+        ... )
         >>> type(run.commitment).__name__
         'MLPPolicy'
 

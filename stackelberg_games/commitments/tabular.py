@@ -108,7 +108,9 @@ class TabularPolicy(DiscretePolicy):
         >>> game = sg.make("discrete_toy-v0")
         >>> sg.TabularPolicy(game).probabilities().tolist()
         [[0.5, 0.5], [0.5, 0.5], [0.5, 0.5]]
-        >>> policy = sg.TabularPolicy.from_probabilities(game, [[0.5, 0.5], [0.75, 0.25], [0.5, 0.5]])
+        >>> policy = sg.TabularPolicy.from_probabilities(
+        ...     game, [[0.5, 0.5], [0.75, 0.25], [0.5, 0.5]]
+        ... )
         >>> policy.probabilities().detach().numpy().round(2)
         array([[0.5 , 0.5 ],
                [0.75, 0.25],

@@ -49,7 +49,9 @@ class Solution:
 
     Examples:
         >>> import stackelberg_games as sg
-        >>> best = sg.exact.solve(sg.make("matrix-v0", preset="conitzer_sandholm"), temperature=0.05)
+        >>> best = sg.exact.solve(
+        ...     sg.make("matrix-v0", preset="conitzer_sandholm"), temperature=0.05
+        ... )
         >>> best.proved, best.gap < 1e-8
         (True, True)
         >>> best.commitment.probabilities().detach().numpy().round(3)

@@ -36,7 +36,9 @@ class PreferenceValues:
         >>> import stackelberg_games as sg
         >>> game = sg.make("preference_grid-v0")
         >>> truth = sg.exact.preference(game, game.oracle(), temperature=0.5)
-        >>> print(f"share {truth.share:.2f}, correlation {truth.correlation:.2f}, accuracy {truth.accuracy:.2f}")
+        >>> print(
+        ...     f"share {truth.share:.2f}, correlation {truth.correlation:.2f}, accuracy {truth.accuracy:.2f}"
+        ... )
         share 1.00, correlation 1.00, accuracy 0.55
 
     Attributes:
@@ -97,7 +99,9 @@ def preference(game: Rules, commitment: Commitment, temperature: float) -> Prefe
         >>> import stackelberg_games as sg
         >>> game = sg.make("preference_grid-v0")
         >>> zero = sg.exact.preference(game, game.commitment(), temperature=0.1)
-        >>> print(f"F {zero.loss:.4f}; its follower earns {zero.share:.0%} of what the true reward's does")
+        >>> print(
+        ...     f"F {zero.loss:.4f}; its follower earns {zero.share:.0%} of what the true reward's does"
+        ... )
         F 0.6931; its follower earns 5% of what the true reward's does
 
     Args:
@@ -143,7 +147,9 @@ def preference_rows(
     Examples:
         >>> import stackelberg_games as sg
         >>> game = sg.make("preference_grid-v0")
-        >>> rows = sg.exact.preference_rows(game, game.commitment(), temperature=0.1, pairs="anchored")
+        >>> rows = sg.exact.preference_rows(
+        ...     game, game.commitment(), temperature=0.1, pairs="anchored"
+        ... )
         >>> rows.direct.shape
         (25,)
 

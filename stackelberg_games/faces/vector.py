@@ -303,9 +303,13 @@ def vector_env(
         >>> import numpy as np
         >>> import stackelberg_games as sg
         >>> game = sg.make("discrete_toy-v0")
-        >>> envs = sg.vector_env(game, 8, commitment=sg.TabularPolicy(game))  # the problem of a follower
+        >>> envs = sg.vector_env(
+        ...     game, 8, commitment=sg.TabularPolicy(game)
+        ... )  # the problem of a follower
         >>> observations, infos = envs.reset(seed=0)
-        >>> observations, rewards, terminated, truncated, infos = envs.step(np.zeros(8, dtype=np.int64))
+        >>> observations, rewards, terminated, truncated, infos = envs.step(
+        ...     np.zeros(8, dtype=np.int64)
+        ... )
         >>> observations.shape, rewards.shape
         ((8, 5), (8,))
 

@@ -46,10 +46,20 @@ class ConfigurableGame(TabularGame):
         >>> import stackelberg_games as sg
         >>> def configure(x):  # the leader pays x for the second action
         ...     paid = torch.stack([torch.zeros_like(x[0]), x[0]])[None, None]
-        ...     return sg.Tables(game.base.transition, game.base.leader_reward - paid, game.base.follower_reward + paid)
+        ...     return sg.Tables(
+        ...         game.base.transition,
+        ...         game.base.leader_reward - paid,
+        ...         game.base.follower_reward + paid,
+        ...     )
         >>> game = sg.ConfigurableGame(
-        ...     transition=[[[1.0], [1.0]]], leader_reward=[[0.0, 3.0]], follower_reward=[[1.0, 0.0]], initial=[1.0],
-        ...     size=1, configure=configure, parametrisation=sg.Bounded(0.0, 2.0), horizon=1,
+        ...     transition=[[[1.0], [1.0]]],
+        ...     leader_reward=[[0.0, 3.0]],
+        ...     follower_reward=[[1.0, 0.0]],
+        ...     initial=[1.0],
+        ...     size=1,
+        ...     configure=configure,
+        ...     parametrisation=sg.Bounded(0.0, 2.0),
+        ...     horizon=1,
         ... )
         >>> best = sg.exact.solve(game, temperature=0.1)
         >>> print(f"pays {best.commitment.configuration().item():.2f} and is paid {best.value:.2f}")

@@ -38,8 +38,12 @@ class Resources:
         >>> import numpy as np
         >>> from stackelberg_games.kinds.congestion import Resources
         >>> roads = Resources(  # Pigou's: one costs 1 whoever takes it, the other what share of all takes it
-        ...     uses=np.eye(2)[None], open=np.array([[True, True]]), amount=np.array([1.0]),
-        ...     fixed=np.array([1.0, 0.0]), slope=np.array([0.0, 1.0]), power=np.array([1.0, 1.0]),
+        ...     uses=np.eye(2)[None],
+        ...     open=np.array([[True, True]]),
+        ...     amount=np.array([1.0]),
+        ...     fixed=np.array([1.0, 0.0]),
+        ...     slope=np.array([0.0, 1.0]),
+        ...     power=np.array([1.0, 1.0]),
         ... )
         >>> roads.wardrop(prices=np.zeros(2)), roads.best_flow().round(6)
         (array([[0., 1.]]), array([0.5, 0.5]))

@@ -51,7 +51,10 @@ class TabularGame(MadeOfLists):
     Examples:
         >>> import numpy as np
         >>> import stackelberg_games as sg
-        >>> paid, pays = [[[2.0, 4.0], [1.0, 3.0]]], [[[1.0, 0.0], [0.0, 1.0]]]  # [S, A, B], one state
+        >>> paid, pays = (
+        ...     [[[2.0, 4.0], [1.0, 3.0]]],
+        ...     [[[1.0, 0.0], [0.0, 1.0]]],
+        ... )  # [S, A, B], one state
         >>> game = sg.TabularGame(np.ones((1, 2, 2, 1)), paid, pays, initial=[1.0], horizon=1)
         >>> sg.exact.solve(game, temperature=0.0).value
         3.0

@@ -52,7 +52,9 @@ class PopulationGame(ConfigurableGame):
         >>> game = sg.make("toll-v0")
         >>> free = game.flow(np.zeros(game.priced.shape[1]))
         >>> best = game.resources.best_flow()
-        >>> print(f"untolled {game.resources.mean_cost(free):.3f}, at best {game.resources.mean_cost(best):.3f}")
+        >>> print(
+        ...     f"untolled {game.resources.mean_cost(free):.3f}, at best {game.resources.mean_cost(best):.3f}"
+        ... )
         untolled 0.905, at best 0.750
 
     Args:

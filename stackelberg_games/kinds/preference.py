@@ -66,7 +66,15 @@ class PreferenceGame(Judged, ConfigurableGame):
         >>> game = sg.make("preference_grid-v0")
         >>> game.view().judged  # stages of a segment
         6
-        >>> run = sg.train(game, "drlhf", "soft_value_iteration", iterations=3, episodes=4, seed=0, progress=False)
+        >>> run = sg.train(
+        ...     game,
+        ...     "drlhf",
+        ...     "soft_value_iteration",
+        ...     iterations=3,
+        ...     episodes=4,
+        ...     seed=0,
+        ...     progress=False,
+        ... )
         >>> run.history[-1]["labels"]
         6
 

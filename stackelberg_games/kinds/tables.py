@@ -13,7 +13,9 @@ class Tables(NamedTuple):
     Examples:
         >>> import stackelberg_games as sg
         >>> game = sg.make("four_rooms-v0")
-        >>> doubled = sg.Tables(game.base.transition, 2 * game.base.leader_reward, game.base.follower_reward)
+        >>> doubled = sg.Tables(
+        ...     game.base.transition, 2 * game.base.leader_reward, game.base.follower_reward
+        ... )
         >>> doubled.transition.shape, doubled.leader_reward.shape
         (torch.Size([105, 1, 4, 105]), torch.Size([105, 1, 4]))
 

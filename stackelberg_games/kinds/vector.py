@@ -27,12 +27,26 @@ class VectorGame(Game):
         ...     def __init__(self):
         ...         box = gymnasium.spaces.Box(-1.0, 1.0, (1,), np.float64)
         ...         two = gymnasium.spaces.Discrete(2)
-        ...         super().__init__("drift", box, two, two, leader_discount=0.9, follower_discount=0.9, horizon=10)
+        ...         super().__init__(
+        ...             "drift",
+        ...             box,
+        ...             two,
+        ...             two,
+        ...             leader_discount=0.9,
+        ...             follower_discount=0.9,
+        ...             horizon=10,
+        ...         )
+        ...
         ...     def initial(self, streams):
         ...         return np.zeros((len(streams.episodes), 1))
+        ...
         ...     def step(self, states, leader_actions, follower_actions, streams, stage):
-        ...         moved = np.clip(states + 0.1 * (leader_actions - follower_actions)[:, None], -1.0, 1.0)
-        ...         return sg.Step(moved, moved[:, 0], -moved[:, 0], np.zeros(len(states), dtype=bool))
+        ...         moved = np.clip(
+        ...             states + 0.1 * (leader_actions - follower_actions)[:, None], -1.0, 1.0
+        ...         )
+        ...         return sg.Step(
+        ...             moved, moved[:, 0], -moved[:, 0], np.zeros(len(states), dtype=bool)
+        ...         )
         >>> sg.check_game(Drift).ok
         True
 

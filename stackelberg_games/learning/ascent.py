@@ -24,7 +24,11 @@ class GradientLeader(Leader):
 
     Examples:
         >>> import stackelberg_games as sg
-        >>> [name for name in sg.leaders() if not isinstance(sg.make_leader(name), sg.GradientLeader)]
+        >>> [
+        ...     name
+        ...     for name in sg.leaders()
+        ...     if not isinstance(sg.make_leader(name), sg.GradientLeader)
+        ... ]
         ['evolution_strategies', 'fixed', 'm_sobirl', 'random_search']
     """
 
@@ -57,11 +61,21 @@ class GradientAscent(GradientLeader):
         >>> import stackelberg_games as sg
         >>> class Reinforce(sg.GradientAscent):
         ...     information = sg.Information.TRAJECTORIES
+        ...
         ...     def objective(self, evidence):
         ...         batch = evidence.require_trajectories()
-        ...         states, actions = torch.tensor(batch.states[:, :-1]), torch.tensor(batch.leader_actions)
-        ...         weights = torch.tensor(batch.leader_returns(self.view.leader_discount)[:, None] * batch.mask)
-        ...         return lambda: (weights * self.commitment.log_probabilities()[states, actions]).sum(dim=1).mean()
+        ...         states, actions = (
+        ...             torch.tensor(batch.states[:, :-1]),
+        ...             torch.tensor(batch.leader_actions),
+        ...         )
+        ...         weights = torch.tensor(
+        ...             batch.leader_returns(self.view.leader_discount)[:, None] * batch.mask
+        ...         )
+        ...         return lambda: (
+        ...             (weights * self.commitment.log_probabilities()[states, actions])
+        ...             .sum(dim=1)
+        ...             .mean()
+        ...         )
         >>> report = sg.gradient_check(sg.make("discrete_toy-v0"), Reinforce(), batches=20)
         >>> report.estimates.shape
         (20, 6)

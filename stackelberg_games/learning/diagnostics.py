@@ -37,7 +37,9 @@ class GradientReport:
 
     Examples:
         >>> import stackelberg_games as sg
-        >>> report = sg.gradient_check(sg.make("discrete_toy-v0"), "policy_gradient", batches=50, episodes=30, seed=0)
+        >>> report = sg.gradient_check(
+        ...     sg.make("discrete_toy-v0"), "policy_gradient", batches=50, episodes=30, seed=0
+        ... )
         >>> report.mean.shape, report.p_value < 0.001  # biased: the follower's response is left out
         ((6,), True)
 
@@ -91,15 +93,22 @@ class GradientReport:
         """Probability of a deviation at least this large if the estimates were unbiased.
 
         Hotelling's T-squared test over all coordinates together, in the subspace where the
-        estimates vary. NaN with too few estimates, or where they do not vary.
+        estimates vary. Where they do not vary, 1 if they are the truth, to rounding, and 0 if not.
+
+        Raises:
+            InvalidArgumentError: there are too few estimates for so many coordinates.
         """
         count = len(self.estimates)
         values, vectors = np.linalg.eigh(np.cov(self.estimates.T).reshape(len(self.exact), -1))
         rounding = (1e-12 * float(np.linalg.norm(self.exact))) ** 2
         kept = values > max(1e-10 * float(values.max()), rounding)
         freedom = int(kept.sum())
-        if freedom == 0 or count <= freedom + 1:
-            return float("nan")
+        if freedom == 0:
+            return float(np.linalg.norm(self.mean - self.exact) <= 1e-9 * np.linalg.norm(self.exact))
+        if count <= freedom + 1:
+            raise InvalidArgumentError(
+                f"batches={count}: a p-value over {len(self.exact)} coordinates takes up to {len(self.exact) + 2} estimates"
+            )
         shift = (vectors.T @ (self.mean - self.exact))[kept]
         statistic = count * float((shift**2 / values[kept]).sum())
         scaled = statistic * (count - freedom) / (freedom * (count - 1))
@@ -126,16 +135,25 @@ class GradientReport:
 
     def _repr_html_(self) -> str:
         """The figures, in a notebook."""
-        names = ("cosine", "mean_cosine", "relative_bias", "relative_bias_error", "relative_deviation", "p_value")
-        rows = [*((name, getattr(self, name)) for name in names), ("transitions", self.transitions)]
+        names = ("cosine", "mean_cosine", "relative_bias", "relative_bias_error", "relative_deviation")
+        figures = [(name, getattr(self, name)) for name in names]
+        rows = [*figures, ("p_value", self._p_value), ("transitions", self.transitions)]
         title = f"{len(self.estimates)} estimates of {len(self.exact)} coordinates"
         return display.table(title, ["figure", "value"], rows)
+
+    @property
+    def _p_value(self) -> str:
+        """For readers; what it would take where there is none."""
+        try:
+            return f"{self.p_value:.3g}"
+        except InvalidArgumentError:
+            return f"unknown (takes up to {len(self.exact) + 2} batches)"
 
     def __str__(self) -> str:
         return (
             f"cosine {self.cosine:.4f} (single estimates {self.mean_cosine:.4f}), "
             f"relative bias {self.relative_bias:.3g} (noise alone {self.relative_bias_error:.3g}), "
-            f"relative standard deviation {self.relative_deviation:.3g}, p-value {self.p_value:.3g}, "
+            f"relative standard deviation {self.relative_deviation:.3g}, p-value {self._p_value}, "
             f"{self.transitions} transitions an estimate, {len(self.estimates)} estimates"
         )
 
@@ -160,7 +178,9 @@ def gradient_check(
 
     Examples:
         >>> import stackelberg_games as sg
-        >>> report = sg.gradient_check(sg.make("discrete_toy-v0"), "bchg", batches=50, episodes=30, seed=0)
+        >>> report = sg.gradient_check(
+        ...     sg.make("discrete_toy-v0"), "bchg", batches=50, episodes=30, seed=0
+        ... )
         >>> print(f"cosine {report.cosine:.2f}")
         cosine 1.00
 

@@ -56,9 +56,17 @@ class Experiment:
 
     Examples:
         >>> from stackelberg_games.learning.experiment import Experiment
-        >>> plan = Experiment({"game": {"id": "discrete_toy-v0"}, "leader": {"id": "bchg"},
-        ...                    "follower": {"id": "soft_value_iteration"}, "training": {"iterations": 10}})
-        >>> run = plan.override([("leader.learning_rate", 0.1), ("training.seed", 3)]).run(progress=False)
+        >>> plan = Experiment(
+        ...     {
+        ...         "game": {"id": "discrete_toy-v0"},
+        ...         "leader": {"id": "bchg"},
+        ...         "follower": {"id": "soft_value_iteration"},
+        ...         "training": {"iterations": 10},
+        ...     }
+        ... )
+        >>> run = plan.override([("leader.learning_rate", 0.1), ("training.seed", 3)]).run(
+        ...     progress=False
+        ... )
         >>> len(run.history)
         10
 

@@ -56,9 +56,12 @@ class Follower(Checked, Stateful, ABC):
         >>> @dataclass
         ... class Stubborn(sg.Follower):
         ...     action: int = 0
+        ...
         ...     def respond(self, game, commitment):
         ...         always = np.eye(game.follower_actions)[self.action]
-        ...         return Answer(sg.TabularResponse(np.broadcast_to(always, game.follower_reward.shape)))
+        ...         return Answer(
+        ...             sg.TabularResponse(np.broadcast_to(always, game.follower_reward.shape))
+        ...         )
         >>> game = sg.make("discrete_toy-v0")
         >>> run = sg.train(game, "random_search", Stubborn(1), iterations=3, seed=0, progress=False)
         >>> round(run.history[-1]["follower_return"], 3)

@@ -85,7 +85,9 @@ class Evidence:
     Examples:
         >>> import stackelberg_games as sg
         >>> game = sg.make("matrix-v0", preset="conitzer_sandholm")
-        >>> batch = sg.rollout(game, sg.TabularPolicy(game), sg.TabularResponse.uniform(game), episodes=4)
+        >>> batch = sg.rollout(
+        ...     game, sg.TabularPolicy(game), sg.TabularResponse.uniform(game), episodes=4
+        ... )
         >>> evidence = sg.Evidence(batch.leader_returns(game.leader_discount), trajectories=batch)
         >>> evidence.require_trajectories().episodes
         4

@@ -2,7 +2,9 @@
 
 Examples:
     >>> from stackelberg_games.learning.judges import judge_of
-    >>> judge_of({"kind": "bradley_terry", "sharpness": 2.0, "error": 0.1}).chance([-1.0, 0.0, 1.0]).round(3)
+    >>> judge_of({"kind": "bradley_terry", "sharpness": 2.0, "error": 0.1}).chance(
+    ...     [-1.0, 0.0, 1.0]
+    ... ).round(3)
     array([0.195, 0.5  , 0.805])
     >>> judge_of("indifferent").chance([-1.0, 0.0, 1.0])
     array([0.5, 0.5, 0.5])

@@ -62,14 +62,18 @@ class Leader(Checked, Stateful, ABC):
         >>> @dataclass
         ... class Drifting(sg.Leader):
         ...     step: float = 0.1
+        ...
         ...     @property
         ...     def information(self):
         ...         return sg.Information.RETURNS
+        ...
         ...     def update(self, evidence):
         ...         assign(self.commitment, flatten(self.commitment) + self.step)
         ...         return {"paid": float(evidence.leader_returns.mean())}
         >>> game = sg.make("discrete_toy-v0")
-        >>> run = sg.train(game, Drifting(0.2), "soft_value_iteration", iterations=3, progress=False)
+        >>> run = sg.train(
+        ...     game, Drifting(0.2), "soft_value_iteration", iterations=3, progress=False
+        ... )
         >>> list(run.history[-1])
         ['iteration', 'transitions', 'follower_transitions', 'leader_return', 'follower_return', 'leader/paid']
 

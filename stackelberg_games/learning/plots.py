@@ -24,8 +24,8 @@ class Recorded(Protocol):
 
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
-Canvas = Callable[[float, float, int], tuple[Any, Any]]
-"""Makes a figure of a width and height in inches with so many axes beside each other."""
+Canvas = Callable[..., tuple[Any, Any]]
+"""Makes a figure of a width and height in inches with so many axes beside each other, in one row or ``rows``."""
 Horizontal = Literal["transitions", "follower_transitions", "iteration"]
 _FIGURES = ("recommended_value", "leader_value", "leader_return")
 """What a curve shows of runs that all hold it, the first choice first."""
@@ -38,25 +38,28 @@ _NAMES = {
 }
 
 
-def stored(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
-    """A figure that is only written to a file, and its axes ``[columns]``."""
+def stored(width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Any, Any]:
+    """A figure that is only written to a file, and its axes ``[rows * columns]``."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
-    return figure, _without_frame(figure.subplots(1, columns, squeeze=False, sharey=True)[0])
+    return _filled(Figure(figsize=(width, height), dpi=150, layout="constrained"), columns, rows)
 
 
-def shown(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
-    """A figure that notebooks and ``plt.show()`` show, and its axes ``[columns]``."""
+def shown(width: float, height: float, columns: int = 1, rows: int = 1) -> tuple[Any, Any]:
+    """A figure that notebooks and ``plt.show()`` show, and its axes ``[rows * columns]``."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, columns, figsize=(width, height), layout="constrained", squeeze=False, sharey=True)
-    return figure, _without_frame(axes[0])
+    return _filled(plt.figure(figsize=(width, height), layout="constrained"), columns, rows)
+
+
+def _filled(figure: Any, columns: int, rows: int) -> tuple[Any, Any]:
+    """A figure with axes, those of a row on one scale."""
+    return figure, _without_frame(figure.subplots(rows, columns, squeeze=False, sharey="row").ravel())
 
 
 def canvas(axes: Any | None) -> Canvas:
     """What draws on given axes, or where there are none on a new figure that is shown."""
-    return shown if axes is None else lambda width, height, columns: (axes.figure, [axes])
+    return shown if axes is None else lambda *size, **more: (axes.figure, [axes])
 
 
 def learning_curves(
@@ -104,7 +107,10 @@ def draw_curves(
         >>> from stackelberg_games.learning.plots import draw_curves
         >>> game = sg.make("discrete_toy-v0")
         >>> settings = {"iterations": 10, "progress": False}
-        >>> runs = [sg.train(game, "bchg", "soft_value_iteration", seed=seed, **settings) for seed in range(3)]
+        >>> runs = [
+        ...     sg.train(game, "bchg", "soft_value_iteration", seed=seed, **settings)
+        ...     for seed in range(3)
+        ... ]
         >>> axes = draw_curves({"bchg": runs}, Figure().subplots())
         >>> axes.get_xlabel(), axes.get_ylabel()
         ('transitions played', 'leader value (exact)')

@@ -46,7 +46,9 @@ class Run:
     Examples:
         >>> import stackelberg_games as sg
         >>> game = sg.make("discrete_toy-v0")
-        >>> run = sg.train(game, "bchg", "soft_value_iteration", iterations=20, seed=0, progress=False)
+        >>> run = sg.train(
+        ...     game, "bchg", "soft_value_iteration", iterations=20, seed=0, progress=False
+        ... )
         >>> iterations, values = run.column("recommended_value")
         >>> iterations, values[-1] > values[0]
         ([0, 10], True)

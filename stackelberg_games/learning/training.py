@@ -67,7 +67,9 @@ def train(
     Examples:
         >>> import stackelberg_games as sg
         >>> game = sg.make("discrete_toy-v0")
-        >>> run = sg.train(game, "bchg", "soft_value_iteration", iterations=50, seed=0, progress=False)
+        >>> run = sg.train(
+        ...     game, "bchg", "soft_value_iteration", iterations=50, seed=0, progress=False
+        ... )
         >>> print(f"value {run.value:.1f} after {run.history[-1]['transitions']:,} transitions")
         value 27.3 after 22,500 transitions
 

@@ -231,7 +231,9 @@ def rollout(
         >>> game = sg.make("discrete_toy-v0")
         >>> policy = sg.TabularPolicy(game)
         >>> response = sg.exact.best_response(game, policy, temperature=0.05)
-        >>> batch = sg.rollout(game, policy, sg.TabularResponse(response.policy), episodes=100, seed=0)
+        >>> batch = sg.rollout(
+        ...     game, policy, sg.TabularResponse(response.policy), episodes=100, seed=0
+        ... )
         >>> batch.leader_actions.shape, batch.leader_returns(game.leader_discount).shape
         ((100, 150), (100,))
 

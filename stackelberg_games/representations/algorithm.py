@@ -28,10 +28,16 @@ class Algorithm(GradientAscent):
         >>> from stackelberg_games.representations.protocol import Needs
         >>> class Naive(sg.Algorithm):
         ...     needs = Needs()
+        ...
         ...     def surrogate(self, values):
         ...         return values.direct()  # the follower held as it is
-        >>> for game, follower in (("discrete_toy-v0", "soft_value_iteration"), ("thermal_control-v0", "maxent_lqr")):
-        ...     report = sg.gradient_check(sg.make(game), Naive(), follower, batches=20, episodes=50)
+        >>> for game, follower in (
+        ...     ("discrete_toy-v0", "soft_value_iteration"),
+        ...     ("thermal_control-v0", "maxent_lqr"),
+        ... ):
+        ...     report = sg.gradient_check(
+        ...         sg.make(game), Naive(), follower, batches=20, episodes=50
+        ...     )
         ...     print(f"{game}: relative bias {report.relative_bias:.1f}")
         discrete_toy-v0: relative bias 1.0
         thermal_control-v0: relative bias 0.8

@@ -129,7 +129,9 @@ class Values(ABC):
         >>> policy = sg.TabularPolicy(game)
         >>> batch = sg.rollout(game, policy, sg.TabularResponse.uniform(game), episodes=50)
         >>> learned = Finite(game.view(temperature=0.05), policy, Needs())
-        >>> learned.observe(sg.Evidence(batch.leader_returns(game.leader_discount), trajectories=batch), policy)
+        >>> learned.observe(
+        ...     sg.Evidence(batch.leader_returns(game.leader_discount), trajectories=batch), policy
+        ... )
         >>> learned.at(policy).direct().backward()  # the direct row, as a gradient
         >>> policy.logits.grad.shape
         torch.Size([3, 2])
@@ -306,7 +308,9 @@ class Representation(Stateful, ABC):
         >>> response = sg.exact.best_response(game, policy, temperature=0.05)
         >>> batch = sg.rollout(game, policy, sg.TabularResponse(response.policy), episodes=50)
         >>> learned = Finite(game.view(temperature=0.05), policy, Needs(follower=True))
-        >>> learned.observe(sg.Evidence(batch.leader_returns(game.leader_discount), trajectories=batch), policy)
+        >>> learned.observe(
+        ...     sg.Evidence(batch.leader_returns(game.leader_discount), trajectories=batch), policy
+        ... )
         >>> learned.at(policy).benefit().at.shape
         (50, 150)
 

@@ -31,7 +31,9 @@ class Comparisons:
         >>> uniform = sg.TabularPolicy(game), sg.TabularResponse.uniform(game)
         >>> first, second = (sg.rollout(game, *uniform, episodes=3, seed=seed) for seed in (0, 1))
         >>> labels = np.array([1.0, 0.0, 0.5])  # the first, the second, neither
-        >>> pairs = Comparisons(first.without_follower_rewards(), second.without_follower_rewards(), labels)
+        >>> pairs = Comparisons(
+        ...     first.without_follower_rewards(), second.without_follower_rewards(), labels
+        ... )
         >>> pairs.first.stages
         5
 
@@ -132,10 +134,13 @@ class Judge(ABC):
         ... class Sure(Judge):
         ...     def chance(self, difference):
         ...         return 0.5 + 0.5 * np.sign(difference)
+        ...
         ...     def compare(self, first, second, difference, draws):
         ...         return self.chance(difference)
         >>> game = sg.make("preference_grid-v0", judge=Sure())
-        >>> run = sg.train(game, "drlhf", "soft_value_iteration", iterations=2, episodes=4, progress=False)
+        >>> run = sg.train(
+        ...     game, "drlhf", "soft_value_iteration", iterations=2, episodes=4, progress=False
+        ... )
         >>> run.history[-1]["labels"]
         4
 

@@ -84,7 +84,9 @@ class Lever(ABC):
         (False, True, True)
         >>> lever.commitment(seed=0).configuration().shape
         torch.Size([104])
-        >>> sg.make("discrete_toy-v0").view().lever is None  # there the leader acts, and sets nothing
+        >>> sg.make(
+        ...     "discrete_toy-v0"
+        ... ).view().lever is None  # there the leader acts, and sets nothing
         True
 
     Attributes:

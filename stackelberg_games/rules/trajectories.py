@@ -40,7 +40,9 @@ class Trajectories:
     Examples:
         >>> import stackelberg_games as sg
         >>> game = sg.make("discrete_toy-v0", horizon=10)
-        >>> batch = sg.rollout(game, sg.TabularPolicy(game), sg.TabularResponse.uniform(game), episodes=3)
+        >>> batch = sg.rollout(
+        ...     game, sg.TabularPolicy(game), sg.TabularResponse.uniform(game), episodes=3
+        ... )
         >>> batch.episodes, batch.stages, batch.transitions
         (3, 10, 30)
         >>> batch.states.shape, batch.leader_rewards.shape

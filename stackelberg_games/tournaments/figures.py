@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def figures(results: Payoffs) -> Iterator[tuple[str, Any]]:
             slug = f"{slug}_{number}"
         yield f"payoff_{slug}", draw_heat(report.payoff_heat(results, game, colours), stored, game).figure
         yield f"regret_{slug}", draw_heat(report.regret_heat(results, game, colours), stored, game).figure
-        yield f"learning_{slug}", draw_learning(results, game, results.followers, stored)[0].figure
+        yield f"learning_{slug}", draw_learning(results, [game], results.followers, stored)[0].figure
 
 
 def colours_of(results: Payoffs) -> dict[str, int]:
@@ -129,7 +130,8 @@ def draw_heat(heat: Heat, canvas: Canvas, game: str = "") -> Any:
     return axes
 
 
-def _draw(axes: Any, lines: list[Line]) -> None:
+def draw_lines(axes: Any, lines: Sequence[Line]) -> None:
+    """Lines with their bands."""
     for line in lines:
         colour = _colour(line.colour)
         style = ("-", "--", ":")[line.colour // len(COLOURS) % 3]
@@ -140,7 +142,7 @@ def _draw(axes: Any, lines: list[Line]) -> None:
 def draw_profile(results: Payoffs, members: Sequence[str], canvas: Canvas) -> Any:
     """Performance profiles of leaders on their common tasks; returns the axes."""
     _, (axes,) = canvas(4.5, 3.0, 1)
-    _draw(axes, report.profile_lines(results, members, colours_of(results)))
+    draw_lines(axes, report.profile_lines(results, members, colours_of(results)))
     axes.set_xlabel("score above")
     axes.set_ylabel("fraction of runs")
     axes.legend(frameon=False, fontsize=7)
@@ -148,39 +150,48 @@ def draw_profile(results: Payoffs, members: Sequence[str], canvas: Canvas) -> An
 
 
 def draw_learning(
-    results: Payoffs, game: str, followers: Sequence[str], canvas: Canvas, *, regret: bool = False
+    results: Payoffs, games: Sequence[str], followers: Sequence[str], canvas: Canvas, *, regret: bool = False
 ) -> Any:
-    """Payoff against transitions in one game, median over seeds with its band; returns axes ``[followers]``.
+    """Payoff against transitions, median over seeds with its band; returns axes ``[games * followers]``.
 
     Args:
         results: of a tournament.
-        game: label.
+        games: labels; each has a row of axes.
         followers: labels; each has axes of its own.
         canvas: makes the axes.
         regret: draw the exact optimum minus the payoff instead, on a logarithmic axis.
     """
-    figure, axes = canvas(1.2 + 3.0 * len(followers), 3.2, len(followers))
-    for axis, follower in zip(axes, followers, strict=True):
-        at = results.games.index(game), results.followers.index(follower)
-        lines = report.learning_lines(results, game, follower, colours_of(results))
-        best = float(results.reference(OPTIMUM)[at])
-        if regret and not np.isfinite(best):
-            raise InvalidArgumentError(f"regret=True: the exact optimum of {game!r} against {follower!r} is not known")
-        _draw(axis, [_regret_of(line, best) for line in lines] if regret else lines)
-        for label, style in LEVELS:
-            value = float(results.reference(label)[at])
-            shown = best - value if regret else value
-            if np.isfinite(shown) and not (regret and shown <= 0):
-                axis.axhline(shown, color="0.4", linestyle=style, linewidth=0.9, label=label)
-        if regret:
-            axis.set_yscale("log", nonpositive="mask")
+    rows, columns = len(games), len(followers)
+    figure, axes = canvas(1.2 + 3.0 * columns, 0.8 + 2.4 * rows, columns, rows=rows)
+    shown: dict[str, Any] = {}
+    for axis, (game, follower) in zip(axes, product(games, followers), strict=True):
+        _draw_task(results, axis, game, follower, regret)
+        shown |= dict(zip(*axis.get_legend_handles_labels()[::-1], strict=True))
+    for axis in axes[::columns]:
+        axis.set_ylabel("regret: optimum minus payoff" if regret else "leader payoff")
+    for axis in axes[-columns:]:
         axis.set_xlabel("transitions")
-        axis.set_title(f"{game}, against {follower}", loc="left", fontsize=9)
-    axes[0].set_ylabel("regret: exact optimum minus payoff" if regret else "leader payoff")
-    handles, labels = axes[0].get_legend_handles_labels()
-    if handles:
-        figure.legend(handles, labels, loc="outside lower center", ncols=2 + len(followers), frameon=False, fontsize=7)
+    if shown:
+        figure.legend(shown.values(), shown, loc="outside lower center", ncols=2 + columns, frameon=False, fontsize=7)
     return axes
+
+
+def _draw_task(results: Payoffs, axis: Any, game: str, follower: str, regret: bool) -> None:
+    """The curves of one game against one follower, and the reference players."""
+    at = results.games.index(game), results.followers.index(follower)
+    lines = report.learning_lines(results, game, follower, colours_of(results))
+    best = float(results.reference(OPTIMUM)[at])
+    if regret and not np.isfinite(best):
+        raise InvalidArgumentError(f"regret=True: the exact optimum of {game!r} against {follower!r} is not known")
+    draw_lines(axis, [_regret_of(line, best) for line in lines] if regret else lines)
+    for label, style in LEVELS:
+        value = float(results.reference(label)[at])
+        level = best - value if regret else value
+        if np.isfinite(level) and not (regret and level <= 0):
+            axis.axhline(level, color="0.4", linestyle=style, linewidth=0.9, label=label)
+    if regret:
+        axis.set_yscale("log", nonpositive="mask")
+    axis.set_title(f"{game}, against {follower}", loc="left", fontsize=9)
 
 
 def _regret_of(line: Line, best: float) -> Line:

@@ -317,8 +317,8 @@ def deadline(timeout: float | None) -> Iterator[Callable[[], None]]:
         yield check
         return
     before = signal.signal(signal.SIGALRM, check)
-    signal.setitimer(signal.ITIMER_REAL, timeout, 0.1)  # again and again: a library may swallow one
     try:
+        signal.setitimer(signal.ITIMER_REAL, timeout, 0.1)  # again and again: a library may swallow one
         yield check
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -25,8 +25,15 @@ class Results(Payoffs):
 
     Examples:
         >>> import stackelberg_games as sg
-        >>> cup = sg.Tournament("matrix-v0", ["bchg", "random_search"], "soft_value_iteration", seeds=6,
-        ...                     budget=2_000, episodes=100, points=0)
+        >>> cup = sg.Tournament(
+        ...     "matrix-v0",
+        ...     ["bchg", "random_search"],
+        ...     "soft_value_iteration",
+        ...     seeds=6,
+        ...     budget=2_000,
+        ...     episodes=100,
+        ...     points=0,
+        ... )
         >>> results = cup.play(progress=False)
         >>> results
         Results(1 games, 3 leaders, 1 followers, 6 seeds: 21 of 21 matches, 0 failed)
@@ -65,6 +72,10 @@ class Results(Payoffs):
         """
         with Store(folder) as store:
             plan = store.latest_plan()
+            if plan.get("kind") == "sweep":
+                raise StoreError(
+                    f"what was played last into {folder} is a sweep: sg.SweepResults.load({str(folder)!r}) reads it"
+                )
             try:
                 return cls(plan, store.outcomes(row[0] for row in plan["matches"]))
             except (LookupError, TypeError, ValueError) as error:
@@ -100,26 +111,30 @@ class Results(Payoffs):
     def plot_curves(
         self, game: str | None = None, follower: str | None = None, axes: Any = None, *, regret: bool = False
     ) -> Any:
-        """Draw learning curves in one game: median over seeds, with an interval that holds it.
+        """Draw learning curves: median over seeds, with an interval that holds it.
 
         Args:
-            game: label; the only one if None.
+            game: label; all of them, one below the other, if None.
             follower: label; all of them, beside each other, if None.
-            axes: to draw one follower's on; new ones that notebooks show if None.
+            axes: to draw one game against one follower on; new ones that notebooks show if None.
             regret: draw the exact optimum minus the payoff instead, on a logarithmic axis.
 
         Returns:
-            Axes ``[followers]``, or the one of ``follower``.
+            Axes ``[games, followers]``, without the first where there is one game or one was chosen, and without the
+            second where a follower was chosen; the one that was given.
 
         Raises:
-            InvalidArgumentError: there is no such game or follower, there are several to choose from, or the
-                optimum that regret is measured to is not known.
+            InvalidArgumentError: there is no such game or follower, there are several to choose from for the axes that
+                were given, or the optimum that regret is measured to is not known.
         """
-        chosen = self._only("game", game, self.games)
-        if follower is None and axes is None:
-            return figures.draw_learning(self, chosen, self.followers, canvas(None), regret=regret)
-        against = [self._only("follower", follower, self.followers)]
-        return figures.draw_learning(self, chosen, against, canvas(axes), regret=regret)[0]
+        if axes is not None:
+            alone = [self._only("game", game, self.games)], [self._only("follower", follower, self.followers)]
+            return figures.draw_learning(self, *alone, canvas(axes), regret=regret)[0]
+        games = self.games if game is None else [self._only("game", game, self.games)]
+        followers = self.followers if follower is None else [self._only("follower", follower, self.followers)]
+        drawn = figures.draw_learning(self, games, followers, canvas(None), regret=regret)
+        sizes = [len(games)] * (len(games) > 1) + [len(followers)] * (follower is None)
+        return drawn.reshape(sizes) if sizes else drawn[0]
 
     def plot_profile(self, information: Division | None = None, axes: Any = None) -> Any:
         """Draw the share of runs above every score, for the leaders of a class (the only one if None)."""
@@ -147,7 +162,19 @@ class Results(Payoffs):
         return leaderboard.leaderboard(self, confidence=confidence)
 
     def versus(self, leader: str, other: str) -> Versus:
-        """Whether one leader is better than another, where and by how much; see ``versus.versus``."""
+        """Whether one leader is better than another, where and by how much.
+
+        ``print(results.versus("bchg", "hpgd").sentence)`` says it in words, ``.to_frame()`` in numbers, a row for each game and
+        follower, ``.plot()`` in a figure; ``.spent`` is what both have used. Differences are those of runs of the same
+        seed, with 95 % intervals, which take six seeds; see ``versus.versus``.
+
+        Args:
+            leader: label of the one that the sentence is about.
+            other: label of the one that it is held against; of another class of information too, which the sentence says.
+
+        Raises:
+            InvalidArgumentError: there is no such leader, or it is the same.
+        """
         return versus.versus(self, leader, other)
 
     def verdict(self) -> Verdict:

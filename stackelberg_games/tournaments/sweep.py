@@ -65,7 +65,9 @@ class Sweep:
 
     Examples:
         >>> from stackelberg_games.tournaments.sweep import Sweep
-        >>> planned = Sweep({"leader.learning_rate": [0.01, 0.1], "follower.temperature": [0.05, 0.2]}, seeds=3)
+        >>> planned = Sweep(
+        ...     {"leader.learning_rate": [0.01, 0.1], "follower.temperature": [0.05, 0.2]}, seeds=3
+        ... )
         >>> len(planned.points), sum(len(matches) for matches in planned.matches)
         (4, 12)
 
@@ -306,9 +308,17 @@ def sweep(search: Search, *, store: str | Path | None = None, **options: Any) ->
 
     Examples:
         >>> import stackelberg_games as sg
-        >>> found = sg.sweep({"leader.learning_rate": [0.01, 0.1]}, game="matrix-v0", leader="policy_gradient",
-        ...                  follower=("soft_value_iteration", {"temperature": 0.1}), seeds=2, report_seeds=3,
-        ...                  budget=200, points=0, progress=False)
+        >>> found = sg.sweep(
+        ...     {"leader.learning_rate": [0.01, 0.1]},
+        ...     game="matrix-v0",
+        ...     leader="policy_gradient",
+        ...     follower=("soft_value_iteration", {"temperature": 0.1}),
+        ...     seeds=2,
+        ...     report_seeds=3,
+        ...     budget=200,
+        ...     points=0,
+        ...     progress=False,
+        ... )
         >>> len(found.points), list(found.chosen.values())
         (2, [1])
 

@@ -14,13 +14,17 @@ from stackelberg_games import checks, display, files
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, StoreError
 from stackelberg_games.frames import frame
-from stackelberg_games.learning.plots import COLOURS, canvas
+from stackelberg_games.learning.curves import Curve
+from stackelberg_games.learning.plots import canvas
 from stackelberg_games.settings import checked
+from stackelberg_games.tournaments import sweep_figures
 from stackelberg_games.tournaments.match import Outcome
 from stackelberg_games.tournaments.statistics import ENOUGH, median
 from stackelberg_games.tournaments.store import Store
 
 Purpose = Literal["tuning", "report"]
+MOST_CURVES = 8
+"""Colours that can be told apart."""
 SweepTable = Literal["points", "runs", "curves"]
 SWEEP_COLUMNS: dict[str, dict[str, str]] = {
     "points": {
@@ -90,8 +94,16 @@ class SweepResults:
 
     Examples:
         >>> import stackelberg_games as sg
-        >>> found = sg.sweep({"leader.learning_rate": [0.01, 0.1]}, game="matrix-v0", leader="policy_gradient", seeds=2,
-        ...                  report_seeds=3, budget=200, points=0, progress=False)
+        >>> found = sg.sweep(
+        ...     {"leader.learning_rate": [0.01, 0.1]},
+        ...     game="matrix-v0",
+        ...     leader="policy_gradient",
+        ...     seeds=2,
+        ...     report_seeds=3,
+        ...     budget=200,
+        ...     points=0,
+        ...     progress=False,
+        ... )
         >>> found
         SweepResults(2 points of leader.learning_rate: 7 of 7 runs, 0 failed)
         >>> found.payoffs(0).shape, found.apart
@@ -120,6 +132,10 @@ class SweepResults:
         """
         with Store(folder) as store:
             plan = store.latest_plan()
+            if "matches" in plan:
+                raise StoreError(
+                    f"what was played last into {folder} is a tournament: sg.Results.load({str(folder)!r}) reads it"
+                )
             try:
                 keys = [key for point in plan["points"] for key in point["keys"]]
                 return cls(plan, store.outcomes(keys + [key for more in plan["reports"].values() for key in more]))
@@ -258,30 +274,51 @@ class SweepResults:
         if setting is None and len(self.settings) > 1:
             raise InvalidArgumentError(f"setting=None: expected one of {checks.listed(self.settings)}")
         name = self.settings[0] if setting is None else checks.choice("setting", setting, self.settings)
-        _, (drawn,) = canvas(axes)(6, 3.6, 1)
-        values = [point["values"].get(name) for point in self.points]
-        numbers = all(checks.is_number(value) for value in values)
-        places = values if numbers else [str(value) for value in values]
-        for colour, task in enumerate(dict.fromkeys(point["task"] for point in self.points)):
-            self._draw_task(drawn, task, places, COLOURS[colour % len(COLOURS)])
-        if numbers and min(values) > 0 and max(values) > 10 * min(values):
-            drawn.set_xscale("log")
-        drawn.set_xlabel(name)
-        drawn.set_ylabel("leader payoff, runs for tuning")
-        drawn.legend(frameon=False, fontsize=8)
-        return drawn
+        return sweep_figures.draw_setting(self, name, canvas(axes))
 
-    def _draw_task(self, axes: Any, task: str, places: Sequence[Any], colour: str) -> None:
-        numbers = [number for number, point in enumerate(self.points) if point["task"] == task]
-        by_place: dict[Any, list[float]] = {}
-        for number in numbers:
-            by_place.setdefault(places[number], []).extend(self.payoffs(number).tolist())
-        known = {place: found for place, found in by_place.items() if found}
-        for place, found in known.items():
-            axes.plot([place] * len(found), found, "o", color=colour, alpha=0.35, markersize=4)
-        order = sorted(known) if known and not isinstance(next(iter(known)), str) else list(known)
-        label = self._faced(self.points[numbers[0]])
-        axes.plot(order, [float(np.median(known[place])) for place in order], color=colour, linewidth=2, label=label)
+    @checked
+    def plot_curves(self, points: Sequence[int] | None = None, axes: Any = None, *, purpose: Purpose = "tuning") -> Any:
+        """Draw learning curves of points: median over seeds, with an interval that holds it; returns Matplotlib axes.
+
+        Args:
+            points: their numbers; if None those with runs for this purpose, of each game and follower the eight that are paid
+                most on average.
+            axes: to draw on; new ones that notebooks show if None.
+            purpose: runs on which seeds: ``"tuning"``, or ``"report"``, which chosen points alone have.
+
+        Returns:
+            Axes, one for each game and follower, ``[tasks]``; the only ones if there is one such task.
+
+        Raises:
+            InvalidArgumentError: there is no such point, no such run has a learning curve, or axes are given for several tasks.
+        """
+        chosen = self._best(purpose) if points is None else list(points)
+        found = {self.points[checks.integer("points", k, 0, len(self.points) - 1)]["task"] for k in chosen}
+        if axes is not None and len(found) > 1:
+            raise InvalidArgumentError(f"axes are given for points of {len(found)} tasks: expected points of one")
+        drawn = sweep_figures.draw_points(self, chosen, purpose, canvas(axes))
+        return drawn[0] if len(drawn) == 1 else drawn
+
+    def _best(self, purpose: Purpose) -> list[int]:
+        """Points with runs for a purpose; of each task those that are paid most."""
+        found = []
+        for members in sweep_figures.tasks(self.points).values():
+            paid = {n: float(self.payoffs(n, purpose).mean()) for n in members if len(self.payoffs(n, purpose))}
+            found += sorted(sorted(paid, key=lambda n: -paid[n])[:MOST_CURVES])
+        return found
+
+    def curves(self, point: int, purpose: Purpose = "tuning") -> list[Curve]:
+        """The learning curve of every finished run of a point that has one."""
+        runs = self._runs_of.get((point, purpose), [])
+        measured = [run.outcome.curve for run in runs if run.outcome is not None and run.outcome.curve[0]]
+        return [(np.array(spent), np.array(values)) for spent, values in measured]
+
+    def described(self, point: int, beside: Sequence[int] = ()) -> str:
+        """The searched settings of a point, in words: those in which it differs from others, or all."""
+        values = self.points[point]["values"]
+        others = [self.points[number]["values"] for number in beside]
+        differ = {name: value for name, value in values.items() if any(other.get(name) != value for other in others)}
+        return _values(differ or values)
 
     def faced(self, point: int) -> str:
         """What the leader of a point faces, in words."""

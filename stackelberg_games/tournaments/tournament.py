@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from stackelberg_games.learning.information import Division, Information
 from stackelberg_games.learning.leader import Leader, told
 from stackelberg_games.learning.powers import Lent
 from stackelberg_games.learning.registry import refusals_named
+from stackelberg_games.learning.training import train
 from stackelberg_games.numerics.randomness import check_seed
 from stackelberg_games.play.rollout import TabularResponse
 from stackelberg_games.tournaments.contestant import Contestant, Spec, plain, roster
@@ -47,8 +49,14 @@ class Tournament:
 
     Examples:
         >>> import stackelberg_games as sg
-        >>> cup = sg.Tournament("discrete_toy-v0", ["bchg", "random_search"], "soft_value_iteration",
-        ...                     seeds=3, budget=2_000, episodes=1)
+        >>> cup = sg.Tournament(
+        ...     "discrete_toy-v0",
+        ...     ["bchg", "random_search"],
+        ...     "soft_value_iteration",
+        ...     seeds=3,
+        ...     budget=2_000,
+        ...     episodes=1,
+        ... )
         >>> len(cup.matches)  # the two, the naive policy gradient, and three reference players once
         12
 
@@ -140,6 +148,32 @@ class Tournament:
         how: dict[str, Any] = {"backend": backend, "workers": workers, "timeout": timeout, "address": address}
         how |= {"retry": retry, "replay_damaged": replay_damaged, "what": "matches", "progress": progress}
         return Results(self.plan(), play_matches(self.matches, self.plan(), store, **how))
+
+    def rehearse(self) -> None:
+        """Play one update of every leader that is not of this package, in every game against the first follower.
+
+        Who cannot play a game fails in all its matches; this says so before the first one. Nothing is kept.
+
+        Raises:
+            UnsupportedGameError: a leader fails; what it raised is named, with the game.
+        """
+        problems = []
+        for game, leader in product(self.games, self.leaders):
+            if not type(leader.build()).__module__.startswith("stackelberg_games."):
+                try:
+                    self._rehearse(game, leader)
+                except Exception as error:  # noqa: BLE001 (it is code of the caller's)
+                    problems.append(f"leader {leader.label!r} in {game.label!r}: {type(error).__name__}: {error}")
+        if problems:
+            raise UnsupportedGameError(
+                f"a first update fails, so nothing was played: {'; '.join(problems)}; mend the leader, or leave these games "
+                "out (--game LABEL, once for each that is played)"
+            )
+
+    def _rehearse(self, game: Contestant, leader: Contestant) -> None:
+        rules = self.rules[game.label]
+        how: dict[str, Any] = {"episodes": rules.episodes, "stages": rules.stages, "evaluate_every": 0}
+        train(game.build(), leader.build(), self.followers[0].build(), iterations=1, progress=False, **how)
 
     def plan(self) -> dict[str, Any]:
         """The tournament as plain data: who takes part, by which rules, and the keys of all matches."""

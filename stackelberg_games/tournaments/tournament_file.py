@@ -45,6 +45,7 @@ def load(
     *,
     allow_import: bool = False,
     leaders: Sequence[str] = (),
+    games: Sequence[str] = (),
 ) -> Tournament:
     """Read a tournament from a TOML file; nothing that is not registered is imported or run.
 
@@ -55,6 +56,7 @@ def load(
             every worker, and whether its followers may be programs.
         leaders: who plays in the place of the file's leaders: labels of some of them, ids, or ``module:Class``, which
             is imported, for it is the caller who names it. The file's if empty.
+        games: labels of the file's games that are played; all if empty.
 
     Raises:
         InvalidArgumentError: the file cannot be read, or holds a mistake; its line is named.
@@ -62,7 +64,7 @@ def load(
     """
     text = files.read_text(checks.path("path", path), InvalidArgumentError)
     try:
-        return parse(text, changes, allow_import=allow_import, leaders=leaders)
+        return parse(text, changes, allow_import=allow_import, leaders=leaders, games=games)
     except StackelbergError as error:
         raise retold(error, f"{path}: {error}") from error
 
@@ -73,6 +75,7 @@ def parse(
     *,
     allow_import: bool = False,
     leaders: Sequence[str] = (),
+    games: Sequence[str] = (),
 ) -> Tournament:
     """A tournament from the text of such a file; raises like ``load``."""
     checks.text("text", text, empty=True)
@@ -88,6 +91,10 @@ def parse(
     for key in options:
         _known(text, "key of [tournament]", key, OPTIONS, "tournament", key, 0)
     members = {section: _members(text, section, content.get(section, []), allow_import) for section in KINDS}
+    if games:
+        known = {member.label: member for member in members["game"]}
+        members["game"] = [known[checks.choice("game", wanted, list(known))] for wanted in dict.fromkeys(games)]
+        options = {name: _of_games(value, known, games) for name, value in options.items()}
     if leaders:
         named = {member.label: member for member in members["leader"]}
         members["leader"] = [named.get(wanted) or Contestant.of("leader", wanted) for wanted in leaders]
@@ -107,6 +114,13 @@ def parse(
         if guilty is None or guilty in (changes or {}):
             raise
         raise InvalidArgumentError(f"line {line_of(text, 'tournament', 0, guilty)}: {error}") from error
+
+
+def _of_games(value: Any, known: Mapping[str, Any], games: Sequence[str]) -> Any:
+    """What an option says of some of the games, where it says something of each."""
+    if not isinstance(value, dict):
+        return value
+    return {label: entry for label, entry in value.items() if label in games or label not in known}
 
 
 def line_of(text: str, section: str, number: int, key: str | None = None) -> int | None:

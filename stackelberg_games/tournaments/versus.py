@@ -67,8 +67,15 @@ class Versus:
 
     Examples:
         >>> import stackelberg_games as sg
-        >>> cup = sg.Tournament("matrix-v0", ["bchg", "random_search"], "soft_value_iteration", seeds=6,
-        ...                     budget=2_000, episodes=100, points=0)
+        >>> cup = sg.Tournament(
+        ...     "matrix-v0",
+        ...     ["bchg", "random_search"],
+        ...     "soft_value_iteration",
+        ...     seeds=6,
+        ...     budget=2_000,
+        ...     episodes=100,
+        ...     points=0,
+        ... )
         >>> found = cup.play(progress=False).versus("bchg", "random_search")
         >>> [(task.game, task.seeds, task.shown) for task in found.tasks]
         [('matrix-v0', 6, 'better')]
@@ -173,11 +180,23 @@ def versus(results: Payoffs, leader: str, other: str) -> Versus:
 
     Examples:
         >>> import stackelberg_games as sg
-        >>> cup = sg.Tournament("matrix-v0", ["bchg", "random_search"], "soft_value_iteration", seeds=6,
-        ...                     budget=2_000, episodes=100, points=0)
+        >>> cup = sg.Tournament(
+        ...     "matrix-v0",
+        ...     ["bchg", "random_search"],
+        ...     "soft_value_iteration",
+        ...     seeds=6,
+        ...     budget=2_000,
+        ...     episodes=100,
+        ...     points=0,
+        ... )
         >>> found = cup.play(progress=False).versus("bchg", "random_search")
         >>> found.tasks[0].shown, found.overall.beats
         ('better', False)
+
+    Args:
+        results: of a tournament.
+        leader: label of the one that the sentence is about.
+        other: label of the one that it is held against.
 
     Raises:
         InvalidArgumentError: there is no such leader, or it is the same.
