@@ -1,7 +1,8 @@
 """What a sweep costs beyond its runs, and whether it survives being killed.
 
-    python benchmarks/sweep.py overhead [RUNS]   CPU of planning, scheduling, storing and summing up
-    python benchmarks/sweep.py kill [TIMES]      kill -9 at random moments, then compare with one that was left alone
+    python benchmarks/sweep.py overhead [RUNS]        CPU of planning, scheduling, storing and summing up
+    python benchmarks/sweep.py kill [TIMES] [SAMPLER] kill -9 at random moments, then compare with one that was left alone;
+                                                      SAMPLER "tpe" for a search by Optuna, with a pruner
 
 Overhead is the CPU time of all processes less that of the runs themselves, as the workers measure it.
 """
@@ -26,7 +27,7 @@ from stackelberg_games.tournaments.sweep import Sweep
 from stackelberg_games.tournaments.sweep_file import load_sweep
 
 SEEDS = 10
-FILE = """
+GRID = """
 [sweep]
 seeds = 12
 report_seeds = 12
@@ -35,6 +36,19 @@ points = 5
 [search]
 leader.learning_rate = [0.02, 0.05, 0.1, 0.2]
 """
+SEARCH = """
+[sweep]
+sampler = "tpe"
+pruner = "median"
+samples = 24
+seeds = 4
+report_seeds = 12
+budget = 4_500
+points = 5
+[search]
+leader.learning_rate = { low = 0.001, high = 1.0, log = true }
+"""
+FILES = {"random": GRID, "tpe": SEARCH}
 
 
 def toy(runs: int) -> Sweep:
@@ -76,12 +90,12 @@ def _cpu() -> float:
     return time.process_time() + ended.ru_utime + ended.ru_stime
 
 
-def kill(times: int) -> None:
+def kill(times: int, sampler: str = "random") -> None:
     """Kill a sweep at random moments until it is through, then compare with one run."""
     draws = np.random.default_rng(int(time.time()))
     with tempfile.TemporaryDirectory() as folder:
         file, run = Path(folder) / "sweep.toml", Path(folder) / "run"
-        file.write_text(FILE)
+        file.write_text(FILES[sampler])
         command = [sys.executable, "-m", "stackelberg_games", "sweep", str(file), "--out", str(run), "--quiet"]
         for number in range(1, times + 1):
             player = subprocess.Popen([*command, "--workers", "2"], stdout=subprocess.DEVNULL, start_new_session=True)
@@ -96,9 +110,11 @@ def kill(times: int) -> None:
             print(f"kill {number}: {_finished(run)} runs finished", flush=True)
         final = load_sweep(file).play(run, workers=2, progress=False)
         whole = load_sweep(file).play(backend="serial", progress=False)
-        same = _texts(final.outcomes) == _texts(whole.outcomes) and final.summary() == whole.summary()
+        same = (_texts(final.outcomes), final.plan) == (_texts(whole.outcomes), whole.plan)
+        said = "identical to" if same and final.summary() == whole.summary() else "DIFFERENT from"
+        given_up = f", {len(whole.given_up)} points given up" if whole.given_up else ""
         print(
-            f"{len(whole.outcomes)} runs: {'identical to' if same else 'DIFFERENT from'} an uninterrupted serial sweep"
+            f"{len(whole.outcomes)} runs of {len(whole.points)} points{given_up}: {said} an uninterrupted serial sweep"
         )
 
 
@@ -120,7 +136,7 @@ def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] not in made:
         sys.exit(__doc__)
     function, usual = made[sys.argv[1]]
-    function(int(sys.argv[2]) if len(sys.argv) > 2 else usual)
+    function(int(sys.argv[2]) if len(sys.argv) > 2 else usual, *sys.argv[3:])
 
 
 if __name__ == "__main__":
