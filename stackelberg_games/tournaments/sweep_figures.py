@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from stackelberg_games import checks
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.learning.curves import aligned, median_band
+from stackelberg_games.learning.curves import Curve, aligned, median_band
 from stackelberg_games.learning.plots import COLOURS, Canvas
 from stackelberg_games.tournaments.charts import Line
 from stackelberg_games.tournaments.figures import draw_lines
 
-if TYPE_CHECKING:
-    from stackelberg_games.tournaments.sweep_results import Purpose, SweepResults
+Purpose = Literal["tuning", "report"]
 
 
-def draw_setting(found: SweepResults, name: str, canvas: Canvas) -> Any:
+class Swept(Protocol):
+    """``SweepResults``, as far as it is drawn."""
+
+    points: list[dict[str, Any]]
+
+    def payoffs(self, point: int, purpose: Purpose = "tuning") -> FloatArray:
+        """The leader's payoff in every finished run of a point."""
+
+    def curves(self, point: int, purpose: Purpose = "tuning") -> list[Curve]:
+        """The learning curve of every finished run of a point that has one."""
+
+    def faced(self, point: int) -> str:
+        """What the leader of a point faces, in words."""
+
+    def described(self, point: int, beside: Sequence[int] = ()) -> str:
+        """The searched settings of a point, in words: those in which it differs from others, or all."""
+
+
+def draw_setting(found: Swept, name: str, canvas: Canvas) -> Any:
     """The leader's payoff in every run for tuning against one setting; returns the axes."""
     _, (drawn,) = canvas(6, 3.6, 1)
     values = [point["values"].get(name) for point in found.points]
@@ -34,7 +52,7 @@ def draw_setting(found: SweepResults, name: str, canvas: Canvas) -> Any:
     return drawn
 
 
-def _draw_medians(found: SweepResults, axes: Any, members: Sequence[int], places: Sequence[Any], colour: str) -> None:
+def _draw_medians(found: Swept, axes: Any, members: Sequence[int], places: Sequence[Any], colour: str) -> None:
     """One task: every run, and a line that joins the medians."""
     by_place: dict[Any, list[float]] = {}
     for number in members:
@@ -47,7 +65,7 @@ def _draw_medians(found: SweepResults, axes: Any, members: Sequence[int], places
     axes.plot(order, [float(np.median(known[place])) for place in order], color=colour, linewidth=2, label=label)
 
 
-def draw_points(found: SweepResults, points: Sequence[int], purpose: Purpose, canvas: Canvas) -> Any:
+def draw_points(found: Swept, points: Sequence[int], purpose: Purpose, canvas: Canvas) -> Any:
     """Learning curves of points, median over seeds with its band; returns axes ``[tasks]``.
 
     Raises:
@@ -72,7 +90,7 @@ def draw_points(found: SweepResults, points: Sequence[int], purpose: Purpose, ca
     return axes
 
 
-def _line(found: SweepResults, point: int, beside: Sequence[int], purpose: Purpose) -> Line | None:
+def _line(found: Swept, point: int, beside: Sequence[int], purpose: Purpose) -> Line | None:
     """The median over the runs of a point, named by what differs; its colour is the point's, whatever is beside it."""
     curves = found.curves(point, purpose)
     if not curves:

@@ -21,8 +21,8 @@ from stackelberg_games.tournaments import sweep_figures
 from stackelberg_games.tournaments.match import Outcome
 from stackelberg_games.tournaments.statistics import ENOUGH, median
 from stackelberg_games.tournaments.store import Store
+from stackelberg_games.tournaments.sweep_figures import Purpose
 
-Purpose = Literal["tuning", "report"]
 MOST_CURVES = 8
 """Colours that can be told apart."""
 SweepTable = Literal["points", "runs", "curves"]
