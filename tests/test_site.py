@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
 import subprocess
@@ -79,6 +80,45 @@ def test_the_site_builds_without_a_warning(site: Path) -> None:
     pages = list(site.rglob("*.html"))
     assert pages
     assert [page.name for page in pages if remote.search(page.read_text())] == []
+
+
+SOUND = "# A page\n\n[itself](#a-page), [another](other.md), [an entry][stackelberg_games.errors.StoreError]\n\n::: stackelberg_games.errors\n"
+
+
+def build(folder: Path, text: str) -> None:
+    """Build a site of two pages as the site is built, but for what hooks write into it; raises where it has a warning."""
+    config = pytest.importorskip("mkdocs.config", reason="the site needs the extra: pip install -e '.[docs]'")
+    (folder / "docs").mkdir()
+    (folder / "docs" / "index.md").write_text(text)
+    (folder / "docs" / "other.md").write_text("# Another\n")
+    (folder / "mkdocs.yml").write_text(
+        f"INHERIT: {ROOT / 'mkdocs.yml'}\ndocs_dir: docs\nsite_dir: site\nhooks: []\nnav: [index.md, other.md]\n"
+    )
+    loaded = config.load_config(str(folder / "mkdocs.yml"))
+    assert loaded.strict
+    loaded.plugins.on_startup(command="build", dirty=False)
+    importlib.import_module("mkdocs.commands.build").build(loaded)
+
+
+def test_a_page_without_a_fault_builds(tmp_path: Path) -> None:
+    build(tmp_path, SOUND)
+    assert "StoreError" in (tmp_path / "site" / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("(other.md)", "(nobody.md)"),
+        ("(#a-page)", "(#nowhere)"),
+        ("(other.md)", "(/other.html)"),
+        ("[stackelberg_games.errors.StoreError]", "[stackelberg_games.errors.NoError]"),
+    ],
+)
+def test_a_planted_fault_fails_the_build(tmp_path: Path, old: str, new: str) -> None:
+    abort = pytest.importorskip("mkdocs.exceptions", reason="the site needs the extra: pip install -e '.[docs]'").Abort
+    assert SOUND.count(old) == 1
+    with pytest.raises(abort, match="Aborted with 1 warning"):
+        build(tmp_path, SOUND.replace(old, new))
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
