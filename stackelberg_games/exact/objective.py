@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.errors import InvalidArgumentError, PrecisionError, UnsupportedGameError
+from stackelberg_games.errors import InvalidArgumentError, PrecisionError, SolverError, UnsupportedGameError
 from stackelberg_games.exact.adjoint import adjoint_objective
 from stackelberg_games.exact.bounds import EPSILON
 from stackelberg_games.exact.critics import CriticTables, leader_q
@@ -143,6 +143,7 @@ def leader_objective(
 
     Raises:
         UnsupportedGameError: the game has no exact objective.
+        SolverError: the follower has no finite discounted cost, or the leader no finite return (linear-quadratic games).
         PrecisionError: double precision cannot tell the answer: values overflow, or the temperature is too small.
     """
     game = require_game(game)
@@ -152,7 +153,10 @@ def leader_objective(
         return carrying(found.value + found.constant, found.surrogate)
     if not isinstance(game, TabularGame):
         with evaluating(commitment):
-            return game.leader_objective(commitment, temperature, discount=discount, horizon=horizon)
+            own = game.leader_objective(commitment, temperature, discount=discount, horizon=horizon)
+        if not math.isfinite(own.item()):
+            raise SolverError(f"{game.name}: the leader's return is not finite under this commitment")
+        return own
     if isinstance(game, ConfigurableGame) and game.objective_is_own:
         _refuse_overrides(game, discount, horizon)
         return _own_objective(game, commitment, temperature, start)
