@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime
 import json
-import shutil
 import sys
 from pathlib import Path
 
+from PIL import Image
 from style import IMAGES
 
 DATA = Path(__file__).parent.parent / "data" / "literature.json"
@@ -24,7 +24,8 @@ def main(folder: str = "runs/reproduce/literature") -> None:
     seeds = max(row["seeds"] for row in rows)
     facts = {"command": f"stackelberg reproduce literature --seeds {seeds}", "date": str(datetime.date.today())}
     DATA.write_text(json.dumps({"version": done["version"], **facts, "rows": rows}, indent=1) + "\n")
-    shutil.copy(Path(folder) / "literature.png", IMAGES / "reproduce_literature.png")
+    picture = Image.open(Path(folder) / "literature.png").convert("RGB")
+    picture.quantize(255).save(IMAGES / "reproduce_literature.png", optimize=True)
 
 
 if __name__ == "__main__":
