@@ -63,4 +63,6 @@ class Implicit(ExactGradient):
         u = solved.policy[:, 0] * implicit.partial(objective, response)
         adjoint = np.linalg.solve(*implicit.adjoint_system(arrays, solved.policy, u))
         weights = (u - solved.policy[:, 0] * adjoint[:, None]) / self.temperature
-        return objective + implicit.centred(weights, implicit.action_values(game, tables, solved.values))
+        for table, pull in implicit.action_value_pulls(game, tables, solved.values, weights):
+            objective = objective + (torch.from_numpy(pull) * (table - table.detach())).sum()
+        return objective

@@ -15,6 +15,7 @@ several; ``adjoint="solve"`` and ``start="solved"`` remove that error.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -24,21 +25,14 @@ from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, SolverError
-from stackelberg_games.exact.implicit import (
-    action_values,
-    adjoint_system,
-    centred,
-    configurable,
-    configuration_of,
-    partial,
-    require_finite_lever,
-)
+from stackelberg_games.exact import implicit
 from stackelberg_games.exact.response import Arrays
 from stackelberg_games.exact.soft_response import soft_backup, soft_response, soft_sweeps
+from stackelberg_games.kinds.conditioning import NOTHING
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.learning.information import Evidence, Information
 from stackelberg_games.learning.leader import Leader
-from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.commitment import Commitment, flatten
 from stackelberg_games.rules.view import LeaderView
 
 
@@ -84,22 +78,37 @@ class MSoBiRL(Leader):
         Raises:
             UnsupportedGameError: the game is not a configurable finite MDP, or a judge follows no known rule.
         """
-        require_finite_lever(view, self)
+        implicit.require_finite_lever(view, self)
         view.require_objective()
         super().begin(view, seed=seed, commitment=commitment)
         self.seed = seed
         nothing: FloatArray = np.empty(0)
         self.values = self.response = self.multiplier = nothing
+        self._last: implicit.Differentiable | None = None
 
     def update(self, evidence: Evidence) -> dict[str, float]:
         """One iteration; logs the gradient's norm before it and the objective after it."""
-        game = configurable(evidence.require_game(), self)
-        norm = self._descend(self._gradient(game, configuration_of(self.commitment, self)))
-        with torch.no_grad():
-            after = configuration_of(self.commitment, self)
-            self._sweep(Arrays.of(game, game.single(game.follower_tables(after))))
-            objective = float(game.objective(after, torch.from_numpy(self.response)))
-        return {"gradient_norm": norm, "objective": objective}
+        game = implicit.configurable(evidence.require_game(), self)
+        point, self._last = self._last, None
+        if point is None or not point.still(game, self.commitment, self.values):
+            point = self._point(game, swept=False)
+        norm = self._descend(self._gradients(point))
+        self._last = self._point(game, swept=True)
+        return {"gradient_norm": norm, "objective": -self._last.loss.item()}
+
+    def _point(self, game: ConfigurableGame, *, swept: bool) -> implicit.Differentiable:
+        """The game at the configuration of now, after step 5 if it is to be ``swept``."""
+        tables = game.follower_tables(configuration := implicit.configuration_of(self.commitment, self))
+        arrays = Arrays.of(game, game.single(tables), NOTHING if swept else None)
+        if swept:
+            omega = self._sweep(arrays)
+        else:
+            if not len(self.values):
+                self._first(arrays)
+            _, omega = soft_backup(arrays, arrays.follower_q(self.values), self.temperature)
+        loss = -game.objective(configuration, response := torch.from_numpy(self.response).requires_grad_())
+        at = (flatten(self.commitment), self.values, tables, arrays, omega)
+        return implicit.Differentiable(game, *at, response, loss)
 
     def _first(self, arrays: Arrays) -> None:
         """V, g and w before the first iteration."""
@@ -111,40 +120,31 @@ class MSoBiRL(Leader):
             solved = soft_response(arrays, self.temperature)
             self.values, self.response = solved.values, np.ascontiguousarray(solved.policy)
 
-    def _gradient(self, game: ConfigurableGame, configuration: Tensor) -> Tensor:
-        """Steps 1 to 3; a scalar whose gradient is d."""
-        tables = game.follower_tables(configuration)
-        arrays = Arrays.of(game, game.single(tables))
-        if not len(self.values):
-            self._first(arrays)
-        response = torch.tensor(self.response, requires_grad=True)
-        loss = -game.objective(configuration, response)
-        u = self.response[:, 0] * partial(loss, response)
-        matrix, right = adjoint_system(arrays, self.response, u)
+    def _gradients(self, point: implicit.Differentiable) -> list[Tensor]:
+        """Steps 1 to 3: d, for each parameter."""
+        u = self.response[:, 0] * implicit.partial(point.loss, point.free)
         if self.adjoint == "solve":
-            self.multiplier = np.linalg.solve(matrix, right)
+            self.multiplier = np.linalg.solve(*implicit.adjoint_system(point.arrays, self.response, u))
         else:
-            residual = matrix @ self.multiplier - right
-            self.multiplier = self.multiplier - self.adjoint_step * (matrix.T @ residual)
-        _, omega = soft_backup(arrays, arrays.follower_q(self.values), self.temperature)
-        weights = (u - omega[:, 0] * self.multiplier[:, None]) / self.temperature
-        return loss + centred(weights, action_values(game, tables, self.values))
+            slope = implicit.adjoint_slope(point.arrays, self.response, u, self.multiplier)
+            self.multiplier = self.multiplier - self.adjoint_step * slope
+        weights = (u - point.omega[:, 0] * self.multiplier[:, None]) / self.temperature
+        return point.gradients(self.commitment, weights)
 
-    def _descend(self, surrogate: Tensor) -> float:
-        parameters = list(self.commitment.parameters())
-        gradients = torch.autograd.grad(surrogate, parameters)
-        norm = float(torch.cat([gradient.ravel() for gradient in gradients]).norm())
-        if not np.isfinite(norm):
+    def _descend(self, gradients: list[Tensor]) -> float:
+        norm = math.sqrt(sum(float((gradient * gradient).sum()) for gradient in gradients))
+        if not math.isfinite(norm):
             raise SolverError(f"m_sobirl diverged: gradient norm {norm}; raise sweeps or set normalise")
         with torch.no_grad():
-            for parameter, gradient in zip(parameters, gradients, strict=True):
+            for parameter, gradient in zip(self.commitment.parameters(), gradients, strict=True):
                 parameter.sub_(self.step * gradient)
         return norm
 
-    def _sweep(self, arrays: Arrays) -> None:
-        """Step 5."""
+    def _sweep(self, arrays: Arrays) -> FloatArray:
+        """Step 5, and omega."""
         swept = soft_sweeps(arrays, self.temperature, self.values, self.sweeps, self.tolerance)
         self.values = swept.values
         self.response = np.exp((swept.q - self.values[:, None, None]) / self.temperature)
         if self.normalise:
             self.response /= self.response.sum(axis=2, keepdims=True)
+        return swept.policy

@@ -11,6 +11,8 @@ state space, whatever the size of x.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import gymnasium
 import numpy as np
 import torch
@@ -21,15 +23,10 @@ from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.exact.response import Arrays
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Tables
-from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.commitment import Commitment, flatten
 from stackelberg_games.rules.lever import require_lever
 from stackelberg_games.rules.rules import Rules
 from stackelberg_games.rules.view import LeaderView
-
-
-def centred(weights: FloatArray, table: Tensor) -> Tensor:
-    """Sum of weights times (table - its value): zero, with the gradient of the weighted sum."""
-    return (torch.from_numpy(weights) * (table - table.detach())).sum()
 
 
 def require_finite_lever(view: LeaderView, who: object) -> None:
@@ -80,14 +77,72 @@ def adjoint_system(arrays: Arrays, response: FloatArray, u: FloatArray) -> tuple
     return matrix, u.sum(axis=1) * arrays.alive - arrays.follower_discount * inflow
 
 
-def action_values(game: ConfigurableGame, tables: Tables, values: FloatArray) -> Tensor:
-    """Q(x) = r(x) + gF P(x) V with V held fixed, ``[S, B]``."""
-    worth = torch.from_numpy(values) * game.alive_tensor
-    if game.lists is None:
-        following = tables.transition @ worth
-    else:
-        entries = tables.transition * worth[torch.tensor(game.lists.successors)]
-        cells = torch.from_numpy(game.lists.cells)
-        following = torch.zeros(game.leader_reward.size, dtype=torch.float64).index_add(0, cells, entries)
-        following = following.reshape(game.leader_reward.shape)
-    return (tables.follower_reward + game.follower_discount * following)[:, 0]
+def adjoint_slope(arrays: Arrays, response: FloatArray, u: FloatArray, adjoint: FloatArray) -> FloatArray:
+    """Gradient of |A w - b|^2 / 2 at w ``[S]``, A and b of ``adjoint_system``; nothing as large as A is built."""
+    alive, discount = arrays.alive, arrays.follower_discount
+    flowing = (response[:, 0] * adjoint[:, None] - u) * alive[:, None]
+    residual = adjoint - u.sum(axis=1) * alive - discount * arrays.kernel.inflow(flowing)
+    ahead = (response * arrays.kernel.expected(residual)).sum(axis=(1, 2))
+    return np.asarray(residual - discount * ahead * alive)
+
+
+def action_value_pulls(
+    game: ConfigurableGame, tables: Tables, values: FloatArray, weights: FloatArray
+) -> list[tuple[Tensor, FloatArray]]:
+    """Derivatives of the sum of weights ``[S, B]`` times Q(x) = r(x) + gF P(x) V, V held fixed, by the tables that x moves.
+
+    Returns:
+        Each of these tables, and the derivative by it, of its shape.
+    """
+    pulls = []
+    if tables.follower_reward.requires_grad:
+        pulls.append((tables.follower_reward, weights[:, None]))
+    if tables.transition.requires_grad:
+        worth, owing = values * ~game.terminal, game.follower_discount * weights
+        if game.lists is None:
+            pulls.append((tables.transition, owing[:, None, :, None] * worth))
+        else:
+            pulls.append((tables.transition, owing.ravel()[game.lists.cells] * worth[game.lists.successors]))
+    return pulls
+
+
+@dataclass(frozen=True)
+class Differentiable:
+    """A configured game at one configuration and one response: what two iterations of descent share.
+
+    Attributes:
+        game: the game.
+        parameters: the commitment's, flat.
+        values: V, ``[S]``.
+        tables: under the configuration, differentiable in the parameters.
+        arrays: the same as arrays.
+        omega: softmax(Q / tau), ``[S, 1, B]``.
+        free: g as a leaf, by which the loss is differentiated.
+        loss: a scalar, differentiable in the parameters and ``free``.
+    """
+
+    game: ConfigurableGame
+    parameters: Tensor
+    values: FloatArray
+    tables: Tables
+    arrays: Arrays
+    omega: FloatArray
+    free: Tensor
+    loss: Tensor
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        """Copies and pickles have none in its place: graphs can be had again, and not copied."""
+        return (type(None), ())
+
+    def still(self, game: ConfigurableGame, commitment: Commitment, values: FloatArray) -> bool:
+        """Whether this is the point at hand: nobody moved, restored or began anew since."""
+        return self.game is game and self.values is values and torch.equal(self.parameters, flatten(commitment))
+
+    def gradients(self, commitment: Commitment, weights: FloatArray) -> list[Tensor]:
+        """Of the loss plus the sum of weights ``[S, B]`` times Q, for each parameter."""
+        pulls = action_value_pulls(self.game, self.tables, self.values, weights)
+        outputs, by = [self.loss], [torch.ones((), dtype=torch.float64)]
+        for table, pull in pulls:
+            outputs.append(table)
+            by.append(torch.from_numpy(pull))
+        return list(torch.autograd.grad(outputs, list(commitment.parameters()), by))
