@@ -12,9 +12,10 @@ import stackelberg_games as sg
 from stackelberg_games.commitments.gaussian import LinearGaussianPolicy, LinearGaussianResponse
 from stackelberg_games.envs import lqr_v0
 from stackelberg_games.errors import UnsupportedGameError
-from stackelberg_games.kinds.riccati import closed_loop, discounted_reward
+from stackelberg_games.kinds.moments import Quadratic
+from stackelberg_games.kinds.riccati import closed_loop, discounted_effort, discounted_reward
 from stackelberg_games.learning.ascent import GradientLeader
-from stackelberg_games.representations.linear import LeaderCritic
+from stackelberg_games.representations.linear_critic import LeaderCritic
 from tests.linear_games import linear_game
 
 TAU = 0.1
@@ -37,21 +38,43 @@ def test_each_variance_reduction_pays_off() -> None:
     assert spread["bootstrapped"] < spread["unrolled"] / 30  # about 100
 
 
-def test_the_critic_is_the_value_of_the_rest_of_the_episode() -> None:
-    game, policy = linear_game(1, horizon=9)
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("quadratic", [False, True])
+@pytest.mark.parametrize("effort", [False, True])
+def test_the_critic_is_the_value_of_the_rest_of_the_episode(seed: int, quadratic: bool, effort: bool) -> None:
+    game, policy = linear_game(seed, horizon=9)
+    random, n, k = np.random.default_rng(seed), len(game.start), game.leader_matrix.shape[1]
+    if quadratic:
+        bent = random.normal(size=(n, n))
+        game.reward = Quadratic(0.3, random.normal(size=n), bent + bent.T)
+    if effort:
+        root = random.normal(size=(k, k))
+        game.effort = root @ root.T
     with torch.no_grad():
         response = game.response(policy, TAU)
-        critic = LeaderCritic.of(game, policy, response, 9)
         loop = closed_loop(game.plant, policy, response)
-        state, covariance = torch.ones(3, dtype=torch.float64)[: len(game.start)], torch.zeros_like(loop.matrix)
-        for left in (1, 2, 9):
-            rest = critic.future(state, covariance, torch.tensor(left))
-            played = (
-                discounted_reward(loop, state, covariance, game.reward, game.leader_discount, left - 1)
-                if left > 1
-                else 0.0
-            )
-            assert float(rest) == pytest.approx(game.leader_discount * float(played), abs=1e-12)
+    critic = LeaderCritic.of(game, policy, response, 9)
+    states, covariance = random.normal(size=(3, n)), 0.1 * np.eye(n)
+    left = np.array([1, 2, 9])
+    values, slopes = critic.future(states, covariance, left)
+    for state, count, value, slope in zip(states, left, values, slopes, strict=True):
+        mean, worth = torch.tensor(state, requires_grad=True), torch.zeros((), dtype=torch.float64)
+        if count > 1:
+            given = (loop, mean, torch.tensor(covariance))
+            worth = discounted_reward(*given, game.reward, game.leader_discount, count - 1)
+            if effort:
+                cost = torch.tensor(game.effort)
+                worth = worth - discounted_effort(*given, policy, cost, game.leader_discount, count - 1)
+        along = torch.autograd.grad(worth, mean)[0].numpy() if count > 1 else np.zeros(n)
+        assert value == pytest.approx(game.leader_discount * worth.item(), rel=1e-10, abs=1e-12)
+        np.testing.assert_allclose(slope, game.leader_discount * along, rtol=1e-9, atol=1e-12)
+
+
+def test_rewards_of_other_forms_are_refused() -> None:
+    game = lqr_v0.game("v2")
+    policy = LinearGaussianPolicy(game, [[-9.0, -9.0]])
+    with pytest.raises(UnsupportedGameError, match="Band"):
+        LeaderCritic.of(game, policy, game.response(policy, TAU), 3)
 
 
 def test_the_bilevel_actor_critic_climbs_the_next_reward_only() -> None:

@@ -21,7 +21,7 @@ gradients, and one differentiable Newton step from the solution carries the impl
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -32,6 +32,10 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.gaussian import LinearGaussianPolicy, LinearGaussianResponse
 from stackelberg_games.errors import InvalidArgumentError, SolverError
 from stackelberg_games.kinds.moments import StateReward
+from stackelberg_games.numerics.randomness import compiled
+
+DOUBLINGS = 60
+"""Iterations of the Riccati solver; each doubles the stages that it has counted."""
 
 
 class Plant(NamedTuple):
@@ -154,25 +158,57 @@ def _backup(plant: Plant, value: Tensor, discount: float) -> tuple[Tensor, Tenso
 
 
 def _solve(plant: Plant, drift: Tensor, discount: float) -> FloatArray:
-    """The stabilising solution P of the discounted Riccati equation, by the QZ method."""
+    """The stabilising solution P of the discounted Riccati equation: by doubling, or by the QZ method where that fails."""
     scale = math.sqrt(discount)
+    turned, pushed = scale * drift.detach().numpy(), scale * plant.follower.numpy()
     cost, control = plant.state_cost.detach().numpy(), plant.control_cost.detach().numpy()
-    with torch.no_grad():
-        matrices = (scale * drift.detach().numpy(), scale * plant.follower.numpy(), cost, control)
-        unstable = SolverError(
-            "the follower has no finite discounted cost under this commitment: the system is unstable and cannot be "
-            f"stabilised (spectral radius {np.abs(np.linalg.eigvals(matrices[0])).max():.4g} after discounting)"
-        )
+    try:
+        value = _doubled(turned, np.ascontiguousarray(pushed @ np.linalg.solve(control, pushed.T)), cost)
+    except np.linalg.LinAlgError:  # what grows beyond all bounds
+        value = np.full_like(cost, np.nan)
+    if not np.isfinite(value).all():
         try:
-            value = np.asarray(scipy.linalg.solve_discrete_are(*matrices), dtype=np.float64)
+            value = np.asarray(scipy.linalg.solve_discrete_are(turned, pushed, cost, control), dtype=np.float64)
         except (np.linalg.LinAlgError, ValueError) as error:
-            raise unstable from error
+            raise _unstable(turned) from error
+    with torch.no_grad():
         polished = _newton_step(plant, drift, torch.from_numpy(value), discount)
         _, gain, _ = _backup(plant, polished, discount)
         loop = scale * (drift - plant.follower @ (gain @ drift)).detach().numpy()
-        if not np.isfinite(loop).all() or np.abs(np.linalg.eigvals(loop)).max() >= 1:
-            raise unstable
-        return np.asarray(polished.numpy())
+    if not np.isfinite(loop).all() or np.abs(np.linalg.eigvals(loop)).max() >= 1:
+        raise _unstable(turned)
+    return np.asarray(polished.numpy())
+
+
+def _unstable(matrix: FloatArray) -> SolverError:
+    return SolverError(
+        "the follower has no finite discounted cost under this commitment: the system is unstable and cannot be "
+        f"stabilised (spectral radius {np.abs(np.linalg.eigvals(matrix)).max():.4g} after discounting)"
+    )
+
+
+@compiled
+def _doubled(matrix: Any, control: Any, cost: Any) -> Any:
+    """P = A'P (I + G P)^-1 A + Q with ``control`` G = B R^-1 B', by structure-preserving doubling; NaN where it does not converge.
+
+    Every iteration doubles the stages that are counted (Anderson, 1978; Chu, Fan, Lin and Wang, 2004).
+    """
+    ahead, spread, value = matrix.copy(), control.copy(), cost.copy()
+    unit = np.eye(len(matrix))
+    for _ in range(DOUBLINGS):
+        solved = np.linalg.solve(unit + spread @ value, np.concatenate((ahead, spread), axis=1))
+        moved, carried = solved[:, : len(matrix)].copy(), solved[:, len(matrix) :].copy()
+        turned = np.ascontiguousarray(ahead.T)
+        added = turned @ value @ moved
+        spread = spread + ahead @ carried @ turned
+        value = value + 0.5 * (added + added.T)
+        ahead = ahead @ moved
+        size = np.abs(value).max()
+        if not np.isfinite(size):
+            break
+        if np.abs(added).max() <= 1e-15 * size:
+            return value
+    return np.full_like(value, np.nan)
 
 
 def _newton_step(plant: Plant, drift: Tensor, value: Tensor, discount: float) -> Tensor:

@@ -33,8 +33,7 @@ not depend on x, so that nothing beyond the next stage depends on a. Elsewhere t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,9 +46,10 @@ from stackelberg_games.errors import InformationError, InvalidGameError, SolverE
 from stackelberg_games.exact.linear_players import linear_objectives
 from stackelberg_games.hypergradient import Influence
 from stackelberg_games.kinds.linear_quadratic import Cost, LinearGaussianGame, linear
-from stackelberg_games.kinds.riccati import SoftRiccati, closed_loop, powers
+from stackelberg_games.kinds.riccati import SoftRiccati
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.representations.least_squares import LinearEstimator
+from stackelberg_games.representations.linear_critic import LeaderCritic
 from stackelberg_games.representations.linear_response import FittedResponse
 from stackelberg_games.representations.nothing import Nothing
 from stackelberg_games.representations.protocol import (
@@ -102,6 +102,7 @@ class Linear(Representation):
         self.fit = LinearEstimator(view)
         self.replied = FittedResponse(self.fit.n, self.fit.m, memory)
         self.read: tuple[FloatArray, FloatArray] | None = None
+        self._known: LinearGaussianGame | None = None  # what was fitted, until the next batch
 
     @classmethod
     def fits(cls, view: LeaderView, commitment: Commitment) -> bool:
@@ -116,7 +117,7 @@ class Linear(Representation):
     def observe(self, evidence: Evidence, commitment: Commitment) -> None:
         """Add a batch to the fits."""
         batch = evidence.require_trajectories()
-        self.batch = batch
+        self.batch, self._known = batch, None
         asked = self.needs.follower or self.needs.players or not self.needs.values
         self.fit.observe(batch if asked else batch.without_follower_rewards())
         if asked and self.fit.silent:
@@ -139,11 +140,12 @@ class Linear(Representation):
 
     def answer(self, policy: LinearGaussianPolicy) -> tuple[LinearGaussianGame, SoftRiccati]:
         """The fitted game and the follower's response in it; its values only where they are asked for."""
+        if self._known is None:
+            self._known = self.fit.game(None if self.needs.follower else self._idle())
         if not self.needs.follower:
-            return self.fit.game(self._idle()), self.replied.solve()
-        game = self.fit.game()
+            return self._known, self.replied.solve()
         assert self.view.temperature is not None
-        return game, game.response(policy, self.view.temperature)
+        return self._known, self._known.response(policy, self.view.temperature)
 
     def surprise(self, commitment: Commitment) -> Surprise:
         """See ``Representation.surprise``; the gain is that of every temperature, and the covariance is in proportion."""
@@ -179,6 +181,7 @@ class Linear(Representation):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See ``Representation.load_state_dict``."""
+        self._known = None
         self.fit.load_state_dict(state["fit"])
         self.replied.moments = np.array(state["replied"])
 
@@ -213,132 +216,88 @@ class LinearValues(Values):
         if learned.needs.players:
             return
         self.game, self.reply = learned.answer(policy)
-        batch, plant, gain = self.batch, self.game.plant, self.reply.gain.detach()
-        self._states, played = torch.tensor(batch.states), torch.tensor(batch.leader_actions)
-        before = self._states[:, :-1]
-        actions = before @ policy.gain.T + (played - before @ policy.gain.T).detach()
-        self._actions, self._pushed = actions, before @ plant.state.T + actions @ plant.leader.T
-        self._answered = self._pushed - (self._pushed @ gain.T) @ plant.follower.T
-        left = (self.game.stages(_NEGLIGIBLE) - torch.arange(batch.stages)).expand(batch.episodes, -1)
+        batch, game, gain = self.batch, self.game, self.reply.gain.detach().numpy()
+        self._pushed = batch.states[:, :-1] @ game.state_matrix.T + batch.leader_actions @ game.leader_matrix.T
+        self._kept = np.eye(len(game.start)) - game.follower_matrix @ gain
+        self._answered = self._pushed @ self._kept.T
+        left = np.broadcast_to(game.stages(_NEGLIGIBLE) - np.arange(batch.stages), (batch.episodes, batch.stages))
         if learned.needs.backup == STACKELBERG:
-            if self.game.effort is not None:
+            if game.effort is not None:
                 raise UnsupportedGameError(
                     "the backup of the maximum over the leader's action and the mode of the reply has no closed form where "
                     "the leader pays for its action"
                 )
-            kept = torch.eye(len(plant.state), dtype=torch.float64) - plant.follower @ gain
-            _check_steering((kept @ plant.state).numpy(), (kept @ plant.leader).numpy())
-            left = left.clamp(max=2)
-        self._left = left
-        self._critic = LeaderCritic.of(self.game, policy, self.reply, int(left.max()))
-        spread = (plant.noise + plant.follower @ self.reply.covariance @ plant.follower.T).detach()
-        self._values = self._critic.future(self._answered, spread, left)
+            _check_steering(self._kept @ game.state_matrix, self._kept @ game.leader_matrix)
+            left = np.minimum(left, 2)
+        self._left, self._noise = left, game.noise_factor @ game.noise_factor.T
+        self._critic = LeaderCritic.of(game, policy, self.reply, int(left.max()))
+        answer = game.follower_matrix @ self.reply.covariance.detach().numpy() @ game.follower_matrix.T
+        self._values, self._slopes = self._critic.future(self._answered, self._noise + answer, left)
 
     def benefit(self) -> Credit:
         """See ``Values.benefit``."""
-        plant = self.game.plant
-        with torch.no_grad():
-            reached = self._pushed + torch.tensor(self.batch.follower_actions) @ plant.follower.T
-            gains = self._critic.future(reached, plant.noise, self._left) - self._values
-        return Credit(np.ascontiguousarray(gains.numpy()))
+        reached = self._pushed + self.batch.follower_actions @ self.game.follower_matrix.T
+        return Credit(self._critic.future(reached, self._noise, self._left)[0] - self._values)
 
     def direct(self) -> Tensor:
         """See ``Values.direct``."""
-        values = self._values
+        values, pulls = self._values, self._slopes @ self._kept @ self.game.leader_matrix
         if self.game.effort is not None:
-            values = values - ((self._actions @ torch.tensor(self.game.effort)) * self._actions).sum(dim=-1)
-        return (torch.from_numpy(self.discounts) * values).sum() / self.batch.episodes
+            cost = self.batch.leader_actions @ self.game.effort
+            values, pulls = values - (cost * self.batch.leader_actions).sum(axis=-1), pulls - 2 * cost
+        return self._through_actions(self.discounts, values, pulls)
 
     def unrolled(self, trace: Influence, credit: Credit, batch: Trajectories) -> Tensor:
         """See ``Values.unrolled``; with the follower's value beyond the end of the trajectories."""
-        seen = -((self._pushed @ self.reply.seen_value.detach()) * self._pushed).sum(dim=-1)
-        last = self._states[torch.arange(batch.episodes), torch.tensor(batch.lengths)]
-        tail = torch.tensor(trace.carry) * self.reply.average(last)
-        return ((torch.tensor(trace.before) * seen).sum() + tail.sum()) / batch.episodes
+        turned = self._pushed @ self.reply.seen_value.detach().numpy()
+        seen = self._through_actions(
+            trace.before, -(turned * self._pushed).sum(axis=-1), -2 * turned @ self.game.leader_matrix
+        )
+        last = batch.states[np.arange(batch.episodes), batch.lengths]
+        return seen + self._follower_values(trace.carry, last) / batch.episodes
 
     def bootstrapped(self, credit: Credit) -> Tensor:
         """See ``Values.bootstrapped``."""
-        value = self.reply.average
-        moved = value(self._states[:, 1:]) - value(self._answered.detach())
-        return self.view.follower_discount * (torch.from_numpy(credit.at) * moved).sum() / self.batch.episodes
+        owed = self.view.follower_discount / self.batch.episodes * credit.at
+        return self._follower_values(owed, self.batch.states[:, 1:]) - self._follower_values(owed, self._answered)
+
+    def _through_actions(self, weights: FloatArray, values: FloatArray, pulls: FloatArray) -> Tensor:
+        """Mean over the episodes of weighed values ``[N, T]`` that the commitment moves by its actions alone.
+
+        Args:
+            weights, values: ``[N, T]``.
+            pulls: derivatives of the values by the leader's actions, ``[N, T, k]``.
+        """
+        gain, share = self._policy.gain, 1 / self.batch.episodes
+        weighed = (weights[..., None] * pulls).reshape(-1, pulls.shape[-1])
+        slope = torch.from_numpy(share * weighed.T @ self.batch.states[:, :-1].reshape(len(weighed), -1))
+        return share * float((weights * values).sum()) + (slope * (gain - gain.detach())).sum()
+
+    def _follower_values(self, weights: FloatArray, states: FloatArray) -> Tensor:
+        """Sum of weights times VF(x), differentiated through what the commitment makes of VF."""
+        flat, each = states.reshape(-1, states.shape[-1]), weights.reshape(-1, 1)
+        products = torch.from_numpy(flat.T @ (each * flat))
+        return -(products * self.reply.value).sum() - float(each.sum()) * self.reply.constant
 
     def truncated(self, credit: Credit) -> Tensor:
         """See ``Values.truncated``; nothing, as no reward at (s, a, b) depends on the commitment."""
         return 0.0 * self._policy.gain.sum()
 
-    @cached_property
-    def _faced(self) -> FloatArray:
-        """What the follower faces: where the state would go without its push, ``[N, T, n]``."""
-        return np.asarray(self._pushed.detach().numpy())
-
     def averaged(self, credit: Credit, wide: Trajectories) -> Credit:
         """See ``Values.averaged``; means are least squares with quadratic features of (y, u), and of y."""
-        return Credit(averaged(self._faced, wide.follower_actions, wide.mask, credit.at))
+        return Credit(averaged(self._pushed, wide.follower_actions, wide.mask, credit.at))
 
     def advantage(self, how: str, wide: Trajectories) -> Credit:
         """See ``Values.advantage``; SARSA is its fixed point with quadratic features of (y, u) (LSTD-Q)."""
         gain, covariance = -self.reply.gain.detach().numpy(), self.reply.covariance.detach().numpy()
         discount = self.view.leader_discount
-        return Credit(fitted_advantages(how, wide, self._faced, gain, covariance, discount))
+        return Credit(fitted_advantages(how, wide, self._pushed, gain, covariance, discount))
 
     def players(self) -> tuple[Tensor, Tensor, Tensor]:
         """See ``Values.players``; the parameters are gain and factor (L, F) of the response, side by side."""
         game, (gain, factor) = self._learned.fit.game(), self._learned.response()
         response = torch.cat([torch.from_numpy(gain), torch.from_numpy(factor)], dim=1).requires_grad_()
         return *linear_objectives(game, self._policy, response, self.temperature), response
-
-
-class LeaderCritic(NamedTuple):
-    """VL of a linear-quadratic game at fixed policies; everything is held constant.
-
-    Attributes:
-        game: true or estimated.
-        powers: M^i, ``[K, n, n]``.
-        spread: S_i, ``[K, n, n]``, covariance of i stages of noise.
-        weights: gL^{i+1}, ``[K]``.
-        effort: K'N K and tr(N W W'): what the leader's actions cost it in a state, or None.
-    """
-
-    game: LinearGaussianGame
-    powers: Tensor
-    spread: Tensor
-    weights: Tensor
-    effort: tuple[Tensor, float] | None = None
-
-    @classmethod
-    def of(
-        cls, game: LinearGaussianGame, policy: LinearGaussianPolicy, response: SoftRiccati, count: int
-    ) -> LeaderCritic:
-        """The critic for up to ``count`` stages to go."""
-        with torch.no_grad():
-            loop = closed_loop(game.plant, policy, response)
-            stack = powers(loop.matrix, max(1, count - 1))
-            grown = (stack @ loop.noise @ stack.transpose(-1, -2)).cumsum(dim=0)
-            spread = torch.cat([torch.zeros_like(grown[:1]), grown[:-1]])
-            effort = None
-            if game.effort is not None:
-                cost = torch.tensor(game.effort)
-                effort = policy.gain.T @ cost @ policy.gain, float(torch.trace(cost @ policy.covariance))
-        weights = game.leader_discount ** torch.arange(1, len(stack) + 1, dtype=torch.float64)
-        return cls(game, stack, spread, weights, effort)
-
-    def future(self, following: Tensor, covariance: Tensor, left: Tensor) -> Tensor:
-        """Expected discounted rewards after a stage.
-
-        Args:
-            following: mean of the next state, ``[..., n]``.
-            covariance: its covariance, ``[n, n]``.
-            left: stages left from this one on, ``[...]``.
-        """
-        rows = [following @ self.powers[:, i].T for i in range(self.powers.shape[-1])]
-        means = torch.stack(rows).movedim(0, -1)
-        spread = self.spread + self.powers @ covariance @ self.powers.transpose(-1, -2)
-        counted = torch.arange(1, len(self.weights) + 1) < left.unsqueeze(-1)
-        earned = self.game.reward.expectation(means, spread)
-        if self.effort is not None:
-            bent, always = self.effort
-            earned = earned - ((means @ bent) * means).sum(dim=-1) - (spread * bent).sum(dim=(-1, -2)) - always
-        return (earned * (self.weights * counted)).sum(dim=-1)
 
 
 def _check_steering(drift: FloatArray, steering: FloatArray) -> None:
