@@ -171,13 +171,11 @@ def _solve(plant: Plant, drift: Tensor, discount: float) -> FloatArray:
             value = np.asarray(scipy.linalg.solve_discrete_are(turned, pushed, cost, control), dtype=np.float64)
         except (np.linalg.LinAlgError, ValueError) as error:
             raise _unstable(turned) from error
-    with torch.no_grad():
-        polished = _newton_step(plant, drift, torch.from_numpy(value), discount)
-        _, gain, _ = _backup(plant, polished, discount)
-        loop = scale * (drift - plant.follower @ (gain @ drift)).detach().numpy()
+    gain = np.linalg.solve(control + pushed.T @ value @ pushed, pushed.T @ value @ turned)
+    loop = turned - pushed @ gain
     if not np.isfinite(loop).all() or np.abs(np.linalg.eigvals(loop)).max() >= 1:
         raise _unstable(turned)
-    return np.asarray(polished.numpy())
+    return np.asarray(value)
 
 
 def _unstable(matrix: FloatArray) -> SolverError:
