@@ -203,6 +203,7 @@ def test_figures_of_a_tournament_are_axes(results: Results) -> None:
     assert [axes.get_title(loc="left").split(",")[0] for axes in every[:, 0]] == results.games
     np.testing.assert_allclose(every[0, 0].lines[0].get_ydata(), axes.lines[0].get_ydata())
     assert results.plot_curves(follower=follower).shape == sizes[:1]
+    assert results.plot_curves(game, follower) is not axes
     regret = results.plot_curves(game, follower, regret=True)
     assert regret.get_yscale() == "log"
     np.testing.assert_allclose(regret.lines[0].get_ydata(), 10.0 - np.asarray(axes.lines[0].get_ydata()))

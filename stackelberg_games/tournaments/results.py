@@ -120,8 +120,8 @@ class Results(Payoffs):
             regret: draw the exact optimum minus the payoff instead, on a logarithmic axis.
 
         Returns:
-            Axes ``[games, followers]``, without the first where there is one game or one was chosen, and without the
-            second where a follower was chosen; the one that was given.
+            Axes ``[games, followers]``; ``[games]`` where there is one follower, ``[followers]`` where there is one game or one
+            was chosen; the axes alone of one game against one follower that was chosen, or those that were given.
 
         Raises:
             InvalidArgumentError: there is no such game or follower, there are several to choose from for the axes that
@@ -133,8 +133,9 @@ class Results(Payoffs):
         games = self.games if game is None else [self._only("game", game, self.games)]
         followers = self.followers if follower is None else [self._only("follower", follower, self.followers)]
         drawn = figures.draw_learning(self, games, followers, canvas(None), regret=regret)
-        sizes = [len(games)] * (len(games) > 1) + [len(followers)] * (follower is None)
-        return drawn.reshape(sizes) if sizes else drawn[0]
+        if len(games) == 1:
+            return drawn if follower is None else drawn[0]
+        return drawn if len(followers) == 1 else drawn.reshape(len(games), len(followers))
 
     def plot_profile(self, information: Division | None = None, axes: Any = None) -> Any:
         """Draw the share of runs above every score, for the leaders of a class (the only one if None)."""
