@@ -76,13 +76,20 @@ def suite(name: str) -> str:
     lines = ["| leader | class | rank in it | score | its 95 % interval | CPU s a match |", "|---|---|---|---|---|---|"]
     for row in data["leaders"]:
         page = row["leader"].partition(",")[0]
+        mark = " **" if "beside" in row else " *" if row["apart"] else ""
         lines.append(
-            f"| [{row['leader']}](leaders/{page}.md){' *' if row['apart'] else ''} | `{row['information']}` | {row['rank']} "
+            f"| [{row['leader']}](leaders/{page}.md){mark.replace('*', chr(92) + '*')} | `{row['information']}` | {row['rank'] or ''} "
             f"| {row['score']:.3f} | {row['low']:.3f} to {row['high']:.3f} | {row['cpu_seconds']:.2f} |"
         )
     beaten = [
         f"| {other} | {', '.join(found['better']) or 'none'} | {', '.join(found['worse']) or 'none'} |"
         for other, found in data["random_search"].items()
+    ]
+    some = [
+        f"\\*\\* `{row['leader']}` cannot play {', '.join(f'**{game}**' for game in data['games'] if game not in row['games'])}, and has no rank; "
+        f"in the other games `{name}` has {score:.3f}."
+        for row in data["leaders"]
+        for name, score in row.get("beside", {}).items()
     ]
     minutes, apart = data["cpu_seconds"] / 60, data["cpu_seconds_apart"] / 60
     took = f"{data['matches']:,} matches with {data['seeds']} seeds, {data['failed']} of them failed: {minutes:.0f} minutes of processor time"
@@ -90,6 +97,8 @@ def suite(name: str) -> str:
     return "\n".join(
         [
             *lines,
+            "",
+            *some,
             "",
             "**What random search wins.** Games in which it is better, or worse, against at least one follower with its whole 95 % interval:",
             "",
