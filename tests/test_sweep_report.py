@@ -16,6 +16,7 @@ from stackelberg_games.tournaments.sweep_report import render_sweep, write_sweep
 from stackelberg_games.tournaments.sweep_results import SweepResults
 from tests.browser import CHROMIUM, Page, chromium
 
+FOLLOWER = "soft_value_iteration(temperature=0.05,sweeps=1000)"
 HOSTILE = "<script>document.title = 'alive'</script>"
 
 
@@ -28,7 +29,7 @@ def example(hostile: str = "discrete_toy-v0") -> SweepResults:
         for seed, key in zip(seeds, keys, strict=True):
             outcomes[key] = Outcome("done", "TRAJECTORIES", (Evaluation(BEST, level + 0.1 * seed),))
         rates = {"leader.learning_rate": 0.1 * (number + 1), "leader.name": hostile}
-        facts = {"game": hostile, "leader": "bchg", "follower": "f", "task": "t", "information": "TRAJECTORIES"}
+        facts = {"game": hostile, "leader": "bchg", "follower": FOLLOWER, "task": "t", "information": "TRAJECTORIES"}
         points.append({"values": rates, "keys": keys, **facts})
     outcomes["2-1"] = replace(outcomes["2-1"], status="failed", evaluations=(), error=hostile)
     outcomes |= {f"r{seed}": Outcome("done", "TRAJECTORIES", (Evaluation(BEST, 4.0 + seed),)) for seed in range(2)}
