@@ -1,8 +1,9 @@
-"""What a leader loses who believes a wrong temperature of its follower.
+"""What a leader loses who believes a wrong temperature of its follower, and one that finds it out.
 
-``bchg`` is told 0.25, 0.5, 1, 2 and 4 times the follower's true temperature, on discrete_toy-v0 and
-lqr-v0. Values are exact, against the follower's true response, at the end of training.
-Run with ``python benchmarks/temperature.py --plot docs/images/temperature.png``.
+``bchg`` is told 0.25, 0.5, 1, 2 and 4 times the follower's true temperature, or nothing and estimates it, on
+discrete_toy-v0 and lqr-v0. Values are exact, against the follower's true response, at the end of training.
+Run with ``OMP_NUM_THREADS=1 python benchmarks/temperature.py --data docs/data/temperature.json --plot
+docs/images/temperature.png``; beliefs that the file has are not played again.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from measuring import final_value
 import stackelberg_games as sg
 
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
+ESTIMATED = "estimated"
+APART = 16.0
+"""Where the estimate stands in the picture."""
+BELIEFS = (*(f"{factor:g}" for factor in FACTORS), ESTIMATED)
 STUDIES: dict[str, tuple[str, float, dict[str, Any], int, int]] = {
     # game: follower, true temperature, leader settings, iterations, episodes
     "discrete_toy-v0": ("soft_value_iteration", 0.05, {}, 500, 3),
@@ -26,7 +31,7 @@ STUDIES: dict[str, tuple[str, float, dict[str, Any], int, int]] = {
 }
 
 
-def final(name: str, factor: float, seed: int) -> float:
+def final(name: str, belief: str, seed: int) -> float:
     """Exact value of what a leader with this belief recommends in the end."""
     follower, truth, settings, iterations, episodes = STUDIES[name]
     return final_value(
@@ -36,42 +41,47 @@ def final(name: str, factor: float, seed: int) -> float:
         sg.make_follower(follower, temperature=truth),
         iterations=iterations,
         episodes=episodes,
-        temperature=factor * truth,
+        temperature=ESTIMATED if belief == ESTIMATED else float(belief) * truth,
         seed=seed,
     )
 
 
-def study(seeds: int, workers: int) -> dict[str, dict[str, list[float]]]:
-    """Final values by game and factor."""
-    tasks = [(name, factor, seed) for name in STUDIES for factor in FACTORS for seed in range(seeds)]
-    found = Parallel(n_jobs=workers)(delayed(final)(*task) for task in tasks)
-    results: dict[str, dict[str, list[float]]] = {}
-    for (name, factor, _), value in zip(tasks, found, strict=True):
-        results.setdefault(name, {}).setdefault(f"{factor:g}", []).append(value)
-    return results
+def study(results: dict[str, dict[str, list[float]]], seeds: int, workers: int) -> None:
+    """Add final values by game and belief, where there are none."""
+    tasks = [(name, belief) for name in STUDIES for belief in BELIEFS if belief not in results.get(name, {})]
+    found = Parallel(n_jobs=workers)(delayed(final)(*task, seed) for task in tasks for seed in range(seeds))
+    for number, (name, belief) in enumerate(tasks):
+        results.setdefault(name, {})[belief] = found[number * seeds : (number + 1) * seeds]
 
 
 def table(results: dict[str, dict[str, list[float]]]) -> None:
-    """Print mean, standard error and the worst seed."""
+    """Print mean, standard error, the worst seed, and the worst share of what the same seed earns at the truth."""
     for name, rows in results.items():
         print(name)
-        for factor, values in rows.items():
-            error = np.std(values, ddof=1) / len(values) ** 0.5
-            print(f"  believed / true {factor:>5}: {np.mean(values):8.3f} +- {error:.3f}   worst {min(values):8.3f}")
+        for belief in BELIEFS:
+            values = rows[belief]
+            error, worst = np.std(values, ddof=1) / len(values) ** 0.5, min(np.divide(values, rows["1"]))
+            print(
+                f"  believed / true {belief:>9}: {np.mean(values):8.3f} +- {error:.3f}   worst {min(values):8.3f}   "
+                f"worst share {worst:.4f}"
+            )
 
 
 def draw(results: dict[str, dict[str, list[float]]], path: str) -> None:
-    """Every seed's final value against the factor."""
+    """Every seed's final value against the belief."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 3.4), dpi=150, layout="constrained")
     for axes, (name, rows) in zip(figure.subplots(1, len(results)), results.items(), strict=True):
-        factors = [float(factor) for factor in rows]
-        for factor, values in zip(factors, rows.values(), strict=True):
-            axes.plot([factor] * len(values), values, "o", color="#0072B2", alpha=0.35, markersize=4)
-        axes.plot(factors, [np.mean(values) for values in rows.values()], color="#D55E00", linewidth=1.8, label="mean")
+        places = [*FACTORS, APART]
+        for place, belief in zip(places, BELIEFS, strict=True):
+            axes.plot([place] * len(rows[belief]), rows[belief], "o", color="#0072B2", alpha=0.35, markersize=4)
+        means = [np.mean(rows[belief]) for belief in BELIEFS]
+        axes.plot(places[:-1], means[:-1], color="#D55E00", linewidth=1.8, label="mean")
+        axes.plot(APART, means[-1], "_", color="#D55E00", markersize=22, markeredgewidth=2)
         axes.set_xscale("log", base=2)
-        axes.set_xticks(factors, [f"{factor:g}" for factor in factors])
+        axes.set_xticks(places, BELIEFS)
+        axes.minorticks_off()
         axes.set(xlabel="believed / true temperature", ylabel="exact final value")
         axes.set_title(name, loc="left", fontsize=10)
         axes.spines[["top", "right"]].set_visible(False)
@@ -85,15 +95,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--plot", help="picture")
-    parser.add_argument("--data", help="JSON file: written after the runs, read instead of them if it exists")
+    parser.add_argument("--data", help="JSON file of results: read if it exists, and added to")
     options = parser.parse_args()
     stored = None if options.data is None else Path(options.data)
-    if stored is not None and stored.exists():
-        results = json.loads(stored.read_text())
-    else:
-        results = study(options.seeds, options.workers)
-        if stored is not None:
-            stored.write_text(json.dumps(results))
+    results = {} if stored is None or not stored.exists() else json.loads(stored.read_text())
+    study(results, options.seeds, options.workers)
+    if stored is not None:
+        stored.write_text(json.dumps(results))
     table(results)
     if options.plot:
         draw(results, options.plot)

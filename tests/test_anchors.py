@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import gymnasium
@@ -13,7 +14,7 @@ from scipy.spatial.distance import cdist
 
 import stackelberg_games as sg
 from stackelberg_games.commitments.grids import ActionGrid
-from stackelberg_games.commitments.networks import MLPGaussianPolicy
+from stackelberg_games.commitments.networks import MLPCategoricalPolicy, MLPGaussianPolicy
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.kinds.vector import VectorGame
 from stackelberg_games.numerics.randomness import Lane, Streams
@@ -77,6 +78,23 @@ def test_shares_interpolate_and_a_squashed_policy_keeps_its_mean() -> None:
     assert torch.autograd.grad(table[0, 0], list(policy.parameters()))[0].abs().sum() > 0
 
 
+def test_commitments_are_as_far_apart_as_what_they_do() -> None:
+    states = np.array([[0.3, -0.2], [-0.9, 0.7]])
+    box = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float64)
+    grid, policy = ActionGrid(box, np.zeros((1, 2)), (7, 5)), MLPGaussianPolicy((box, box), (), std=0.1)
+    pushed: Any = copy.deepcopy(policy)
+    with torch.no_grad():
+        pushed.network.layers[-1].bias[0] += np.arctanh(0.5)  # one of two coordinates moves by a quarter of its range
+    assert grid.distance(policy, policy, states) == 0
+    assert grid.distance(policy, pushed, states) == pytest.approx(0.125, abs=0.002)
+    few = gymnasium.spaces.Discrete(3)
+    other: Any = MLPCategoricalPolicy((box, few), ())
+    with torch.no_grad():
+        other.network.layers[-1].bias[0] = np.log(4.0)  # 2/3, 1/6, 1/6
+    table = ActionGrid(few, np.zeros((1, 3)), (7,))
+    assert table.distance(MLPCategoricalPolicy((box, few), ()), other, states) == pytest.approx(1 / 3)
+
+
 def test_real_actions_without_bounds_span_what_was_seen() -> None:
     grid = ActionGrid(gymnasium.spaces.Box(-np.inf, np.inf, (1,), np.float64), np.array([[-2.0], [4.0]]), (3,))
     assert grid.vectors[:, 0].tolist() == [-2.0, 1.0, 4.0]
@@ -115,6 +133,22 @@ def test_the_fitted_game_ends_where_play_ended() -> None:
     assert going[near].min() > 0.9
     value = fitted.objective(leader.commitment, 0.5)[0]
     assert value == pytest.approx(batch.leader_returns(0.9).mean(), abs=0.25)
+
+
+def test_anchors_lie_where_deviations_would_lead() -> None:
+    """On visited states alone, what was never done would lead back to them."""
+    game = Brink()
+    leader: Any = sg.make_leader("model_based", representation={"anchors": 100})
+    leader.begin(game.view(0.5))
+    follower = sg.make_follower("grid_planner", temperature=0.5)
+    follower.begin(game)
+    batch = sg.rollout(game, leader.commitment, follower.respond(game, leader.commitment).policy, episodes=40, seed=0)
+    leader.learned.observe(sg.Evidence(batch.leader_returns(0.9), batch), leader.commitment)
+    fitted = leader.learned.fitted()
+    lowest, points = batch.states[:, :-1][batch.mask].min(), fitted.features[:, 0]
+    assert points.min() < lowest - 0.8  # two stages of both pushing down
+    at = int(np.abs(points - lowest).argmin())
+    assert fitted.kernel.expected(points)[at, 0, 0] == pytest.approx(points[at] - 0.6, abs=0.15)
 
 
 class Flat:

@@ -33,6 +33,7 @@ class ActionGrid:
         vectors: as networks read them, ``[A, d]``.
         weights: of the measure that entropy is relative to, ``[A]``: 1 each where they are all there are, else those of the
             uniform density, the ends of a coordinate with half the weight.
+        ends: the vectors at the ends of every coordinate, or all.
 
     Raises:
         UnsupportedGameError: the space has more coordinates than points can cover.
@@ -43,6 +44,7 @@ class ActionGrid:
         self.discrete, size = features.discrete, features.size
         if self.discrete:
             self.vectors, self.weights = np.eye(size), np.ones(size)
+            self.ends = self.vectors
             return
         assert isinstance(space, gymnasium.spaces.Box)
         if size > min(DIMENSIONS, len(points)):
@@ -56,8 +58,9 @@ class ActionGrid:
         self.width = np.maximum(high - self.low, 1e-9) / (self.count - 1)
         index = np.array(list(itertools.product(range(self.count), repeat=size)))
         self.vectors = self.low + index * self.width
-        ends = 0.5 ** ((index == 0) | (index == self.count - 1)).sum(axis=1)
-        self.weights = ends / ends.sum()
+        last = ((index == 0) | (index == self.count - 1)).sum(axis=1)
+        self.ends = self.vectors[last == size]
+        self.weights = 0.5**last / (0.5**last).sum()
 
     def shares(self, values: Tensor) -> Tensor:
         """Weights ``[..., A]`` of the points around actions ``[..., d]`` of a Box that interpolate linearly between them."""
@@ -76,10 +79,26 @@ class ActionGrid:
         """
         if self.discrete and isinstance(commitment, MLPCategoricalPolicy):
             return commitment.log_probabilities(states).exp()
+        drawn, weights = self._drawn(commitment, states)
+        return (weights[:, None] * self.shares(drawn)).sum(dim=1)
+
+    def distance(self, one: Commitment, other: Commitment, states: Any) -> float:
+        """How far two commitments are apart, the mean over states, in [0, 1].
+
+        Total variation where actions are finitely many; else how far the action moves under the same noise, in shares of the range.
+        """
+        with torch.no_grad():
+            if self.discrete:
+                return float((self.policy(one, states) - self.policy(other, states)).abs().sum(dim=1).mean()) / 2
+            (first, weights), (second, _) = self._drawn(one, states), self._drawn(other, states)
+            moved = ((first - second).abs() / torch.from_numpy(self.width * (self.count - 1))).mean(dim=-1)
+            return min(1.0, float((weights * moved).sum(dim=1).mean()))
+
+    def _drawn(self, commitment: Commitment, states: Any) -> tuple[Tensor, Tensor]:
+        """Actions ``[S, K, d]`` that stand for a random one, and their weights ``[K]``."""
         if self.discrete or not isinstance(commitment, ContinuousPolicy):
             raise UnsupportedGameError(f"{type(commitment).__name__} has no probabilities at points; a network has")
         noise, weights = gaussian_nodes(commitment.action_size)
         rows: Any = np.repeat(states, len(weights), axis=0)
         drawn = commitment.act(rows, torch.from_numpy(np.tile(noise, (len(states), 1))))
-        shares = self.shares(drawn).reshape(len(states), len(weights), -1)
-        return (torch.from_numpy(weights)[:, None] * shares).sum(dim=1)
+        return drawn.reshape(len(states), len(weights), -1), torch.from_numpy(weights)

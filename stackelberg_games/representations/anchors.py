@@ -1,6 +1,6 @@
-"""A finite game on states that were visited, for planners and for derivatives of both players' returns.
+"""A finite game on states that were visited or are near, for planners and for derivatives of both players' returns.
 
-Successors that a network predicts are taken as convex combinations of the nearest visited states. Actions that are
+Successors that a network predicts are taken as convex combinations of the nearest of these states. Actions that are
 real are those of a grid, between which everything is linear. What is left is a finite game: its soft-optimal response
 and its hypergradient are exact.
 """
@@ -25,7 +25,7 @@ from stackelberg_games.exact.response import Arrays
 from stackelberg_games.exact.soft_response import soft_response
 from stackelberg_games.hypergradient import Influence
 from stackelberg_games.kinds.kernel import SparseKernel
-from stackelberg_games.representations.convex import combinations, cover
+from stackelberg_games.representations.convex import combinations, cover, spread
 from stackelberg_games.representations.protocol import Credit, Fitted, Values
 from stackelberg_games.representations.regressions import repeated
 from stackelberg_games.representations.response_network import ResponseNetwork
@@ -39,6 +39,10 @@ COORDINATES = 6
 """Of a state, beyond which visited states are too few to be near what follows."""
 LEADER, FOLLOWER = (7, 4, 3), (9, 5, 3)
 """Points of a grid of actions along a coordinate, by the number of coordinates."""
+AHEAD = 2
+"""Stages that are imagined beyond what was visited: on visited states alone, every deviation leads back to them."""
+MISSED = 0.5
+"""Share of its move by which a combination of anchors may miss where an imagined stage leads."""
 TOLERANCE = 1e-8
 
 
@@ -57,8 +61,7 @@ class PointGame(Fitted):
         self.leader = ActionGrid(view.leader_action_space, world.seen.leader, LEADER)
         self.follower = ActionGrid(view.follower_action_space, world.seen.follower, FOLLOWER)
         self.shape = len(anchors), len(self.leader.vectors), len(self.follower.vectors)
-        deviation = anchors.std(axis=0)
-        self.scale = scale = np.where(deviation > 0, deviation, 1.0)
+        self.scale = scale = spread(anchors)
         cells = np.indices(self.shape).reshape(3, -1)
         ahead = world.predict(anchors[cells[0]], self.leader.vectors[cells[1]], self.follower.vectors[cells[2]])
         numbers, weights = combinations(anchors / scale, ahead.next_states / scale)
@@ -116,8 +119,7 @@ class PointGame(Fitted):
 
     def distance(self, one: Commitment, other: Commitment) -> float:
         """See ``Fitted.distance``."""
-        with torch.no_grad():
-            return float((self.policy(one) - self.policy(other)).abs().sum(dim=1).mean()) / 2
+        return self.leader.distance(one, other, self.states)
 
     def replies(self, response: ResponseNetwork) -> FloatArray:
         """The response that was seen, at the anchors: ``[S, A, B]``."""
@@ -183,13 +185,35 @@ class PointModel:
         self.starts = np.concatenate([self.starts, states[:, 0]])
 
     def game(self) -> PointGame:
-        """The finite game on what was visited."""
+        """The finite game on what was visited, and on where deviations would lead."""
         seen = self.world.seen
-        visited = np.unique(np.concatenate([self.starts, seen.states, seen.next_states[seen.ended == 0]]), axis=0)
-        if len(visited) > self.anchors:
-            deviation = visited.std(axis=0)
-            visited = visited[cover(visited / np.where(deviation > 0, deviation, 1.0), self.anchors)]
-        return PointGame(self.view, self.world, visited, self.starts)
+        points = self._covered(np.concatenate([self.starts, seen.states, seen.next_states[seen.ended == 0]]))
+        if not self.features[0].discrete:
+            for _ in range(AHEAD):
+                points = self._covered(np.concatenate([points, self._missed(points)]))
+        return PointGame(self.view, self.world, points, self.starts)
+
+    def _covered(self, points: FloatArray) -> FloatArray:
+        """So many of the points as may be anchors."""
+        points = np.unique(points, axis=0)
+        return points if len(points) <= self.anchors else points[cover(points / spread(points), self.anchors)]
+
+    def _missed(self, points: FloatArray) -> FloatArray:
+        """Where the players could go from points, by the network, that no combination of the points is near."""
+        view, seen = self.view, self.world.seen
+        leader = ActionGrid(view.leader_action_space, seen.leader, LEADER).ends
+        follower = ActionGrid(view.follower_action_space, seen.follower, FOLLOWER).ends
+        cells = np.indices((len(points), len(leader), len(follower))).reshape(3, -1)
+        ahead = self.world.predict(points[cells[0]], leader[cells[1]], follower[cells[2]])
+        space = view.state_space
+        assert isinstance(space, gymnasium.spaces.Box)
+        going, scale = ahead.ended < 0.5, spread(points)
+        begun = ahead.states[going] / scale
+        led = np.clip(ahead.next_states[going], space.low, space.high) / scale
+        numbers, weights = combinations(points / scale, led)
+        met = ((points / scale)[numbers] * weights[:, :, None]).sum(axis=1)
+        missed = np.linalg.norm(met - led, axis=1) > MISSED * np.linalg.norm(led - begun, axis=1)
+        return np.asarray(led[missed] * scale)
 
     def state_dict(self) -> dict[str, Any]:
         """Networks and data."""

@@ -11,7 +11,7 @@ from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.numerics.randomness import compiled
 
 NEIGHBOURS = 6
-RIDGE, STEPS = 1e-3, 100
+RIDGE, STEPS, SETTLED = 1e-3, 100, 1e-4
 
 
 def combinations(cloud: FloatArray, points: FloatArray, neighbours: int = NEIGHBOURS) -> tuple[IntArray, FloatArray]:
@@ -31,6 +31,12 @@ def combinations(cloud: FloatArray, points: FloatArray, neighbours: int = NEIGHB
     weights = np.empty(numbers.shape)
     _weigh(cloud, np.ascontiguousarray(points), numbers, distance.reshape(numbers.shape), weights)
     return numbers, weights
+
+
+def spread(points: FloatArray) -> FloatArray:
+    """Deviations of the coordinates, 1 where one is constant, ``[n]``."""
+    deviation = points.std(axis=0)
+    return np.where(deviation > 0, deviation, 1.0)
 
 
 def cover(points: FloatArray, count: int) -> IntArray:
@@ -94,10 +100,14 @@ def _weigh(cloud: Any, points: Any, numbers: Any, distance: Any, weights: Any) -
                 slope[k] = lead[k] - slope[k] / trace
             _project(slope)
             following = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum**2))
+            moved = 0.0
             for k in range(count):
+                moved = max(moved, abs(slope[k] - weights[i, k]))
                 lead[k] = slope[k] + (momentum - 1.0) / following * (slope[k] - weights[i, k])
                 weights[i, k] = slope[k]
             momentum = following
+            if moved < SETTLED:
+                break
 
 
 @compiled

@@ -52,7 +52,7 @@ class Networks(Representation):
     """
 
     planning = ("rate", "steps", "explore", "reach")
-    manner = Manner(rate=0.1, steps=150, keeps=True, fresh=True, proves=True)
+    manner = Manner(rate=0.1, steps=100, keeps=True, fresh=True, proves=True)
 
     def __init__(
         self,

@@ -270,7 +270,7 @@ class Fitted(ABC):
         """
 
     def distance(self, one: Commitment, other: Commitment) -> float:
-        """Total variation between what two commitments do, mean over the game's states, in [0, 1]."""
+        """How far apart what two commitments do is, mean over the game's states, in [0, 1]; see ``ActionGrid.distance``."""
         raise UnsupportedGameError(f"{type(self).__name__} does not compare commitments")
 
     def judged(self, commitment: Commitment, temperature: float, replies: Any) -> float:

@@ -85,12 +85,16 @@ class World:
         self.count += 1
 
     def predict(self, states: FloatArray, leader: FloatArray, follower: FloatArray) -> Transitions:
-        """Means of what a stage leads to; ``ended`` is the probability."""
+        """Means of what a stage leads to, rewards not beyond those seen; ``ended`` is the probability."""
         with torch.no_grad():
             out = self.layers(self._inputs(np.concatenate([states, leader, follower], axis=1))).double()
         found = out[:, :-1].numpy() * self._outputs[1] + self._outputs[0]
         ended = torch.sigmoid(out[:, -1]).numpy() if self.seen.ended.any() else np.zeros(len(states))
-        return Transitions(states, leader, follower, states + found[:, :-2], found[:, -2], found[:, -1], ended)
+        earned, paid = (
+            np.clip(found[:, column], rewards.min(), rewards.max())
+            for column, rewards in ((-2, self.seen.leader_rewards), (-1, self.seen.follower_rewards))
+        )
+        return Transitions(states, leader, follower, states + found[:, :-2], earned, paid, ended)
 
     def _scale(self) -> None:
         self._scales, self._outputs = _moments(self.seen.rows), _moments(self._changes())
