@@ -11,7 +11,7 @@ import pytest
 import stackelberg_games as sg
 from stackelberg_games import exact
 from stackelberg_games.envs import matrix_v0
-from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.errors import CheckpointError, InvalidArgumentError
 from stackelberg_games.learning.experiment import Experiment
 
 OPTIMUM = 27.315565
@@ -47,6 +47,26 @@ def test_a_tracking_model_of_a_library_is_never_made_anew() -> None:
     run = tracked(50, follower, iterations=3, temperature=0.05)  # type: ignore[arg-type]
     assert [row["follower_transitions"] for row in run.history] == [50.0, 100.0, 150.0]
     assert run.settings["follower"]["settings"]["start"] == "warm"
+
+
+def test_a_follower_practises_before_anything_is_played(tmp_path: Path) -> None:
+    late, settled = (
+        tracked(50, "soft_q_learning", iterations=4),
+        tracked(50, "soft_q_learning", iterations=4, practice=400),
+    )
+    assert [row["follower_transitions"] for row in settled.history] == [50.0 * k for k in range(401, 405)]
+    assert [row["transitions"] for row in settled.history] == [row["transitions"] for row in late.history]
+    solved = tracked(None, iterations=1).history[0]["leader_value"]
+    errors = [abs(run.history[0]["leader_value"] - solved) for run in (late, settled)]
+    assert errors[1] < 0.5 * errors[0]
+    folder = tmp_path / "run"
+    tracked(50, "soft_q_learning", iterations=2, practice=400, directory=folder, checkpoint_every=1)
+    again = tracked(50, "soft_q_learning", iterations=4, practice=400, directory=folder)
+    assert again.history == settled.history
+    with pytest.raises(CheckpointError, match="another run"):
+        tracked(50, "soft_q_learning", iterations=4, directory=folder)
+    with pytest.raises(InvalidArgumentError, match="practice=-1"):
+        tracked(50, practice=-1)
 
 
 def test_many_updates_are_as_good_as_a_solution() -> None:

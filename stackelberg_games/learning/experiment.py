@@ -40,6 +40,7 @@ TRAINING = (
     "evaluate_every",
     "checkpoint_every",
     "follower_updates",
+    "practice",
 )
 _KINDS: tuple[Kind, ...] = ("game", "leader", "follower")
 DEFAULTS: dict[str, dict[str, Any]] = {

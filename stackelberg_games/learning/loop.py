@@ -69,6 +69,7 @@ class TrainingLoop:
     episodes: int
     stages: int | None
     evaluate_every: int
+    practice: int = 0
     history: list[Record] = field(default_factory=list)
     transitions: int = 0
     follower_transitions: int = 0
@@ -81,6 +82,7 @@ class TrainingLoop:
         self.episodes = checks.integer("episodes", self.episodes, 1)
         self.stages = None if self.stages is None else checks.integer("stages", self.stages, 1)
         self.evaluate_every = checks.integer("evaluate_every", self.evaluate_every, 0)
+        self.practice = checks.integer("practice", self.practice, 0)
         horizon = self.game.horizon
         if self.stages is not None and horizon is not None and self.stages > horizon:
             raise InvalidArgumentError(f"stages={self.stages!r}: episodes of {self.game.name} have {horizon} stages")
@@ -133,6 +135,8 @@ class TrainingLoop:
     def play(self) -> Record:
         """One iteration; the record is complete before the leader learns."""
         with refusals_named("follower", self.follower, self.game):
+            for _ in range(0 if self.history else self.practice):
+                self._counted(0, self.follower.respond(self.game, self.leader.commitment).transitions)
             answer = self.follower.respond(self.game, self.leader.commitment)
         played = self.playing.hold(self.leader.commitment, answer.policy, self.episodes, self.iteration)
         assert self.lent is not None
@@ -198,6 +202,8 @@ class TrainingLoop:
     def settings(self, temperature: Told) -> dict[str, Any]:
         """What identifies the match, for its folder and for reports."""
         loop = {"episodes": self.episodes, "stages": self.stages, "evaluate_every": self.evaluate_every}
+        if self.practice:  # runs that were stored before there was any go on
+            loop["practice"] = self.practice
         agents = {
             kind: {"class": f"{type(agent).__module__}.{type(agent).__qualname__}", "settings": agent.settings}
             for kind, agent in (("leader", self.leader), ("follower", self.follower))
@@ -280,7 +286,7 @@ class TrainingLoop:
         """States after the first iterations, which are played for it; then the match begins anew."""
         commitment, temperature = self.given
         before = None if commitment is None else restored.still(dict(commitment.state_dict()))
-        twin = replace(self, follower=self.follower.rehearsal(self.game), evaluate_every=0, history=[])
+        twin = replace(self, follower=self.follower.rehearsal(self.game), evaluate_every=0, practice=0, history=[])
         twin.playing = self.playing.rehearsal()
         try:
             for _ in range(REHEARSALS):

@@ -53,6 +53,7 @@ def train(
     evaluate_every: int = 10,
     score_episodes: int = 0,
     follower_updates: int | None = None,
+    practice: int = 0,
     directory: str | Path | None = None,
     checkpoint_every: int = 50,
     callbacks: Sequence[Callback] = (),
@@ -93,6 +94,8 @@ def train(
             ``Run.score``; 0 for none. What follows from a stored run does not depend on it.
         follower_updates: tracking: the follower takes so many updates an iteration (see ``Follower.tracking``) and is never
             solved, as single-loop methods assume; ``Run.regret`` counts what that costs. As the follower is if not given.
+        practice: how often the follower responds to the first commitment before anything is played, >= 0; one that lags begins
+            settled that way, and what it plays for it is counted.
         directory: keeps the run on disk. A run that was killed continues from its last checkpoint
             when called again with the same arguments, to the same numbers; one that is finished is read, also
             where nobody may write.
@@ -111,7 +114,7 @@ def train(
     folder = None if directory is None else checks.path("directory", directory)
     player = make_leader(leader) if isinstance(leader, str) else leader
     partner = _follower(follower, follower_updates)
-    match = TrainingLoop(as_game(game), player, partner, seed, episodes, stages, evaluate_every)
+    match = TrainingLoop(as_game(game), player, partner, seed, episodes, stages, evaluate_every, practice)
     if score_episodes:
         require_paid_by_stage(match.game)
     if not match.affords(budget):
