@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from guided_games import CARTPOLE
 from measuring import COLOURS, print_table
 
 import stackelberg_games as sg
@@ -69,14 +68,6 @@ STUDIES = {
         (Match("model_based", {}, 4, 16),),
         {"no push": -9.67, "push 1": -6.17},
     ),
-    "guided_cartpole": Study(
-        "guided_cartpole-v0",
-        {"target": "right"},
-        "grid_planner",
-        {**CARTPOLE, "points": tuple(CARTPOLE["points"])},  # type: ignore[arg-type]
-        (Match("model_based", {}, 8, 16, 5),),
-        {"no push": 11.9, "push 0.1": 31.1},
-    ),
 }
 SCORED = 1000
 """Episodes in which the recommendation is scored where there is no exact value."""
@@ -113,7 +104,7 @@ def played(study: Study, match: Match, seed: int) -> dict[str, Any]:
 
 def parts(episodes: int = 32) -> None:
     """Print the CPU seconds of an update of ``model_based`` in ``guided_pendulum-v0``, part by part."""
-    from stackelberg_games.representations import anchors, climber, convex, world
+    from stackelberg_games.representations import anchors, climber, world
 
     spent: dict[str, float] = {}
 
@@ -140,7 +131,6 @@ def parts(episodes: int = 32) -> None:
         (world.World, "predict", "networks: where all cells of the model lead"),
         (anchors, "cover", "anchors: chosen"),
         (anchors, "combinations", "anchors: combinations of the nearest"),
-        (convex, "cKDTree", "of these, neighbours"),
         (anchors, "soft_response", "climb: the follower's response"),
         (anchors, "derivatives", "climb: value and derivative"),
         (climber.Climber, "_climb", "climb: all"),
