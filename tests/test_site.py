@@ -82,7 +82,8 @@ def test_the_site_builds_without_a_warning(site: Path) -> None:
     assert [page.name for page in pages if remote.search(page.read_text())] == []
 
 
-SOUND = "# A page\n\n[itself](#a-page), [another](other.md), [an entry][stackelberg_games.errors.StoreError]\n\n::: stackelberg_games.errors\n"
+LINKS = "# A page\n\n[itself](#a-page), [another](other.md)\n"
+ENTRY = "# A page\n\n[an entry][stackelberg_games.frames.frame]\n\n::: stackelberg_games.frames\n"
 
 
 def build(folder: Path, text: str) -> None:
@@ -100,25 +101,27 @@ def build(folder: Path, text: str) -> None:
     importlib.import_module("mkdocs.commands.build").build(loaded)
 
 
-def test_a_page_without_a_fault_builds(tmp_path: Path) -> None:
-    build(tmp_path, SOUND)
-    assert "StoreError" in (tmp_path / "site" / "index.html").read_text()
+@pytest.mark.parametrize("text", [LINKS, ENTRY], ids=["links", "entry"])
+def test_a_page_without_a_fault_builds(tmp_path: Path, text: str) -> None:
+    build(tmp_path, text)
+    assert "A page" in (tmp_path / "site" / "index.html").read_text()
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
+    ("text", "old", "new"),
     [
-        ("(other.md)", "(nobody.md)"),
-        ("(#a-page)", "(#nowhere)"),
-        ("(other.md)", "(/other.html)"),
-        ("[stackelberg_games.errors.StoreError]", "[stackelberg_games.errors.NoError]"),
+        (LINKS, "(other.md)", "(nobody.md)"),
+        (LINKS, "(#a-page)", "(#nowhere)"),
+        (LINKS, "(other.md)", "(/other.html)"),
+        (ENTRY, "[stackelberg_games.frames.frame]", "[stackelberg_games.frames.nothing]"),
     ],
+    ids=["page", "anchor", "absolute", "entry"],
 )
-def test_a_planted_fault_fails_the_build(tmp_path: Path, old: str, new: str) -> None:
+def test_a_planted_fault_fails_the_build(tmp_path: Path, text: str, old: str, new: str) -> None:
     abort = pytest.importorskip("mkdocs.exceptions", reason="the site needs the extra: pip install -e '.[docs]'").Abort
-    assert SOUND.count(old) == 1
+    assert text.count(old) == 1
     with pytest.raises(abort, match="Aborted with 1 warning"):
-        build(tmp_path, SOUND.replace(old, new))
+        build(tmp_path, text.replace(old, new))
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
