@@ -154,7 +154,7 @@ def draw(data: dict[str, Any], file: Path) -> None:
         )
         axes.text(column, row, text, ha="center", va="center", fontsize=8, color=ink)
     axes.set_xticks(range(table.shape[1]), data["games"], rotation=35, ha="right")
-    names = [f"{row['leader']}{' *' if row['apart'] else ''}" for row in data["leaders"]]
+    names = [f"{row['leader']}{' **' if 'beside' in row else ' *' if row['apart'] else ''}" for row in data["leaders"]]
     axes.set_yticks(range(len(table)), names)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

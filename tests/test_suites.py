@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+import stackelberg_games as sg
 from stackelberg_games.cli import main
 from stackelberg_games.errors import InvalidArgumentError, UnknownIdError
 from stackelberg_games.tournaments import tournament_file
@@ -75,6 +76,18 @@ def test_the_page_has_every_game_of_the_standard_suite_and_no_other() -> None:
     rows = re.findall(r"^\| \*\*(.*?)\*\* \| \[`(.*?)`\]", PAGE.read_text(), re.MULTILINE)
     games = tomllib.loads(suite("standard")[1])["game"]
     assert rows == [(game["label"], game["id"]) for game in games]
+
+
+def test_every_leader_is_on_the_page_of_results_or_has_its_reason() -> None:
+    docs = PAGE.parents[1]
+    played = {
+        row["leader"].partition(",")[0]
+        for row in json.loads((docs / "data" / "standard_suite.json").read_text())["leaders"]
+    }
+    table = (docs / "standard_results.md").read_text().partition("## Who is not in it, and why")[2]
+    excused = {*re.findall(r"\(leaders/(\w+)\.md\)", table)}
+    assert played | excused == {*sg.leaders()}
+    assert played & excused == {"twin_followers"}  # in one game
 
 
 def test_the_leaders_of_a_file_are_those_that_the_caller_names() -> None:
