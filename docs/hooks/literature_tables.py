@@ -130,10 +130,10 @@ def remembered(name: str) -> str:
         if row["memory"] != most:
             continue
         game, first = row["game"], cells[row["game"], most]
-        shown = [f"{cells[game, memory].mean():.3f}" for memory in memories]
+        shown = [f"{cells[game, memory].mean():.4f}" for memory in memories]
         gains = [cells[game, memory] - first for memory in less]
-        shown += [f"{gain.mean():+.3f} ± {gain.std(ddof=1) / len(gain) ** 0.5:.3f}" for gain in gains]
-        lines.append(f"| {game} | {row['start']:.3f} | {' | '.join(shown)} |")
-    seeds = len(data["rows"][0]["final"])
-    note = f"Means over {seeds} seeds; differences with their standard errors. Stored by `{data['command']}`, {data['date']}."
+        shown += [f"{gain.mean():+.4f} ± {gain.std(ddof=1) / len(gain) ** 0.5:.4f}" for gain in gains]
+        lines.append(f"| {game} | {row['start']:.4f} | {' | '.join(shown)} |")
+    seeds = sorted({len(row["final"]) for row in data["rows"]}, reverse=True)
+    note = f"Means over {' or '.join(map(str, seeds))} seeds; differences with their standard errors. Stored by `{data['command']}`, {data['date']}."
     return "\n".join([*lines, "", f"<small>{note}</small>"])
