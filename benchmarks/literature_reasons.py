@@ -10,10 +10,11 @@ that are not reported there:
     patient       the run of the table with steps of a quarter and four times the updates
     longer        the run of the table with four times the updates
     many          the run of the table with ``MANY`` times the episodes in a batch
+    both          smaller steps, more of them, and larger batches
     elsewhere     the exact hypergradient, four times the updates, from first commitments drawn at random
 
 Run with ``OMP_NUM_THREADS=1 python benchmarks/literature_reasons.py``; stores ``docs/data/literature_reasons.json`` as it goes, and what is
-stored already is not run again: its first cells have up to ten seeds, the last ones three.
+stored already with as many seeds is not run again.
 """
 
 from __future__ import annotations
@@ -45,16 +46,22 @@ PLAYED = ("as reported", "patient", "many")
 """All that differs where a leader remembers less: estimates are of fresh leaders."""
 FEW = ("as reported", "unbiased", "exact", "patient", "many")
 PLATEAU = ("as reported", "elsewhere")
+ALL = (*NOISE, "longer")
+CELL = ("setting", "leader", "variant")
 CASES = {
     ("matrix, maintain", "BC-HG"): NOISE,
     ("matrix, maintain", "BC-HG, no memory"): PLAYED,
     ("matrix, maintain", "twin followers"): NOISE,
     ("security, three targets", "BC-HG"): NOISE,
     ("security, three targets", "BC-HG, no memory"): PLAYED,
+    ("security, five targets", "BC-HG"): ("as reported", "patient", "many"),
+    ("security, five targets", "BC-HG, no memory"): ALL,
+    ("security, five targets", "twin followers"): (*ALL, "both"),
     ("contract, two efforts", "exact gradient"): PLATEAU,
     ("contract, four efforts", "exact gradient"): PLATEAU,
     ("principal and agent", "exact gradient"): PLATEAU,
     ("matrix, entry deterrence", "exact gradient"): PLATEAU,
+    ("Bayesian matrix", "exact gradient"): PLATEAU,
     ("toy, R = 2", "BC-HG"): FEW,
     ("wholesale", "twin followers"): FEW,
     ("security, three targets", "twin followers"): FEW,
@@ -162,6 +169,8 @@ def measured(case: Case, variant: str, seed: int) -> dict[str, Any]:
         return {"value": played(case, seed, longer=PATIENCE)}
     if variant == "many":
         return {"value": played(case, seed, episodes=MANY)}
+    if variant == "both":
+        return {"value": played(case, seed, slower=PATIENCE, episodes=MANY)}
     if variant == "elsewhere":
         return {"value": elsewhere(case, seed)}
     estimates, combine = {
@@ -181,30 +190,37 @@ def measured(case: Case, variant: str, seed: int) -> dict[str, Any]:
 
 def seeds(variant: str, count: int) -> range:
     """Averages vary little, and the exact gradient not at all."""
-    return range(FIRST_SEED, FIRST_SEED + {"noiseless": 1, "exact": 1, "elsewhere": STARTS}.get(variant, count))
+    return range(
+        FIRST_SEED,
+        FIRST_SEED + min(count, {"noiseless": 3, "exact": 1, "both": 4, "elsewhere": STARTS}.get(variant, count)),
+    )
 
 
 def main() -> None:
     """Run what is missing, and store after each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--seeds", type=int, default=3, help="of each cell that is not stored yet")
+    parser.add_argument("--seeds", type=int, default=6, help="of each cell; one that is stored with fewer is run again")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     study = load("literature")
-    rows = json.loads(chosen.out.read_text())["rows"] if chosen.out.exists() else []
-    for (setting, leader), variants in CASES.items():
+    stored = json.loads(chosen.out.read_text())["rows"] if chosen.out.exists() else []
+    rows = {tuple(row[name] for name in CELL): row for row in stored}
+    cells = [(*case, variant) for case, variants in CASES.items() for variant in variants]
+    for cell in sorted(cells, key=lambda cell: cell in rows):  # those of which nothing is known first
+        setting, leader, variant = cell
+        wanted = seeds(variant, chosen.seeds)
+        if cell in rows and len(rows[cell]["final"]) >= len(wanted):
+            continue
         case = Case(study, study.settings[setting], study.entries[leader])
-        for variant in variants:
-            facts = {"setting": setting, "leader": leader, "variant": variant}
-            if any(all(row[name] == fact for name, fact in facts.items()) for row in rows):
-                continue
-            ends = [measured(case, variant, seed) for seed in seeds(variant, chosen.seeds)]
-            means = {name: float(np.median([end[name] for end in ends])) for name in ends[0] if name != "value"}
-            rows.append({**facts, "optimum": case.setting.optimum, "final": [end["value"] for end in ends], **means})
-            print(rows[-1], flush=True)
-            stored = {"command": COMMAND, "version": sg.__version__, "date": str(datetime.date.today()), "rows": rows}
-            chosen.out.write_text(json.dumps(stored, indent=1) + "\n")
+        ends = [measured(case, variant, seed) for seed in wanted]
+        means = {name: float(np.median([end[name] for end in ends])) for name in ends[0] if name != "value"}
+        finals = {"optimum": case.setting.optimum, "final": [end["value"] for end in ends]}
+        rows[cell] = {**dict(zip(CELL, cell, strict=True)), **finals, **means}
+        print(rows[cell], flush=True)
+        facts = {"command": COMMAND, "version": sg.__version__, "date": str(datetime.date.today())}
+        ordered = [rows[cell] for cell in cells if cell in rows]
+        chosen.out.write_text(json.dumps({**facts, "rows": ordered}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
