@@ -72,7 +72,7 @@ def matches_kept(folder: str, keys: list[str], what: str) -> str:
     if statuses is None:
         return f"nothing is stored in {folder} yet; the same command starts again"
     stored = len({*keys} & {*statuses})
-    return f"{stored:,} of {len(keys):,} {what} are stored in {folder}; the same command goes on"
+    return f"{stored} of {len(keys)} {what} are stored in {folder}; the same command goes on"
 
 
 def say_stored(folder: str, keys: list[str], what: str, *, retry: bool) -> None:

@@ -198,9 +198,8 @@ class StateValues:
     Examples:
         >>> import stackelberg_games as sg
         >>> game = sg.make("discrete_toy-v0")
-        >>> sg.exact.differentiable_values(
-        ...     game, sg.TabularPolicy(game), temperature=0.05
-        ... ).leader.shape
+        >>> policy = sg.TabularPolicy(game)
+        >>> sg.exact.differentiable_values(game, policy, temperature=0.05).leader.shape
         torch.Size([3])
 
     Attributes:

@@ -129,9 +129,8 @@ class Values(ABC):
         >>> policy = sg.TabularPolicy(game)
         >>> batch = sg.rollout(game, policy, sg.TabularResponse.uniform(game), episodes=50)
         >>> learned = Finite(game.view(temperature=0.05), policy, Needs())
-        >>> learned.observe(
-        ...     sg.Evidence(batch.leader_returns(game.leader_discount), trajectories=batch), policy
-        ... )
+        >>> evidence = sg.Evidence(batch.leader_returns(0.99), trajectories=batch)
+        >>> learned.observe(evidence, policy)
         >>> learned.at(policy).direct().backward()  # the direct row, as a gradient
         >>> policy.logits.grad.shape
         torch.Size([3, 2])
@@ -305,12 +304,10 @@ class Representation(Stateful, ABC):
         >>> from stackelberg_games.representations.protocol import Needs
         >>> game = sg.make("discrete_toy-v0")
         >>> policy = sg.TabularPolicy(game)
-        >>> response = sg.exact.best_response(game, policy, temperature=0.05)
-        >>> batch = sg.rollout(game, policy, sg.TabularResponse(response.policy), episodes=50)
+        >>> batch = sg.rollout(game, policy, sg.TabularResponse.uniform(game), episodes=50)
         >>> learned = Finite(game.view(temperature=0.05), policy, Needs(follower=True))
-        >>> learned.observe(
-        ...     sg.Evidence(batch.leader_returns(game.leader_discount), trajectories=batch), policy
-        ... )
+        >>> evidence = sg.Evidence(batch.leader_returns(0.99), trajectories=batch)
+        >>> learned.observe(evidence, policy)
         >>> learned.at(policy).benefit().at.shape
         (50, 150)
 
