@@ -196,8 +196,22 @@ def influence(
         raise InvalidArgumentError(f"block={block}: {batch.episodes} episodes are no whole number of blocks")
     if centre and batch.episodes < 2 * block:
         raise InvalidArgumentError(f"centre=True needs at least {2 * block} episodes in a batch")
-    decay = trace_decay * follower_discount
-    before, after, carry = traces(benefit, batch.lengths, leader_discount, decay, 1.0 / temperature)
+    return traced(batch, benefit, (leader_discount, follower_discount), temperature, trace_decay, centre, block)
+
+
+def traced(
+    batch: Trajectories,
+    benefit: FloatArray,
+    discounts: tuple[float, float],
+    temperature: float,
+    trace_decay: float,
+    centre: bool,
+    block: int,
+) -> Influence:
+    """``influence`` of arguments that are known to be right, for a loop that calls it often."""
+    decay = trace_decay * discounts[1]
+    before, after, carry = np.zeros_like(benefit), np.zeros_like(benefit), np.zeros(len(benefit))
+    _traces(benefit, batch.lengths, (discounts[0], decay), 1.0 / temperature, (before, after, carry))
     if centre:
         # Beyond the end of an episode the terms are zero but the traces go on fading; leaving that
         # part out would correlate their mean with when the episode ends.

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.hypergradient import Influence, influence
+from stackelberg_games.hypergradient import Influence, traced
 from stackelberg_games.representations.protocol import Adjoint, Credit, Values
 from stackelberg_games.rules.trajectories import Trajectories
 
@@ -39,16 +39,8 @@ class Unroll:
 
     def trace(self, values: Values, credit: Credit, batch: Trajectories) -> Influence:
         """How much the credits owe to each stage of a batch."""
-        return influence(
-            batch,
-            credit.at,
-            leader_discount=1.0,
-            follower_discount=values.view.follower_discount,
-            temperature=1.0,
-            trace_decay=self.decay,
-            centre=self.centre and batch.episodes > values.block,
-            block=values.block,
-        )
+        discounts, centre = (1.0, values.view.follower_discount), self.centre and batch.episodes > values.block
+        return traced(batch, credit.at, discounts, 1.0, self.decay, centre, values.block)
 
 
 @dataclass(frozen=True)

@@ -170,8 +170,8 @@ class Values(ABC):
         if self.trace is None:
             return {}
         cut = ~self.batch.terminated
-        largest = np.abs(self.trace.after).mean(axis=0).max()
-        left = np.abs(self.trace.carry[cut]).mean() if cut.any() else 0.0
+        largest = np.abs(self.trace.after).sum(axis=0).max() / self.batch.episodes
+        left = np.abs(self.trace.carry[cut]).sum() / max(1, np.count_nonzero(cut))
         return {"carried": float(left / largest) if largest > 0 else 0.0}
 
     @cached_property
