@@ -23,6 +23,9 @@ the follower's rewards only.
 The default floor has the short way between pick and drop points through a crossing, and a long one
 around it: without a lever the robot takes the short one.
 
+``tiles`` repeats the floor side by side and one below the other: 5 rows of 5 have 1,125 cells, 50 pick points and 57,375 states. From
+some thousand states on the game is given as lists of successors, so it takes memory for those alone.
+
 Floor plan: x or # wall, H shelf, blank or dot free, S start, P pick points, D drop points, C crossings.
 
 Source: environment design for a robot as in Zhang and Parkes, "Value-based policy teaching with
@@ -34,19 +37,22 @@ Version history: v0, first version.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from stackelberg_games.arrays import FloatArray
+from stackelberg_games import checks
+from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.commitments.parametrisation import Budgeted
-from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
 from stackelberg_games.faces import faces
 from stackelberg_games.floors.game import FloorGame
 from stackelberg_games.floors.plan import FloorPlan, strays
-from stackelberg_games.kinds.finite import Tables
+from stackelberg_games.kinds.lists import check_memory, checked_lists
+from stackelberg_games.kinds.successors import DENSE_BYTES, SuccessorLists
+from stackelberg_games.kinds.tables import Tables
 from stackelberg_games.settings import checked
 
 if TYPE_CHECKING:
@@ -68,13 +74,30 @@ xxxxxxxxxxxxx
 """
 
 
+MOST = 20
+"""Tiles in a row."""
+
+
+def tiled(plan: str, count: int) -> str:
+    """``count`` by ``count`` copies of a floor within one wall; the start is that of the first copy."""
+    rows = [line[1:-1] for line in plan.strip("\n").split("\n")[1:-1]]
+    free = [row.replace("S", " ") for row in rows]
+    inner = [line for copy in range(count) for line in _joined(free, rows if copy == 0 else free, count)]
+    wall = "x" * (len(inner[0]) + 2)
+    return "\n".join([wall, *(f"x{line}x" for line in inner), wall])
+
+
+def _joined(free: list[str], first: list[str], count: int) -> list[str]:
+    return [begin + (count - 1) * rest for begin, rest in zip(first, free, strict=True)]
+
+
 class Warehouse(FloorGame):
     """See the module's text; made by ``game``, which has the defaults.
 
     Args:
         plan: a floor plan with one start S, pick points P, drop points D and crossings C.
         lever: what the leader sets.
-        budget: largest sum of charges or barriers; the lever's own if not given.
+        budget: largest sum of charges or barriers.
         slip: probability that a move other than the intended one is made.
         orders: whether each order waits at a pick point of its own.
         congestion: what a stage in a crossing costs the leader, >= 0.
@@ -83,7 +106,7 @@ class Warehouse(FloorGame):
 
     Raises:
         InvalidGameError: the plan is ragged, has no start, pick point, drop point or crossing, a
-            second start, or one of these that cannot be reached; with the place.
+            second start, or one of these that cannot be reached; with the place; or it would not fit into memory.
         InvalidArgumentError: lever, orders, slip, budget or congestion is out of range.
     """
 
@@ -91,7 +114,7 @@ class Warehouse(FloorGame):
         self,
         plan: str,
         lever: LeverKind,
-        budget: float | None,
+        budget: float,
         *,
         slip: float,
         orders: Orders,
@@ -100,7 +123,7 @@ class Warehouse(FloorGame):
         horizon: int | None,
     ) -> None:
         self.lever = _one_of("lever", lever, get_args(LeverKind))
-        parametrisation = Budgeted(BUDGETS[lever] if budget is None else budget)
+        parametrisation = Budgeted(budget)
         if not 0 <= congestion < float("inf"):
             raise InvalidArgumentError(f"congestion={congestion!r}: expected a finite number >= 0")
         self.plan = floor = FloorPlan.parse(plan, "SPDC", shelves="H")
@@ -111,23 +134,23 @@ class Warehouse(FloorGame):
             floor.check_reachable(start, letter, meaning)
         self.passages = floor.passages()
         self.shown_temperature = 0.02
-        loads = self._loads(_one_of("orders", orders, get_args(Orders)))
-        waiting, cells = len(loads) - 1, floor.size
-        self.cell_of = np.tile(np.arange(cells), waiting + 1)
-        delivers = np.arange(len(self.cell_of)) >= waiting * cells
+        waiting = len(self.picks) if _one_of("orders", orders, get_args(Orders)) == "drawn" else 1
+        self.cell_of = np.tile(np.arange(floor.size), waiting + 1)
+        delivers = np.arange(len(self.cell_of)) >= waiting * floor.size
         delivers &= np.isin(self.cell_of, self.drops)
         leader = delivers - congestion * np.isin(self.cell_of, self.crossings)
         initial = np.zeros(len(self.cell_of))
-        initial[start : waiting * cells : cells] = 1 / waiting
-        self._where, self._loading = torch.from_numpy(self.cell_of), torch.from_numpy(loads)
-        self._kernel = torch.from_numpy(floor.kernel(slip))
-        self._crossed = torch.tensor(strays(slip)[:, self.passages[:, 1]].T)  # chance of each step by move, [P, 4]
+        initial[start : waiting * floor.size : floor.size] = 1 / waiting
+        self._dense = 8.0 * 4 * len(self.cell_of) ** 2 <= DENSE_BYTES
+        self._where, self._made = torch.from_numpy(self.cell_of), torch.from_numpy(strays(slip))
+        self._goes = _successors(floor, self.picks, self.drops, waiting, hindered=lever == "one_way")
+        probability = self._probability(torch.zeros(len(self.passages), dtype=torch.float64))
         super().__init__(
-            self._transition(self._kernel).numpy()[:, 0],
-            np.repeat(leader[:, None], 4, axis=1),
-            np.repeat(delivers[:, None].astype(np.float64), 4, axis=1),
+            probability.numpy()[:, 0] if self._dense else checked_lists(self._goes.lists(probability.numpy().copy())),
+            np.repeat(leader[:, None, None], 4, axis=2),
+            np.repeat(delivers[:, None, None].astype(np.float64), 4, axis=2),
             initial,
-            size=cells if lever == "costs" else len(self.passages),
+            size=floor.size if lever == "costs" else len(self.passages),
             configure=self._configure,
             parametrisation=parametrisation,
             leader_discount=discount,
@@ -139,39 +162,26 @@ class Warehouse(FloorGame):
         names = [f"{row},{column}" for row, column in floor.cells]
         self.state_labels = [f"{name} {task}" for task in (*tasks, "carrying") for name in names]
 
-    def _loads(self, orders: str) -> FloatArray:
-        """Next load, ``[load, cell, load]``: one for each order that waits, then the one carried."""
-        waiting = len(self.picks) if orders == "drawn" else 1
-        loads = np.zeros((waiting + 1, self.plan.size, waiting + 1))
-        for load in range(waiting + 1):
-            loads[load, :, load] = 1.0
-        for order, cell in enumerate(self.picks):
-            loads[order if orders == "drawn" else 0, cell] = np.eye(waiting + 1)[waiting]
-        loads[waiting, list(self.drops)] = np.append(np.full(waiting, 1 / waiting), 0.0)
-        return loads
-
-    def _transition(self, kernel: Tensor) -> Tensor:
-        """``[S, 1, 4, S]`` from the moves between cells, ``[cells, 4, cells]``."""
-        states = len(self.cell_of)
-        return torch.einsum("kcl,cbd->kcbld", self._loading, kernel).reshape(states, 1, 4, states)
-
     def _configure(self, configuration: Tensor) -> Tables:
         base = self.base
         if self.lever == "costs":
             charged = configuration[self._where][:, None, None]
             return base._replace(follower_reward=base.follower_reward - charged)
-        return base._replace(transition=self._transition(self._hindered(configuration)))
+        return base._replace(transition=self._probability(configuration))
 
-    def _hindered(self, barriers: Tensor) -> Tensor:
-        """Moves between cells under barriers: a step fails with probability 1 - exp(-x)."""
+    def _probability(self, barriers: Tensor) -> Tensor:
+        """Transitions under barriers: ``[S, 1, 4, S]``, or one for each successor listed."""
         cells, moves = torch.from_numpy(self.passages).unbind(dim=1)
-        beyond = torch.from_numpy(self.plan.steps())[cells, moves]
-        held = self._crossed * -torch.expm1(-barriers)[:, None]
-        change = torch.zeros_like(self._kernel)
-        rows, meant = cells[:, None].expand(-1, 4), torch.arange(4).expand(len(cells), 4)
-        for column, sign in ((cells, 1.0), (beyond, -1.0)):
-            change = change.index_put((rows, meant, column[:, None].expand(-1, 4)), sign * held, accumulate=True)
-        return self._kernel + change
+        through = torch.ones(self.plan.size, 4, dtype=torch.float64).index_put((cells, moves), torch.exp(-barriers))
+        gone = self._made * through[:, None, :]  # [cells, 4 meant, 4 made]
+        if self._goes.hindered:
+            gone = torch.cat([gone, (self._made * (1 - through)[:, None, :]).sum(dim=2, keepdim=True)], dim=2)
+        listed = (self._goes.chance[:, None, None] * gone[self._goes.cell]).reshape(-1)[self._goes.order]
+        if not self._dense:
+            return listed
+        states = len(self.cell_of)
+        table = torch.zeros(states * 4 * states, dtype=torch.float64)
+        return table.index_add(0, self._goes.place, listed).reshape(states, 1, 4, states)
 
     def picture(self, configuration: Tensor | None, occupancy: FloatArray | None) -> FloorScene:
         """See ``FloorGame.picture``."""
@@ -188,6 +198,68 @@ class Warehouse(FloorGame):
         return scene._replace(barriers=(self.passages, -np.expm1(-values)))
 
 
+class _Successors(NamedTuple):
+    """Where the robot can go; an option is a state with one of the loads that it may have next.
+
+    Attributes:
+        hindered: whether it may also be held where it is, beside the four moves that can be made.
+        cell: of each option, ``[O]``.
+        chance: of the load of each option, ``[O]``.
+        order: from options x moves meant x moves made to successors, state by state and move by move, ``[K]``.
+        first: see ``SuccessorLists``.
+        successors: ``[K]``.
+        place: of each successor in an array ``[S, 4, S]``, flat, ``[K]``.
+    """
+
+    hindered: bool
+    cell: Tensor
+    chance: Tensor
+    order: Tensor
+    first: IntArray
+    successors: IntArray
+    place: Tensor
+
+    def lists(self, probability: FloatArray) -> SuccessorLists:
+        """Lists with these probabilities ``[K]``."""
+        return SuccessorLists(((len(self.first) - 1) // 4, 1, 4), self.first, self.successors, probability)
+
+
+def _successors(
+    floor: FloorPlan, picks: tuple[int, ...], drops: tuple[int, ...], waiting: int, *, hindered: bool
+) -> _Successors:
+    """What can follow each state; loads are the orders that wait, and then the one carried."""
+    cells, states = floor.size, (waiting + 1) * floor.size
+    load, cell = np.divmod(np.arange(states), cells)
+    then = load.copy()
+    for number, pick in enumerate(picks):
+        then[number % waiting * cells + pick] = waiting
+    delivers = (load == waiting) & np.isin(cell, drops)
+    options = np.where(delivers, waiting, 1)
+    state = np.repeat(np.arange(states), options)
+    drawn = np.arange(len(state)) - np.repeat(np.cumsum(options) - options, options)
+    then = np.where(delivers[state], drawn, then[state])
+    made = 5 if hindered else 4
+    check_memory((states, 1, 4), 4.0 * made * len(state))
+    reached = floor.steps()[cell[state]]
+    if hindered:
+        reached = np.concatenate([reached, cell[state][:, None]], axis=1)
+    following = np.repeat((then[:, None] * cells + reached)[:, None, :], 4, axis=1).reshape(-1)
+    pair = np.repeat(state[:, None] * 4 + np.arange(4), made, axis=1).reshape(-1)
+    order = np.argsort(pair, kind="stable")
+    first = np.concatenate([[0], np.cumsum(np.repeat(made * options, 4))])
+    place = torch.from_numpy(pair[order] * states + following[order])
+    chance = torch.from_numpy(1.0 / options[state])
+    return _Successors(
+        hindered,
+        torch.from_numpy(cell[state]),
+        chance,
+        torch.from_numpy(order),
+        first,
+        following[order].astype(np.int32),
+        place,
+    )
+
+
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
     """A setting that is one of a few words; raise ``InvalidArgumentError`` otherwise."""
     if value not in choices:
@@ -199,6 +271,7 @@ def _one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
 def game(
     plan: str | None = None,
     *,
+    tiles: int = 1,
     lever: LeverKind = "costs",
     budget: float | None = None,
     slip: float = 0.1,
@@ -212,8 +285,9 @@ def game(
     Args:
         plan: x or # wall, H shelf, blank or dot free, S start, P pick points, D drop points, C
             crossings.
+        tiles: copies of the floor in a row, and rows of them, 1 to 20; those of a plan of your own meet at its outer wall.
         lever: ``"costs"`` (charges of cells) or ``"one_way"`` (barriers of steps).
-        budget: largest sum of what the leader sets; 0.5 for costs and 6 for barriers if not given.
+        budget: largest sum of what the leader sets; 0.5 for costs and 6 for barriers if not given, for each tile.
         slip: see ``Warehouse``.
         orders: ``"drawn"`` (each order waits at a pick point of its own) or ``"any"``.
         congestion: see ``Warehouse``.
@@ -223,9 +297,14 @@ def game(
     Raises:
         InvalidGameError, InvalidArgumentError: see ``Warehouse``.
     """
+    count = checks.integer("tiles", tiles, 1, MOST, error=InvalidGameError)
     chosen = PLAN if plan is None else plan
+    if count > 1:
+        FloorPlan.parse(chosen, "SPDC", shelves="H")  # refuses ragged ones before they are taken apart
+        chosen = tiled(chosen, count)
+    most = BUDGETS[_one_of("lever", lever, get_args(LeverKind))] * count**2 if budget is None else budget
     return Warehouse(
-        chosen, lever, budget, slip=slip, orders=orders, congestion=congestion, discount=discount, horizon=horizon
+        chosen, lever, most, slip=slip, orders=orders, congestion=congestion, discount=discount, horizon=horizon
     )
 
 

@@ -474,7 +474,7 @@ def test_pictures_and_text_show_the_configuration() -> None:
     words = sg.make("random_mdp-v0").raw_env("ansi")
     words.reset(seed=0)
     words.step(np.ones(100))
-    assert "100 numbers, sum 100, up to 1" in words.render()  # type: ignore[operator]
+    assert "100 numbers ≤ 1, sum 100" in words.render()  # type: ignore[operator]
 
 
 def test_films_play_the_configured_game() -> None:

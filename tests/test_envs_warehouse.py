@@ -12,6 +12,7 @@ import stackelberg_games as sg
 from stackelberg_games import exact
 from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.commitments.parametrisation import Plain
+from stackelberg_games.envs import warehouse_v0
 from stackelberg_games.envs.warehouse_v0 import Warehouse
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
 from tests.configured_checks import slopes, steps_fit, value
@@ -114,6 +115,42 @@ def test_exact_hypergradients_agree_with_finite_differences(lever: str, orders: 
     exactly, numerically = slopes(game, game.commitment(3, 1.0), temperature)
     assert abs(exactly) > 1e-4
     assert numerically == pytest.approx(exactly, rel=1e-5)
+
+
+@LEVERS
+@pytest.mark.parametrize("orders", ["drawn", "any"])
+def test_lists_of_successors_are_the_same_game(monkeypatch: pytest.MonkeyPatch, lever: str, orders: str) -> None:
+    whole = made(lever=lever, orders=orders)
+    monkeypatch.setattr(warehouse_v0, "DENSE_BYTES", 0)
+    listed = made(lever=lever, orders=orders)
+    assert whole.lists is None
+    assert listed.lists is not None
+    np.testing.assert_allclose(listed.transition, whole.transition, rtol=0, atol=1e-16)
+    found = []
+    for game in (whole, listed):
+        commitment = game.commitment(1, 1.0)
+        worth = exact.leader_objective(game, commitment, 0.05)
+        worth.backward()  # type: ignore[no-untyped-call]
+        found.append((worth.item(), commitment.weights.grad))
+    assert found[1][0] == pytest.approx(found[0][0], rel=1e-9)
+    torch.testing.assert_close(found[1][1], found[0][1], rtol=1e-6, atol=1e-9)
+
+
+def test_tiles_repeat_the_floor_within_one_wall() -> None:
+    game = made(tiles=3)
+    assert game.lists is not None
+    assert (game.plan.size, game.states, game.size) == (405, 19 * 405, 405)
+    assert [len(game.plan.marks[letter]) for letter in "SPDC"] == [1, 18, 9, 9]
+    assert game.parametrisation.describe() == made(budget=4.5).parametrisation.describe()
+    commitment = game.commitment(1, 1.0)
+    exactly, numerically = slopes(game, commitment, 0.05)
+    assert numerically == pytest.approx(exactly, rel=1e-4)
+    run = sg.train(game, "bchg", "soft_value_iteration", iterations=2, episodes=20, evaluate_every=0, progress=False)
+    assert run.history[-1]["leader/gradient_norm"] > 0
+    with pytest.raises(InvalidGameError, match="tiles=21: expected an integer from 1 to 20"):
+        made(tiles=21)
+    with pytest.raises(InvalidGameError, match="line 2 has 4 characters"):
+        made(tiles=2, plan="xxxxxx\nxSPDCx\nxxxx")
 
 
 @LEVERS
