@@ -108,7 +108,7 @@ class Practised(StableBaselines3):
         """Forget the last match only."""
         super().begin(game, seed=seed)
         if self.learned is not None:
-            self.load_state_dict({"model": self.learned, "count": 0})
+            self.load_state_dict({**self.state_dict(), "model": self.learned})
 
 
 @functools.cache

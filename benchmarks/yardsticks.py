@@ -1,7 +1,8 @@
 """Leaders in games of vectors whose truth is known, at equal transitions.
 
-``pendulum_grid-v0`` has exact values; in the guided games a commitment is scored by play against a follower that has
-settled on it, beside the constant and linear pushes of ``benchmarks/guided_games.py``.
+``pendulum_grid-v0`` has exact values; in the guided pendulum a commitment is scored by play against a follower that has
+settled on it, beside the constant and linear pushes of ``benchmarks/guided_games.py``. SAC has practised against the first
+commitment as in ``benchmarks/foreign_follower.py``, and trains for 2,048 transitions after every update.
 
 Run with ``OMP_NUM_THREADS=1 python benchmarks/yardsticks.py --data docs/data/yardsticks.json --plot
 docs/images/yardsticks.png``; runs that the file has are kept. ``--cost`` shows the parts of an update of ``model_based``.
@@ -12,24 +13,33 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from foreign_follower import SAC, Practised, practised
 from measuring import COLOURS, print_table
 
 import stackelberg_games as sg
+from stackelberg_games.learning.score import score
 from stackelberg_games.numerics.threads import single_threaded
 
 
 class Match(NamedTuple):
-    """A leader in a study: its settings, and how its transitions are divided."""
+    """A leader in a study: its settings, how its transitions are divided, and what to call it where it comes twice."""
 
     leader: str
     settings: dict[str, Any]
     iterations: int
     episodes: int
     seeds: int = 10
+    called: str = ""
+
+    @property
+    def label(self) -> str:
+        """In rows and pictures."""
+        return self.called or self.leader
 
 
 class Study(NamedTuple):
@@ -43,16 +53,18 @@ class Study(NamedTuple):
     levels: dict[str, float]
 
 
-MODEL = {"temperature": 2.0}
+SOFT = {"temperature": 2.0}
+CELLS = {"kind": "prototypes", "states": 300, "memory": 0.95}
 STUDIES = {
     "pendulum_grid": Study(
         "pendulum_grid-v0",
         {},
         "soft_value_iteration",
-        MODEL,
+        SOFT,
         (
             Match("model_based", {}, 5, 10),
-            Match("bchg", {"learning_rate": 0.1}, 48, 10),
+            Match("bchg", {"learning_rate": 0.3, "representation": CELLS}, 48, 10, called="bchg, prototypes"),
+            Match("bchg", {"learning_rate": 0.1}, 48, 10, 5, called="bchg, networks"),
             Match("policy_gradient", {"learning_rate": 0.1}, 48, 10, 5),
             Match("bi_actor_critic", {"learning_rate": 0.1}, 48, 10, 5),
             Match("evolution_strategies", {}, 48, 10),
@@ -64,9 +76,17 @@ STUDIES = {
         "guided_pendulum-v0",
         {"max_push": 3.0},
         "grid_planner",
-        MODEL,
+        SOFT,
         (Match("model_based", {}, 4, 16),),
         {"no push": -9.67, "push 1": -6.17},
+    ),
+    "guided_pendulum, SAC": Study(
+        "guided_pendulum-v0",
+        {"max_push": 3.0},
+        "sb3",
+        {"algorithm": "SAC", "budget": 2048, "copies": 16, "temperature": 2.0, "options": SAC},
+        (Match("model_based", {}, 4, 16, 3),),
+        {"no push": -9.67, "push 1": -7.07},
     ),
 }
 SCORED = 1000
@@ -77,17 +97,21 @@ COMMAND = "python benchmarks/yardsticks.py --data docs/data/yardsticks.json"
 @single_threaded()
 def played(study: Study, match: Match, seed: int) -> dict[str, Any]:
     """One match: what was recommended after every batch, and what that is worth in the end."""
-    exact = study.follower == "soft_value_iteration"
+    exact, learns = study.follower == "soft_value_iteration", study.follower == "sb3"
+    game = sg.make(study.game, **study.settings)
+    follower: Any = (Practised if learns else partial(sg.make_follower, study.follower))(**study.follower_settings)
+    if learns:
+        follower.learned = practised("guided_pendulum-v0, strong pushes")
     began = time.process_time()
     run = sg.train(
-        sg.make(study.game, **study.settings),
+        game,
         sg.make_leader(match.leader, **match.settings),
-        sg.make_follower(study.follower, **study.follower_settings),
+        follower,
         iterations=match.iterations,
         episodes=match.episodes,
         seed=seed,
         evaluate_every=int(exact),
-        score_episodes=0 if exact else SCORED,
+        score_episodes=0 if exact or learns else SCORED,
         progress=False,
     )
     found: dict[str, Any] = {
@@ -98,6 +122,8 @@ def played(study: Study, match: Match, seed: int) -> dict[str, Any]:
     if exact:
         found["values"] = [round(row["recommended_value"], 4) for row in run.history]
         return {**found, "value": run.value}
+    if learns:
+        run.score = score(game, run.commitment, follower, episodes=400, responses=4, seed=seed + 1)
     assert run.score is not None
     return {**found, "value": run.score.value, "standard_error": run.score.standard_error}
 
@@ -154,14 +180,14 @@ def table(stored: dict[str, Any]) -> None:
     for name, study in STUDIES.items():
         rows = []
         for match in study.matches:
-            found = [row for row in stored["rows"] if (row["study"], row["leader"]) == (name, match.leader)]
+            found = [row for row in stored["rows"] if (row["study"], row["leader"]) == (name, match.label)]
             if not found:
                 continue
             values = [row["value"] for row in found]
             error = np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else np.nan
             spent = np.mean([row["cpu_seconds"] for row in found])
             figures = f"{found[0]['transitions'][-1]:,}", f"{np.mean(values):.2f} ± {error:.2f}", f"{min(values):.2f}"
-            rows.append((match.leader, str(len(values)), *figures, f"{max(values):.2f}", f"{spent:.0f}"))
+            rows.append((match.label, str(len(values)), *figures, f"{max(values):.2f}", f"{spent:.0f}"))
         if rows:
             print_table(name, ("leader", "seeds", "transitions", "mean", "worst", "best", "CPU s"), rows)
 
@@ -171,26 +197,29 @@ def draw(stored: dict[str, Any], path: str) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 3.8), dpi=150, layout="constrained")
-    curves, ends = figure.subplots(1, 2, width_ratios=(1.5, 1))
+    curves, ends = figure.subplots(1, 2, width_ratios=(1.3, 1))
     study = STUDIES["pendulum_grid"]
     for number, match in enumerate(study.matches):
-        rows = [row for row in stored["rows"] if (row["study"], row["leader"]) == ("pendulum_grid", match.leader)]
+        rows = [row for row in stored["rows"] if (row["study"], row["leader"]) == ("pendulum_grid", match.label)]
         if not rows:
             continue
         values = np.array([[*row["values"], row["value"]] for row in rows])
         at = np.array([0, *rows[0]["transitions"]]) / 1000
-        style = {"color": (*COLOURS, "#E69F00", "#777777")[number]}
+        style = {"color": (*COLOURS, "#E69F00", "#777777", "#56B4E9")[number]}
         curves.plot(at, values.T, alpha=0.18, linewidth=0.8, **style)
-        curves.plot(at, values.mean(axis=0), linewidth=1.8, label=match.leader, **style)
+        curves.plot(at, values.mean(axis=0), linewidth=1.8, label=match.label, **style)
     for label, level in study.levels.items():
         curves.axhline(level, color="0.6", linewidth=0.8, linestyle=":")
         curves.annotate(label, (48, level), ha="right", va="bottom", fontsize=8, color="0.4")
     curves.set(xlabel="thousand transitions", ylabel="exact value of the recommendation")
     curves.set_title("pendulum_grid-v0", loc="left", fontsize=10)
     curves.legend(frameon=False, fontsize=8)
-    rows = [row for row in stored["rows"] if row["study"] == "guided_pendulum"]
-    ends.plot([row["seed"] for row in rows], [row["value"] for row in rows], "o", color=COLOURS[0], label="model_based")
-    for label, level in STUDIES["guided_pendulum"].levels.items():
+    for name, colour in (("guided_pendulum", COLOURS[0]), ("guided_pendulum, SAC", COLOURS[1])):
+        rows = [row for row in stored["rows"] if row["study"] == name]
+        told = "SAC" if name.endswith("SAC") else "the planner"
+        label = f"model_based against {told}"
+        ends.plot([row["seed"] for row in rows], [row["value"] for row in rows], "o", color=colour, label=label)
+    for label, level in {"no push": -9.67, "push 1, planner": -6.17, "push 1, SAC": -7.07}.items():
         ends.axhline(level, color="0.6", linewidth=0.8, linestyle=":")
         ends.annotate(label, (9, level), ha="right", va="bottom", fontsize=8, color="0.4")
     ends.set(xlabel="seed", ylabel="played return of the recommendation")
@@ -221,15 +250,15 @@ def main() -> None:
     for name in options.study or STUDIES:
         for match in STUDIES[name].matches:
             for seed in range(match.seeds):
-                wanted = options.leader is None or match.leader in options.leader
-                if not wanted or (name, match.leader, seed) in known:
+                wanted = options.leader is None or match.label in options.leader
+                if not wanted or (name, match.label, seed) in known:
                     continue
-                row = {"study": name, "leader": match.leader, "seed": seed, **played(STUDIES[name], match, seed)}
+                row = {"study": name, "leader": match.label, "seed": seed, **played(STUDIES[name], match, seed)}
                 stored["rows"].append(row)
                 stored.update(version=sg.__version__, command=COMMAND)
                 if data is not None:
                     data.write_text(json.dumps(stored) + "\n")
-                print(name, match.leader, seed, round(row["value"], 3), row["cpu_seconds"], flush=True)
+                print(name, match.label, seed, round(row["value"], 3), row["cpu_seconds"], flush=True)
     table(stored)
     if options.plot:
         draw(stored, options.plot)
