@@ -210,10 +210,15 @@ def draw(stored: dict[str, Any], path: str) -> None:
         curves.plot(at, values.mean(axis=0), linewidth=1.8, label=match.label, **style)
     for label, level in study.levels.items():
         curves.axhline(level, color="0.6", linewidth=0.8, linestyle=":")
-        curves.annotate(label, (48, level), ha="right", va="bottom", fontsize=8, color="0.4")
-    curves.set(xlabel="thousand transitions", ylabel="exact value of the recommendation")
+        curves.annotate(label, (56, level), va="bottom", fontsize=8, color="0.4")
+    curves.set(
+        xlabel="thousand transitions",
+        ylabel="exact value of the recommendation",
+        xlim=(-2, 86),
+        xticks=range(0, 50, 10),
+    )
     curves.set_title("pendulum_grid-v0", loc="left", fontsize=10)
-    curves.legend(frameon=False, fontsize=8)
+    curves.legend(frameon=False, fontsize=8, loc="center right")
     for name, colour in (("guided_pendulum", COLOURS[0]), ("guided_pendulum, SAC", COLOURS[1])):
         rows = [row for row in stored["rows"] if row["study"] == name]
         told = "SAC" if name.endswith("SAC") else "the planner"
@@ -221,8 +226,8 @@ def draw(stored: dict[str, Any], path: str) -> None:
         ends.plot([row["seed"] for row in rows], [row["value"] for row in rows], "o", color=colour, label=label)
     for label, level in {"no push": -9.67, "push 1, planner": -6.17, "push 1, SAC": -7.07}.items():
         ends.axhline(level, color="0.6", linewidth=0.8, linestyle=":")
-        ends.annotate(label, (9, level), ha="right", va="bottom", fontsize=8, color="0.4")
-    ends.set(xlabel="seed", ylabel="played return of the recommendation")
+        ends.annotate(label, (9.6, level), va="bottom", fontsize=8, color="0.4")
+    ends.set(xlabel="seed", ylabel="played return of the recommendation", xlim=(-0.7, 13.5), xticks=range(0, 10, 3))
     ends.set_title("guided_pendulum-v0, 12,800 transitions", loc="left", fontsize=10)
     ends.legend(frameon=False, fontsize=8, loc="center right")
     for axes in (curves, ends):
