@@ -27,7 +27,6 @@ from stackelberg_games.adapters.spaces import Moves
 from stackelberg_games.commitments.networks import MLPCategoricalPolicy
 from stackelberg_games.errors import (
     FollowerError,
-    InformationError,
     InvalidActionError,
     InvalidArgumentError,
     InvalidGameError,
@@ -253,8 +252,8 @@ def test_who_knows_no_masks_is_refused_before_anything_is_played() -> None:
         sg.train(market(), "random_search", sg.make_follower("sb3", algorithm="MaskablePPO"), iterations=1)
 
 
-def test_the_temperature_is_an_argument_and_without_one_leaders_that_need_it_refuse() -> None:
-    with pytest.raises(InformationError, match=r"sg\.adapt one"):
+def test_the_temperature_is_an_argument_and_without_one_leaders_that_cannot_estimate_it_refuse() -> None:
+    with pytest.raises(UnsupportedGameError, match=r"24 coordinates.* sg\.adapt one"):
         sg.train(market(), "bchg", sg.make_follower("sb3", budget=16), iterations=1, progress=False)
     game = market(temperature=0.3)
     sg.train(game, "bchg", sg.make_follower("sb3", budget=16), iterations=1, episodes=2, progress=False)

@@ -151,7 +151,7 @@ def test_reading_values_from_a_follower_that_has_none_is_refused() -> None:
 
 def test_a_leader_that_needs_the_temperature_says_so() -> None:
     with pytest.raises(InformationError, match="temperature"):
-        sg.train(sg.make("discrete_toy-v0"), "bchg", "best_response", iterations=1)
+        sg.train(sg.make("discrete_toy-v0"), "exact_gradient", "best_response", iterations=1)
 
 
 def test_trajectories_are_refused_to_a_leader_of_returns() -> None:

@@ -108,7 +108,7 @@ def test_leaders_other_than_those_that_the_page_names_need_the_temperature(name:
     assert sg.make_leader(name).needs_temperature is (name not in without)
 
 
-@pytest.mark.parametrize("leader", ["bchg", "exact_gradient", "hpgd"])
+@pytest.mark.parametrize("leader", ["exact_gradient", "implicit", "m_sobirl"])
 def test_a_leader_that_is_told_no_temperature_says_where_to_give_one(leader: str) -> None:
     with pytest.raises(InformationError, match=f"leader '{leader}' in warehouse-v0: .* give sg.train a temperature"):
         sg.train(sg.make("warehouse-v0"), leader, "random", iterations=1)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
 import stackelberg_games as sg
 from stackelberg_games.envs import random_game_v0
-from stackelberg_games.errors import InvalidArgumentError, StackelbergError, UnsupportedGameError
+from stackelberg_games.errors import InformationError, InvalidArgumentError, StackelbergError, UnsupportedGameError
+from stackelberg_games.learning.follower import Answer, Follower
 from stackelberg_games.learning.leader import told
 from stackelberg_games.representations.temperature import GRID, Thermometer
+from stackelberg_games.rules.commitment import Commitment
 
 
 def test_it_is_the_maximum_of_the_likelihood_with_its_interval() -> None:
@@ -111,3 +115,28 @@ def test_who_does_not_estimate_says_so() -> None:
     with pytest.raises(StackelbergError, match="configured_linear"):
         sg.train(thermal, "bchg", follower, iterations=1, temperature="estimated", progress=False)
     assert len(Thermometer().grid) == GRID
+
+
+@dataclass
+class Silent(Follower):
+    """The soft-optimal follower at temperature 0.05, which does not say so."""
+
+    def begin(self, game: sg.Game, *, seed: int = 0) -> None:
+        self.inner = sg.make_follower("soft_value_iteration", temperature=0.05)
+        self.inner.begin(game, seed=seed)
+
+    def respond(self, game: sg.Game, commitment: Commitment) -> Answer:
+        return Answer(self.inner.respond(game, commitment).policy)
+
+
+def test_where_nobody_declares_one_it_is_estimated() -> None:
+    game = sg.make("discrete_toy-v0")
+    given: dict[str, Any] = {"iterations": 60, "seed": 1, "evaluate_every": 0, "progress": False}
+    silent = sg.train(game, "bchg", Silent(), **given)
+    assert abs(silent.history[-1]["leader/temperature"] / 0.05 - 1) < 0.2
+    asked = sg.train(game, "bchg", "soft_value_iteration", temperature="estimated", **given)
+    assert silent.commitment.state_dict().keys() == asked.commitment.state_dict().keys()
+    for mine, other in zip(silent.commitment.parameters(), asked.commitment.parameters(), strict=True):
+        assert torch.equal(mine, other)
+    with pytest.raises(InformationError, match=r"give sg\.train a temperature"):
+        sg.train(game, "exact_gradient", Silent(), **given)

@@ -69,7 +69,7 @@ class ModelBased(GradientLeader):
         super().begin(view, seed=seed, commitment=commitment)
         needs = Needs(follower=True, infers=self.follower_rewards == "unobserved", values=False)
         self.learned = choose(view, self.commitment, needs, seed, self.representation)
-        self.thermometer = thermometer(view, needs)
+        self.thermometer = thermometer(view, needs, self.learned)
         self.planner = planner_of(self.planning, self.learned, self.commitment, self.temperature, seed)
 
     def objective(self, evidence: Evidence) -> Callable[[], Tensor]:

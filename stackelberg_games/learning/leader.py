@@ -28,25 +28,28 @@ def told(game: Rules, leader: Leader, temperature: Told, ledger: Ledger | None =
     Args:
         game: the rules.
         leader: who is told.
-        temperature: what it is to believe of the follower; what the game knows of it if None.
+        temperature: what it is to believe of the follower; what the game knows of it if None, and where it knows nothing it is
+            to be estimated by those who can.
         ledger: see ``Rules.view``.
 
     Raises:
         InvalidArgumentError: the temperature is another word than "estimated".
         UnsupportedGameError: it is to be estimated, by a leader that does not.
     """
-    if isinstance(temperature, str):
-        if temperature != "estimated":
-            raise InvalidArgumentError(f"temperature={temperature!r}: expected a number > 0, 'estimated' or None")
-        if not leader.needs_temperature:
-            return game.view(None, ledger)
-        if not leader.estimates_temperature:
-            raise UnsupportedGameError(
-                f"temperature='estimated': {type(leader).__name__} does not estimate it; bchg and model_based do"
-            )
-        return replace(game.view(1.0, ledger), estimates=True)
+    if isinstance(temperature, str) and temperature != "estimated":
+        raise InvalidArgumentError(f"temperature={temperature!r}: expected a number > 0, 'estimated' or None")
+    if not leader.needs_temperature:
+        return game.view(None, ledger)
     believed = game.follower_temperature if temperature is None else temperature
-    return game.view(believed if leader.needs_temperature else None, ledger)
+    if believed is None and leader.estimates_temperature:
+        believed = "estimated"
+    if not isinstance(believed, str):
+        return game.view(believed, ledger)
+    if not leader.estimates_temperature:
+        raise UnsupportedGameError(
+            f"temperature='estimated': {type(leader).__name__} does not estimate it; bchg and model_based do"
+        )
+    return replace(game.view(1.0, ledger), estimates=True)
 
 
 class Leader(Checked, Stateful, ABC):

@@ -86,8 +86,8 @@ def train(
         budget: transitions the leader may play; it stops before a batch could exceed them.
         seed: of the whole match; integer in [0, 2**63).
         commitment: to start from; the leader's default if not given.
-        temperature: what the leader believes of the follower; the truth, as the follower declares
-            it, if not given; ``"estimated"`` where it is to find it out from the replies.
+        temperature: what the leader believes of the follower; the truth, as the follower or the game declares it, if not
+            given; ``"estimated"`` where it is to find it out from the replies, as it does where nobody declares one.
         evaluate_every: iterations between exact evaluations (finite games only; for the record, the
             leader never sees them); 0 for none.
         score_episodes: play so many with the recommendation in the end, after the follower has settled on it, for

@@ -78,7 +78,7 @@ class Algorithm(GradientAscent):
         if self.learned.sparse:  # Adam for the rows that are touched; the others stay as they are
             parameters = list(self.commitment.parameters())
             self.optimizer = torch.optim.SparseAdam(parameters, lr=self.learning_rate, maximize=True)
-        self.thermometer = thermometer(view, self.needs)
+        self.thermometer = thermometer(view, self.needs, self.learned)
 
     @abstractmethod
     def surrogate(self, values: Values) -> Tensor:

@@ -32,10 +32,19 @@ from stackelberg_games.representations.stage_values import StageValues
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Stages, Terms
 from stackelberg_games.rules.trajectories import Trajectories
-from stackelberg_games.rules.view import LeaderView
+from stackelberg_games.rules.view import LeaderView, not_estimated
 
 STEPS = 12
 """Steps of the network of a stage for each of the others'."""
+
+
+def _model(view: LeaderView, commitment: Commitment, anchors: int, steps: int, seed: int) -> PointModel:
+    if commitment.configuration() is not None:
+        raise UnsupportedGameError(
+            "a lever tells of stages that were played, and a model has to know what it does in others too; bchg and "
+            "policy_gradient configure games of vectors"
+        )
+    return PointModel(view, anchors, steps, seed)
 
 
 class Networks(Representation):
@@ -72,12 +81,12 @@ class Networks(Representation):
         settings, temperature = Estimation(memory, smoothing, steps), view.temperature if needs.follower else None
         self.planned = needs.players or not needs.values
         if self.planned or view.estimates:
-            if commitment.configuration() is not None:
-                raise UnsupportedGameError(
-                    "a lever tells of stages that were played, and a model has to know what it does in others too; bchg and "
-                    "policy_gradient configure games of vectors"
-                )
-            self.model = PointModel(view, anchors, STEPS * settings.steps, seed)
+            try:
+                self.model = _model(view, commitment, anchors, STEPS * settings.steps, seed)
+            except UnsupportedGameError as error:
+                if self.planned:
+                    raise
+                raise not_estimated(str(error)) from error
         kinds = {Backup(): ResponseEstimator if needs.players else NeuralEstimator, STACKELBERG: StackelbergEstimator}
         if needs.backup not in kinds:
             raise UnsupportedGameError(f"networks have no fit for the backup {needs.backup}")

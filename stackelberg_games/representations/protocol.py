@@ -31,7 +31,7 @@ from stackelberg_games.learning.information import Evidence
 from stackelberg_games.numerics.stateful import Stateful
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.trajectories import Trajectories
-from stackelberg_games.rules.view import LeaderView
+from stackelberg_games.rules.view import LeaderView, not_estimated
 
 Surprise = Callable[[float], float]
 """Negative log-likelihood of the replies of a batch at a temperature."""
@@ -384,9 +384,7 @@ class Representation(Stateful, ABC):
             SolverError: there is no response in it.
             UnsupportedGameError: it fits none.
         """
-        raise UnsupportedGameError(
-            f"temperature='estimated': {self.name} does not tell what follows from a temperature; give sg.train a number"
-        )
+        raise not_estimated(f"{self.name} does not tell what follows from it")
 
     def retell(self, temperature: float) -> None:
         """Believe in another temperature from now on, the last batch included."""

@@ -19,7 +19,7 @@ from stackelberg_games.errors import InvalidGameError, SolverError, UnsupportedG
 from stackelberg_games.representations.protocol import Needs, Representation, Surprise
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.trajectories import Trajectories
-from stackelberg_games.rules.view import LeaderView
+from stackelberg_games.rules.view import LeaderView, not_estimated
 
 MEMORY = 0.9
 """Factor by which batches fade."""
@@ -114,17 +114,20 @@ class Thermometer:
         self.grid, self.surprise, self.count = np.array(state["grid"]), np.array(state["surprise"]), int(state["count"])
 
 
-def thermometer(view: LeaderView, needs: Needs) -> Thermometer | None:
+def thermometer(view: LeaderView, needs: Needs, learned: Representation) -> Thermometer | None:
     """What estimates the temperature, where the view says that it is to be estimated.
 
     Raises:
-        UnsupportedGameError: the follower's rewards are inferred, which takes a temperature.
+        UnsupportedGameError: the follower's rewards are inferred, which takes a temperature; or what is learned does not tell
+            what follows from one.
     """
     if not view.estimates:
         return None
+    if type(learned).surprise is Representation.surprise and not needs.infers:
+        raise not_estimated(f"{learned.name} does not tell what follows from it")
     if needs.infers:
         raise UnsupportedGameError(
             "temperature='estimated' with follower_rewards='unobserved': rewards and temperature are known up to a common factor "
-            "only; tell one of them"
+            "only; give sg.train a temperature"
         )
     return Thermometer()

@@ -83,3 +83,11 @@ class LeaderView:
             )
         states, leader, follower = (int(space.n) for space in spaces)  # type: ignore[attr-defined]
         return states, leader, follower
+
+
+def not_estimated(why: str) -> UnsupportedGameError:
+    """What is raised where a temperature would have to be estimated that cannot be."""
+    return UnsupportedGameError(
+        f"the follower's temperature is not told and cannot be estimated here ({why}); give sg.train a temperature, or sg.adapt "
+        "one, or take a follower that declares its own"
+    )
