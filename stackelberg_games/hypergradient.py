@@ -155,6 +155,33 @@ class Influence(NamedTuple):
     after: FloatArray
     carry: FloatArray
 
+    @classmethod
+    def of(
+        cls,
+        batch: Trajectories,
+        benefit: FloatArray,
+        discounts: tuple[float, float],
+        temperature: float,
+        trace_decay: float,
+        centre: bool,
+        block: int,
+    ) -> Influence:
+        """``influence`` of arguments that are known to be right, for a loop that calls it often."""
+        decay = trace_decay * discounts[1]
+        before, after, carry = np.zeros_like(benefit), np.zeros_like(benefit), np.zeros(len(benefit))
+        _traces(benefit, batch.lengths, (discounts[0], decay), 1.0 / temperature, (before, after, carry))
+        if centre:
+            # Beyond the end of an episode the terms are zero but the traces go on fading; leaving that
+            # part out would correlate their mean with when the episode ends.
+            missing = batch.horizon - batch.lengths
+            rest = carry * (missing if decay == 1 else (1 - decay**missing) / (1 - decay))
+            for trace in (before, after):
+                _centre(trace, rest, batch.lengths, batch.horizon, block)
+            faded = carry * decay**missing
+            own = np.repeat(faded.reshape(-1, block).sum(axis=1), block)
+            carry = carry - (faded.sum() - own) / (batch.episodes - block)
+        return cls(before, after, carry)
+
 
 @checked
 def influence(
@@ -196,33 +223,7 @@ def influence(
         raise InvalidArgumentError(f"block={block}: {batch.episodes} episodes are no whole number of blocks")
     if centre and batch.episodes < 2 * block:
         raise InvalidArgumentError(f"centre=True needs at least {2 * block} episodes in a batch")
-    return traced(batch, benefit, (leader_discount, follower_discount), temperature, trace_decay, centre, block)
-
-
-def traced(
-    batch: Trajectories,
-    benefit: FloatArray,
-    discounts: tuple[float, float],
-    temperature: float,
-    trace_decay: float,
-    centre: bool,
-    block: int,
-) -> Influence:
-    """``influence`` of arguments that are known to be right, for a loop that calls it often."""
-    decay = trace_decay * discounts[1]
-    before, after, carry = np.zeros_like(benefit), np.zeros_like(benefit), np.zeros(len(benefit))
-    _traces(benefit, batch.lengths, (discounts[0], decay), 1.0 / temperature, (before, after, carry))
-    if centre:
-        # Beyond the end of an episode the terms are zero but the traces go on fading; leaving that
-        # part out would correlate their mean with when the episode ends.
-        missing = batch.horizon - batch.lengths
-        rest = carry * (missing if decay == 1 else (1 - decay**missing) / (1 - decay))
-        for trace in (before, after):
-            _centre(trace, rest, batch.lengths, batch.horizon, block)
-        faded = carry * decay**missing
-        own = np.repeat(faded.reshape(-1, block).sum(axis=1), block)
-        carry = carry - (faded.sum() - own) / (batch.episodes - block)
-    return Influence(before, after, carry)
+    return Influence.of(batch, benefit, (leader_discount, follower_discount), temperature, trace_decay, centre, block)
 
 
 @compiled

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from stackelberg_games.errors import InvalidArgumentError
-from stackelberg_games.hypergradient import Influence, traced
+from stackelberg_games.hypergradient import Influence
 from stackelberg_games.representations.protocol import Adjoint, Credit, Values
 from stackelberg_games.rules.trajectories import Trajectories
 
@@ -40,7 +40,7 @@ class Unroll:
     def trace(self, values: Values, credit: Credit, batch: Trajectories) -> Influence:
         """How much the credits owe to each stage of a batch."""
         discounts, centre = (1.0, values.view.follower_discount), self.centre and batch.episodes > values.block
-        return traced(batch, credit.at, discounts, 1.0, self.decay, centre, values.block)
+        return Influence.of(batch, credit.at, discounts, 1.0, self.decay, centre, values.block)
 
 
 @dataclass(frozen=True)
