@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.linalg
 import torch
 from scipy.special import logsumexp
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.gaussian import LinearGaussianPolicy
 from stackelberg_games.envs import lqr_v0
-from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.errors import InvalidArgumentError, SolverError
+from stackelberg_games.kinds.linear_quadratic import Cost, Dynamics, LinearGaussianGame
+from stackelberg_games.kinds.moments import Quadratic
 from stackelberg_games.kinds.riccati import closed_loop, moments, powers, soft_riccati
 from tests.linear_games import linear_game
 
@@ -57,6 +61,45 @@ def test_a_myopic_follower_minimises_its_immediate_cost() -> None:
         solved = game.response(LinearGaussianPolicy(game, [[1.0, 2.0]]), TAU)
     np.testing.assert_allclose(solved.value, np.eye(2))
     np.testing.assert_allclose(solved.gain, np.zeros((1, 2)))
+
+
+def respond(state: FloatArray, follower: FloatArray, state_cost: FloatArray, control_cost: float) -> FloatArray:
+    """P of a follower who is alone, at discount 0.95."""
+    n, m = follower.shape
+    game = LinearGaussianGame(
+        Dynamics(state, follower, np.zeros((n, 1)), np.ones(n)),
+        Cost(state_cost, control_cost * np.eye(m)),
+        Quadratic(0.0, np.zeros(n), np.eye(n)),
+        follower_discount=0.95,
+    )
+    with torch.no_grad():
+        return np.asarray(game.response(LinearGaussianPolicy(game, np.zeros((1, n))), TAU).value)
+
+
+def by_qz(state: FloatArray, follower: FloatArray, state_cost: FloatArray, control_cost: float) -> FloatArray:
+    """The same by the QZ method."""
+    scale, control = 0.95**0.5, control_cost * np.eye(follower.shape[1])
+    return np.asarray(scipy.linalg.solve_discrete_are(scale * state, scale * follower, state_cost, control))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_cheap_control_of_few_costly_states_costs_no_digits(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    state, follower, row = 2 * random.normal(size=(4, 4)), 1e3 * random.normal(size=(4, 1)), random.normal(size=4)
+    plant = state, follower, 1e2 * np.outer(row, row), 1e-4
+    expected = by_qz(*plant)
+    np.testing.assert_allclose(respond(*plant), expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("cost", [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+def test_an_unstable_state_that_costs_nothing_is_stabilised(cost: list[float]) -> None:
+    plant = np.array([[1.3, 0.1], [0.0, 1.2]]), np.ones((2, 1)), np.diag(cost), 1.0
+    np.testing.assert_allclose(respond(*plant), by_qz(*plant), rtol=1e-9, atol=1e-9)
+
+
+def test_what_cannot_be_stabilised_is_refused() -> None:
+    with pytest.raises(SolverError, match="cannot be stabilised"):
+        respond(np.eye(1) * 1.2, np.zeros((1, 1)), np.eye(1), 1.0)
 
 
 def test_moments_follow_the_recursion() -> None:

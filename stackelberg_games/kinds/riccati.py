@@ -37,6 +37,9 @@ from stackelberg_games.numerics.randomness import compiled
 DOUBLINGS = 60
 """Iterations of the Riccati solver; each doubles the stages that it has counted."""
 
+SETTLED = 1e-8
+"""Share of P by which it may miss its equation before the Newton step, which squares that."""
+
 
 class Plant(NamedTuple):
     """Dynamics and the follower's cost; float64 tensors.
@@ -162,20 +165,34 @@ def _solve(plant: Plant, drift: Tensor, discount: float) -> FloatArray:
     scale = math.sqrt(discount)
     turned, pushed = scale * drift.detach().numpy(), scale * plant.follower.numpy()
     cost, control = plant.state_cost.detach().numpy(), plant.control_cost.detach().numpy()
+    equation = (turned, pushed, cost, control)
     try:
         value = _doubled(turned, np.ascontiguousarray(pushed @ np.linalg.solve(control, pushed.T)), cost)
     except np.linalg.LinAlgError:  # what grows beyond all bounds
         value = np.full_like(cost, np.nan)
-    if not np.isfinite(value).all():
+    settled, stable = _checked(value, *equation)
+    if not (settled and stable):  # rounding, or an unstable part of the state that costs the follower nothing
         try:
-            value = np.asarray(scipy.linalg.solve_discrete_are(turned, pushed, cost, control), dtype=np.float64)
+            value = np.asarray(scipy.linalg.solve_discrete_are(*equation), dtype=np.float64)
         except (np.linalg.LinAlgError, ValueError) as error:
             raise _unstable(turned) from error
-    gain = np.linalg.solve(control + pushed.T @ value @ pushed, pushed.T @ value @ turned)
-    loop = turned - pushed @ gain
-    if not np.isfinite(loop).all() or np.abs(np.linalg.eigvals(loop)).max() >= 1:
+        _, stable = _checked(value, *equation)
+    if not stable:
         raise _unstable(turned)
     return np.asarray(value)
+
+
+def _checked(
+    value: FloatArray, turned: FloatArray, pushed: FloatArray, cost: FloatArray, control: FloatArray
+) -> tuple[bool, bool]:
+    """Whether P solves the equation up to ``SETTLED``, and whether the loop that it closes is stable."""
+    if not np.isfinite(value).all():
+        return False, False
+    loop = turned - pushed @ np.linalg.solve(control + pushed.T @ value @ pushed, pushed.T @ value @ turned)
+    if not np.isfinite(loop).all():
+        return False, False
+    missed = np.abs(cost + turned.T @ value @ loop - value).max()
+    return bool(missed <= SETTLED * np.abs(value).max()), bool(np.abs(np.linalg.eigvals(loop)).max() < 1)
 
 
 def _unstable(matrix: FloatArray) -> SolverError:
