@@ -61,6 +61,20 @@ def test_the_best_gain_agrees_with_a_grid_of_the_exact_objective(temperature: fl
     assert (found.response.factor.item() == 0) == (temperature == 0)
 
 
+@pytest.mark.parametrize("temperature", [0.5, 10.0])
+def test_where_many_gains_are_worth_nearly_the_same_the_gap_is_wider(temperature: float) -> None:
+    game = sg.make("lq_scalar-v0")
+    assert isinstance(game, LinearGaussianGame)
+    found = sg.exact.solve(game, temperature)
+    gain = found.commitment.gain.item()  # type: ignore[operator]
+    assert found.gap < 1e-8 * abs(found.value)
+    assert found.value == pytest.approx(objective(game, gain, temperature), rel=1e-9)
+    values = [
+        objective(game, each, temperature) for each in np.r_[np.linspace(-3.0, 3.0, 61), gain - 1e-4, gain + 1e-4]
+    ]
+    assert max(values) <= found.bound
+
+
 def test_the_printed_value_and_gain() -> None:
     game = sg.make("lq_scalar-v0")
     assert isinstance(game, LinearGaussianGame)
