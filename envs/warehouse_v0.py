@@ -79,8 +79,21 @@ MOST = 20
 
 
 def tiled(plan: str, count: int) -> str:
-    """``count`` by ``count`` copies of a floor within one wall; the start is that of the first copy."""
-    rows = [line[1:-1] for line in plan.strip("\n").split("\n")[1:-1]]
+    """``count`` by ``count`` copies of a floor within one wall; the start is that of the first copy.
+
+    Raises:
+        InvalidGameError: there is no wall around the floor; with the place.
+    """
+    lines = plan.strip("\n").split("\n")
+    for row, line in enumerate(lines):
+        for column, character in enumerate(line):
+            edge = row in (0, len(lines) - 1) or column in (0, len(line) - 1)
+            if edge and character not in "x#":
+                raise InvalidGameError(
+                    f"tiles={count}: floors meet at their outer wall, and row {row}, column {column} is {character!r}; "
+                    "draw a wall (x or #) around the plan"
+                )
+    rows = [line[1:-1] for line in lines[1:-1]]
     free = [row.replace("S", " ") for row in rows]
     inner = [line for copy in range(count) for line in _joined(free, rows if copy == 0 else free, count)]
     wall = "x" * (len(inner[0]) + 2)
@@ -285,7 +298,8 @@ def game(
     Args:
         plan: x or # wall, H shelf, blank or dot free, S start, P pick points, D drop points, C
             crossings.
-        tiles: copies of the floor in a row, and rows of them, 1 to 20; those of a plan of your own meet at its outer wall.
+        tiles: copies of the floor in a row, and rows of them, 1 to 20; those of a plan of your own meet at its outer wall,
+            which must be whole.
         lever: ``"costs"`` (charges of cells) or ``"one_way"`` (barriers of steps).
         budget: largest sum of what the leader sets; 0.5 for costs and 6 for barriers if not given, for each tile.
         slip: see ``Warehouse``.

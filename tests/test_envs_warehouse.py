@@ -151,6 +151,9 @@ def test_tiles_repeat_the_floor_within_one_wall() -> None:
         made(tiles=21)
     with pytest.raises(InvalidGameError, match="line 2 has 4 characters"):
         made(tiles=2, plan="xxxxxx\nxSPDCx\nxxxx")
+    for plan, place in (("SPCD", "row 0, column 0 is 'S'"), ("xxPxx\nxPSCx\nx D x\nxxxxx", "row 0, column 2 is 'P'")):
+        with pytest.raises(InvalidGameError, match=f"{place}; draw a wall"):
+            made(tiles=2, plan=plan)
 
 
 @LEVERS
