@@ -186,3 +186,17 @@ def test_a_resumed_run_continues_to_the_same_numbers(tmp_path: Path) -> None:
     sg.train(game, *make(), iterations=3, episodes=1, directory=tmp_path, checkpoint_every=3)
     resumed = sg.train(game, *make(), iterations=6, episodes=1, directory=tmp_path, checkpoint_every=3)
     assert resumed.history[-1] == whole.history[-1]
+
+
+def test_a_commitment_that_is_replaced_by_its_copy_is_climbed_likewise() -> None:
+    game = sg.make("random_mdp-v0")
+    evidence, ends = sg.Evidence(np.zeros(1), game=game), []
+    for replaced in (False, True):
+        leader = sg.make_leader("m_sobirl")
+        leader.begin(game.view(1.0), seed=3)
+        leader.update(evidence)
+        if replaced:
+            leader.commitment = copy.deepcopy(leader.commitment)
+        leader.update(evidence)
+        ends.append(flatten(leader.commitment).numpy())
+    np.testing.assert_array_equal(ends[0], ends[1])

@@ -107,7 +107,7 @@ class MSoBiRL(Leader):
                 self._first(arrays)
             _, omega = soft_backup(arrays, arrays.follower_q(self.values), self.temperature)
         loss = -game.objective(configuration, response := torch.from_numpy(self.response).requires_grad_())
-        at = (flatten(self.commitment), self.values, tables, arrays, omega)
+        at = (self.commitment, flatten(self.commitment), self.values, tables, arrays, omega)
         return implicit.Differentiable(game, *at, response, loss)
 
     def _first(self, arrays: Arrays) -> None:
@@ -129,7 +129,7 @@ class MSoBiRL(Leader):
             slope = implicit.adjoint_slope(point.arrays, self.response, u, self.multiplier)
             self.multiplier = self.multiplier - self.adjoint_step * slope
         weights = (u - point.omega[:, 0] * self.multiplier[:, None]) / self.temperature
-        return point.gradients(self.commitment, weights)
+        return point.gradients(weights)
 
     def _descend(self, gradients: list[Tensor]) -> float:
         norm = math.sqrt(sum(float((gradient * gradient).sum()) for gradient in gradients))

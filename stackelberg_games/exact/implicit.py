@@ -112,7 +112,8 @@ class Differentiable:
 
     Attributes:
         game: the game.
-        parameters: the commitment's, flat.
+        commitment: of which the tables and the loss are functions.
+        parameters: the commitment's at this point, flat.
         values: V, ``[S]``.
         tables: under the configuration, differentiable in the parameters.
         arrays: the same as arrays.
@@ -122,6 +123,7 @@ class Differentiable:
     """
 
     game: ConfigurableGame
+    commitment: Commitment
     parameters: Tensor
     values: FloatArray
     tables: Tables
@@ -136,13 +138,14 @@ class Differentiable:
 
     def still(self, game: ConfigurableGame, commitment: Commitment, values: FloatArray) -> bool:
         """Whether this is the point at hand: nobody moved, restored or began anew since."""
-        return self.game is game and self.values is values and torch.equal(self.parameters, flatten(commitment))
+        same = self.game is game and self.commitment is commitment and self.values is values
+        return same and torch.equal(self.parameters, flatten(commitment))
 
-    def gradients(self, commitment: Commitment, weights: FloatArray) -> list[Tensor]:
+    def gradients(self, weights: FloatArray) -> list[Tensor]:
         """Of the loss plus the sum of weights ``[S, B]`` times Q, for each parameter."""
         pulls = action_value_pulls(self.game, self.tables, self.values, weights)
         outputs, by = [self.loss], [torch.ones((), dtype=torch.float64)]
         for table, pull in pulls:
             outputs.append(table)
             by.append(torch.from_numpy(pull))
-        return list(torch.autograd.grad(outputs, list(commitment.parameters()), by))
+        return list(torch.autograd.grad(outputs, list(self.commitment.parameters()), by))
