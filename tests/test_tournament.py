@@ -262,9 +262,9 @@ def test_a_dying_worker_takes_no_other_match_with_it() -> None:
 
 def test_a_leader_that_asks_too_much_is_refused_before_anything_runs() -> None:
     with pytest.raises(
-        InformationError, match=r"leader 'bchg' cannot play follower 'best_response' in 'toy'.*temperature"
+        InformationError, match=r"leader 'exact_gradient' cannot play follower 'best_response' in 'toy'.*temperature"
     ):
-        small(games={"toy": TOY}, budget=80, leaders="bchg", followers="best_response")
+        small(games={"toy": TOY}, budget=80, leaders="exact_gradient", followers="best_response")
     reader = ("bchg", {"reads": "values"})
     with pytest.raises(InformationError, match=r"reads the follower's values; SoftQLearning has none"):
         small(games={"toy": TOY}, budget=80, leaders=reader)
