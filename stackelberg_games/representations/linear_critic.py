@@ -13,13 +13,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.commitments.gaussian import LinearGaussianPolicy
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.kinds.linear_quadratic import LinearGaussianGame
 from stackelberg_games.kinds.moments import Bump, Quadratic
-from stackelberg_games.kinds.riccati import SoftRiccati
+from stackelberg_games.kinds.riccati import SoftRiccati, closed_loop, powers
 from stackelberg_games.numerics.randomness import compiled
 
 FAR = 1500.0
@@ -54,16 +55,14 @@ class LeaderCritic(NamedTuple):
         """
         if not isinstance(game.reward, Bump | Quadratic):
             raise UnsupportedGameError(f"{type(game.reward).__name__} is no reward that is fitted: bump or quadratic")
-        gain, covariance = policy.gain.detach().numpy(), policy.covariance.detach().numpy()
-        left = np.eye(len(game.start)) - game.follower_matrix @ response.gain.detach().numpy()
-        pushed = left @ game.leader_matrix
-        answered = game.follower_matrix @ response.covariance.detach().numpy() @ game.follower_matrix.T
-        noise = pushed @ covariance @ pushed.T + answered + game.noise_factor @ game.noise_factor.T
-        stack = _powers(left @ (game.state_matrix + game.leader_matrix @ gain), max(1, count - 1))
-        grown = (stack @ noise @ stack.transpose(0, 2, 1)).cumsum(axis=0)
+        with torch.no_grad():
+            loop = closed_loop(game.plant, policy, response)
+            stack = powers(loop.matrix, max(1, count - 1)).numpy()
+        grown = (stack @ loop.noise.numpy() @ stack.transpose(0, 2, 1)).cumsum(axis=0)
         spread = np.concatenate([np.zeros_like(grown[:1]), grown[:-1]])
+        gain, drawn = policy.gain.detach().numpy(), policy.covariance.detach().numpy()
         effort = np.zeros((len(gain), len(gain))) if game.effort is None else game.effort
-        bent = gain.T @ effort @ gain, float(np.trace(effort @ covariance))
+        bent = gain.T @ effort @ gain, float(np.trace(effort @ drawn))
         return cls(game, stack, spread, game.leader_discount ** np.arange(1.0, len(stack) + 1), bent)
 
     def future(self, following: FloatArray, covariance: FloatArray, left: IntArray) -> tuple[FloatArray, FloatArray]:
@@ -110,15 +109,6 @@ def _summed(weights: FloatArray, terms: FloatArray) -> FloatArray:
     """Sums of the first 0, 1, ... terms, weighed."""
     weighed = weights.reshape(-1, *([1] * (terms.ndim - 1))) * terms
     return np.concatenate([np.zeros_like(weighed[:1]), weighed.cumsum(axis=0)])
-
-
-def _powers(matrix: FloatArray, count: int) -> FloatArray:
-    """M^0 ... M^(count - 1), ``[count, n, n]``, by doubling."""
-    stack, square = np.eye(len(matrix))[None], matrix
-    while len(stack) < count:
-        stack = np.concatenate([stack, stack[: count - len(stack)] @ square])
-        square = square @ square
-    return stack
 
 
 @compiled
