@@ -154,12 +154,13 @@ class Warehouse(FloorGame):
         leader = delivers - congestion * np.isin(self.cell_of, self.crossings)
         initial = np.zeros(len(self.cell_of))
         initial[start : waiting * floor.size : floor.size] = 1 / waiting
-        self._dense = 8.0 * 4 * len(self.cell_of) ** 2 <= DENSE_BYTES
         self._where, self._made = torch.from_numpy(self.cell_of), torch.from_numpy(strays(slip))
         self._goes = _successors(floor, self.picks, self.drops, waiting, hindered=lever == "one_way")
+        small = 8.0 * 4 * len(self.cell_of) ** 2 <= DENSE_BYTES
+        self._place = self._goes.places() if small else None
         probability = self._probability(torch.zeros(len(self.passages), dtype=torch.float64))
         super().__init__(
-            probability.numpy()[:, 0] if self._dense else checked_lists(self._goes.lists(probability.numpy().copy())),
+            probability.numpy()[:, 0] if small else checked_lists(self._goes.lists(probability.numpy().copy())),
             np.repeat(leader[:, None, None], 4, axis=2),
             np.repeat(delivers[:, None, None].astype(np.float64), 4, axis=2),
             initial,
@@ -190,11 +191,11 @@ class Warehouse(FloorGame):
         if self._goes.hindered:
             gone = torch.cat([gone, (self._made * (1 - through)[:, None, :]).sum(dim=2, keepdim=True)], dim=2)
         listed = (self._goes.chance[:, None, None] * gone[self._goes.cell]).reshape(-1)[self._goes.order]
-        if not self._dense:
+        if self._place is None:
             return listed
         states = len(self.cell_of)
         table = torch.zeros(states * 4 * states, dtype=torch.float64)
-        return table.index_add(0, self._goes.place, listed).reshape(states, 1, 4, states)
+        return table.index_add(0, self._place, listed).reshape(states, 1, 4, states)
 
     def picture(self, configuration: Tensor | None, occupancy: FloatArray | None) -> FloorScene:
         """See ``FloorGame.picture``."""
@@ -221,7 +222,6 @@ class _Successors(NamedTuple):
         order: from options x moves meant x moves made to successors, state by state and move by move, ``[K]``.
         first: see ``SuccessorLists``.
         successors: ``[K]``.
-        place: of each successor in an array ``[S, 4, S]``, flat, ``[K]``.
     """
 
     hindered: bool
@@ -230,7 +230,11 @@ class _Successors(NamedTuple):
     order: Tensor
     first: IntArray
     successors: IntArray
-    place: Tensor
+
+    def places(self) -> Tensor:
+        """Of each successor in an array ``[S, 4, S]``, flat, ``[K]``."""
+        cells = len(self.first) - 1
+        return torch.from_numpy(np.repeat(np.arange(cells), np.diff(self.first)) * (cells // 4) + self.successors)
 
     def lists(self, probability: FloatArray) -> SuccessorLists:
         """Lists with these probabilities ``[K]``."""
@@ -260,7 +264,6 @@ def _successors(
     pair = np.repeat(state[:, None] * 4 + np.arange(4), made, axis=1).reshape(-1)
     order = np.argsort(pair, kind="stable")
     first = np.concatenate([[0], np.cumsum(np.repeat(made * options, 4))])
-    place = torch.from_numpy(pair[order] * states + following[order])
     chance = torch.from_numpy(1.0 / options[state])
     return _Successors(
         hindered,
@@ -269,7 +272,6 @@ def _successors(
         torch.from_numpy(order),
         first,
         following[order].astype(np.int32),
-        place,
     )
 
 
