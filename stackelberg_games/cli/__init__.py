@@ -18,7 +18,13 @@ from stackelberg_games.cli.stopping import stoppable
 from stackelberg_games.cli.sweep import sweep
 from stackelberg_games.cli.tournament import report, tournament
 from stackelberg_games.cli.watch import watch
-from stackelberg_games.errors import InvalidArgumentError, RegistrationError, StackelbergError, UnsupportedGameError
+from stackelberg_games.errors import (
+    InvalidArgumentError,
+    RegistrationError,
+    SolverError,
+    StackelbergError,
+    UnsupportedGameError,
+)
 from stackelberg_games.learning.registry import Kind, factory, ids
 
 if TYPE_CHECKING:
@@ -232,7 +238,7 @@ def _optimum(game: Any, follower: Any) -> Solution | None:
 
     temperature = follower.declared_temperature
     if isinstance(game, LinearGaussianGame) and temperature:
-        with suppress(UnsupportedGameError):
+        with suppress(UnsupportedGameError, SolverError):  # a picture without it is a picture
             return exact.solve(game, temperature)
     if not isinstance(game, TabularGame) or not temperature or game.states * game.leader_actions > 200:
         return None

@@ -123,11 +123,11 @@ def thermometer(view: LeaderView, needs: Needs, learned: Representation) -> Ther
     """
     if not view.estimates:
         return None
-    if type(learned).surprise is Representation.surprise and not needs.infers:
-        raise not_estimated(f"{learned.name} does not tell what follows from it")
     if needs.infers:
         raise UnsupportedGameError(
             "temperature='estimated' with follower_rewards='unobserved': rewards and temperature are known up to a common factor "
             "only; give sg.train a temperature"
         )
+    if type(learned).surprise is Representation.surprise:
+        raise not_estimated(f"{learned.name} does not tell what follows from it")
     return Thermometer()
