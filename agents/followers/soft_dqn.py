@@ -27,6 +27,7 @@ from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.kinds.game import Game, best_response_env
 from stackelberg_games.learning.follower import Answer, Follower
+from stackelberg_games.numerics.adam import Adam
 from stackelberg_games.numerics.randomness import Lane, Streams, generator
 from stackelberg_games.numerics.threads import single_threaded
 from stackelberg_games.rules.commitment import Commitment
@@ -212,7 +213,7 @@ class SoftDQN(Follower):
         self.paid_by: FloatArray | None = None
         self.networks = Twins(inputs, self.replies, int(generator(seed, 11).integers(2**62)))
         self.targets = [part.detach().clone() for part in self.networks.parts]
-        self.optimizer = torch.optim.Adam(self.networks.parts, lr=self.learning_rate, fused=True)
+        self.optimizer = Adam(self.networks.parts, self.learning_rate)
         self.scale: tuple[float, float] | None = None
         self.kept = Memory(
             np.zeros((self.memory, inputs), np.float32),

@@ -19,6 +19,7 @@ from stackelberg_games import checks
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning.information import Evidence, Information
 from stackelberg_games.learning.leader import Leader
+from stackelberg_games.numerics.adam import Adam
 from stackelberg_games.numerics.randomness import generator
 from stackelberg_games.rules.commitment import Commitment, assign, flatten
 from stackelberg_games.rules.view import LeaderView
@@ -55,7 +56,7 @@ class EvolutionStrategies(Leader):
         """See ``Leader.begin``."""
         super().begin(view, seed=seed, commitment=commitment)
         self.mean = copy.deepcopy(self.commitment)
-        self.optimizer = torch.optim.Adam(self.mean.parameters(), lr=self.learning_rate, maximize=True, foreach=False)
+        self.optimizer = Adam(self.mean.parameters(), self.learning_rate, maximize=True, fused=False)
         self.random = generator(seed, 2)
         self._new_generation()
 

@@ -19,6 +19,7 @@ from stackelberg_games.exact.twins import held_returns, soft_value
 from stackelberg_games.learning.ascent import GradientAscent
 from stackelberg_games.learning.follower import finite
 from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.numerics.adam import Adam
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.view import LeaderView
 
@@ -62,7 +63,8 @@ class Penalty(GradientAscent):
         super().begin(view, seed=seed, commitment=commitment)
         shape = [size if view.follower_sees_action or k != 1 else 1 for k, size in enumerate(view.sizes())]
         self.phi, self.updates = torch.nn.ParameterDict({"logits": torch.zeros(shape, dtype=torch.float64)}), 0
-        self.optimizer.add_param_group({"params": list(self.phi.parameters())})
+        stepped = [*self.commitment.parameters(), *self.phi.parameters()]
+        self.optimizer = Adam(stepped, self.learning_rate, maximize=True)
 
     def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
         """The penalised objective at the weight of this update."""

@@ -28,6 +28,7 @@ from stackelberg_games.exact.posed import Posed, pose, under
 from stackelberg_games.exact.starts import guided_starts, spread_starts
 from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.numerics.adam import Adam
 from stackelberg_games.numerics.randomness import check_seed
 from stackelberg_games.rules.commitment import Commitment, assign, flatten
 
@@ -238,7 +239,7 @@ class Landscape:
     def walk(self, point: FloatArray, walk: Walk) -> FloatArray:
         """Where steps of Adam lead."""
         parameters = torch.tensor(point, requires_grad=True)
-        optimizer = torch.optim.Adam([parameters], lr=RATE, maximize=True)
+        optimizer = Adam([parameters], RATE, maximize=True, fused=False)
         for step in range(STEPS):
             left = max(0.0, 1.0 - step / SETTLED)
             now = Walk(1.0 + (walk.heat - 1.0) * left**2, 1.0 - (1.0 - walk.share) * left)

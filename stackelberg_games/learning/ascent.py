@@ -15,6 +15,7 @@ from stackelberg_games.commitments.first import first_commitment
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.learning.leader import Leader
+from stackelberg_games.numerics.adam import Adam
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.view import LeaderView
 
@@ -108,9 +109,8 @@ class GradientAscent(GradientLeader):
     def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
         """See ``Leader.begin``."""
         super().begin(view, seed=seed, commitment=commitment)
-        parameters = list(self.commitment.parameters())
-        self.optimizer: torch.optim.Optimizer = torch.optim.Adam(
-            parameters, lr=self.learning_rate, maximize=True, fused=True
+        self.optimizer: Adam | torch.optim.SparseAdam = Adam(
+            self.commitment.parameters(), self.learning_rate, maximize=True
         )
 
     def update(self, evidence: Evidence) -> dict[str, float]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, SolverError
+from stackelberg_games.numerics.adam import Adam
 from stackelberg_games.numerics.randomness import generator
 from stackelberg_games.numerics.stateful import Stateful
 from stackelberg_games.representations.protocol import Fitted, Manner, Representation
@@ -90,9 +91,8 @@ class Climber(Stateful):
         if settings.explore:
             assign(commitment, self._drawn())
 
-    def _adam(self) -> torch.optim.Adam:
-        parameters = list(self.commitment.parameters())
-        return torch.optim.Adam(parameters, lr=self.settings.rate, maximize=True, fused=True)
+    def _adam(self) -> Adam:
+        return Adam(self.commitment.parameters(), self.settings.rate, maximize=True)
 
     def _drawn(self) -> Tensor:
         size = len(flatten(self.commitment))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.commitments.perceptron import perceptron
+from stackelberg_games.numerics.adam import Adam
 from stackelberg_games.numerics.randomness import generator
 from stackelberg_games.play.rollout import TabularResponse
 from stackelberg_games.rules.commitment import Commitment, assign, flatten
@@ -45,7 +46,7 @@ class ContextualFollower:
         self.centre, self.scale = answers.mean(dim=0), answers.std(dim=0).clamp_min(1e-6)
         inputs = self.states + self.seen + len(self.centre)
         self.network = perceptron([inputs, *hidden, self.replies], seed, torch.nn.Tanh)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=rate, maximize=True)
+        self.optimizer = Adam(self.network.parameters(), rate, maximize=True, fused=False)
         cells = torch.cartesian_prod(torch.arange(self.states), torch.arange(self.seen)).reshape(-1, 2)
         self.cells = torch.cat(
             [torch.eye(size, dtype=torch.float64)[cells[:, k]] for k, size in enumerate((self.states, self.seen))],

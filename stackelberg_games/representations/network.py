@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.commitments.perceptron import perceptron
+from stackelberg_games.numerics.adam import Adam
 
 HIDDEN = (64, 64)
 LEARNING_RATE = 2e-3
@@ -50,7 +51,7 @@ class Network:
 
     def __init__(self, inputs: int, outputs: int, seed: int) -> None:
         self.layers = perceptron([inputs, *HIDDEN, outputs], seed, nn.Tanh).float()
-        self.optimizer = torch.optim.Adam(self.layers.parameters(), lr=LEARNING_RATE)
+        self.optimizer = Adam(self.layers.parameters(), LEARNING_RATE, fused=False)
         self.inputs = Scale(inputs)
 
     def standardised(self, rows: FloatArray) -> Tensor:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, SolverError
+from stackelberg_games.numerics.adam import Adam
 from stackelberg_games.numerics.randomness import generator
 from stackelberg_games.representations.climber import Climber, Planning, Proven
 from stackelberg_games.representations.protocol import Fitted, Representation
@@ -206,8 +207,7 @@ class Planner:
             return *model.objective(self.commitment, temperature, 1.0 - (1.0 - share) * left), left == 0.0
 
         best, value = flatten(self.commitment), -np.inf
-        parameters = list(self.commitment.parameters())
-        optimizer = torch.optim.Adam(parameters, lr=self.settings.rate, maximize=True, fused=True)
+        optimizer = Adam(self.commitment.parameters(), self.settings.rate, maximize=True)
         for step in range(steps + 1):
             optimizer.zero_grad()
             try:

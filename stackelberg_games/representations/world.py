@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.perceptron import perceptron
+from stackelberg_games.numerics.adam import Adam
 from stackelberg_games.numerics.randomness import generator
 
 HIDDEN, ROWS = (128, 128), 256
@@ -61,7 +62,7 @@ class World:
         self.seen = Transitions(*(np.zeros((0, size)) for size in (*sizes, sizes[0])), *(np.zeros(0) for _ in range(3)))
         outputs = sizes[0] + 3  # the change of state, both rewards, and the logit of the end
         self.layers = perceptron([sum(sizes), *HIDDEN, outputs], seed, nn.SiLU).float()
-        self.optimizer = torch.optim.Adam(self.layers.parameters(), lr=RATES[0], fused=True)
+        self.optimizer = Adam(self.layers.parameters(), RATES[0])
 
     def observe(self, new: Transitions, steps: int) -> None:
         """Add stages and descend on the error of all; twice as many steps the first time."""
@@ -73,8 +74,7 @@ class World:
         source = generator(self.seed, 9, self.count)
         picks = torch.from_numpy(source.integers(len(inputs), size=(steps * (1 if self.count else 2), ROWS)))
         for number, numbers in enumerate(picks):
-            for group in self.optimizer.param_groups:
-                group["lr"] = RATES[0] * (RATES[1] / RATES[0]) ** (number / len(picks))
+            self.optimizer.learning_rate = RATES[0] * (RATES[1] / RATES[0]) ** (number / len(picks))
             self.optimizer.zero_grad()
             out = self.layers(inputs[numbers])
             loss = (out[:, :-1] - targets[numbers]).square().mean()
