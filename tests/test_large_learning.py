@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from gymnasium.spaces import Discrete
 
 import stackelberg_games as sg
 from stackelberg_games import exact
@@ -14,8 +16,9 @@ from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Tables, TabularGame
 from stackelberg_games.learning.information import Evidence
-from stackelberg_games.representations import seen, visits
+from stackelberg_games.representations import seen, tally, visits
 from stackelberg_games.representations.configured_counts import ConfiguredEstimator
+from stackelberg_games.representations.counts import TabularEstimator
 from tests.large_games import grid, random_lists
 
 SETTINGS: tuple[dict[str, Any], ...] = (
@@ -68,6 +71,30 @@ def test_the_states_seen_are_enough(
         assert found == pytest.approx(expected, abs=1e-8 * (1 + np.abs(expected).max()))
 
 
+def test_what_a_batch_cannot_come_to_is_left_out_without_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    game = grid(12, leader_discount=0.9, follower_discount=0.9)
+    policy = sg.TabularPolicy(game, np.random.default_rng(0).normal(size=(game.states, 4)))
+    response = sg.TabularResponse(exact.best_response(game, policy, 0.3).policy)
+    leaders: list[Any] = []
+    for limit in (visits.DENSE_BYTES, 0):
+        monkeypatch.setattr(visits, "DENSE_BYTES", limit)
+        leaders.append(sg.make_leader("bchg"))
+        leaders[-1].begin(game.view(0.3), seed=1, commitment=policy)
+    whole, some = leaders
+    for update in range(6):
+        batch = sg.rollout(game, policy, response, episodes=3, stages=4, seed=update)
+        evidence = Evidence(batch.leader_returns(0.9), batch)
+        expected, found = (leader.estimate(evidence).numpy() for leader in leaders)
+        assert found == pytest.approx(expected, abs=1e-10 * np.abs(expected).max())
+        if update == 3:
+            some.load_state_dict(some.state_dict())
+    assert len(some.learned.near) < 0.7 * len(some.learned.numbers)
+    counts, tally, numbers = whole.learned.counts, some.learned.tally, some.learned.numbers
+    assert (tally.totals[: len(numbers)] == counts.totals[numbers]).all()
+    assert tally.times.sum() == counts.visits.sum() == 6 * 3 * 4
+    assert len(tally.state_dict()["keys"]) == np.count_nonzero(counts.visits)
+
+
 @pytest.mark.parametrize("moves", [True, False])
 @pytest.mark.parametrize("constant_base", [True, False])
 def test_configured_counts_are_the_same_in_lists(
@@ -104,7 +131,7 @@ def test_configured_counts_are_the_same_in_lists(
         assert found == pytest.approx(expected, abs=1e-8 * (1 + np.abs(expected).max()))
 
 
-def test_large_tables_move_only_in_the_rows_that_were_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_tables_move_only_in_the_rows_that_a_batch_can_come_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seen, "LAZY", 0)
     game = grid(80, leader_discount=0.9, follower_discount=0.9)
     run = sg.train(
@@ -114,6 +141,34 @@ def test_large_tables_move_only_in_the_rows_that_were_seen(monkeypatch: pytest.M
     moved = (logits.detach().numpy() != 0).any(axis=1)
     assert 0 < int(moved.sum()) <= 3 * 4 * 10
     assert np.isfinite(logits.detach().numpy()).all()
+
+
+def test_counts_outgrow_the_room_they_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tally, "ROOM", 1)
+    rng, counted = np.random.default_rng(3), tally.Tally((2, 3), 0.5)
+    view = replace(grid(12).view(), leader_action_space=Discrete(2), follower_action_space=Discrete(3))
+    view = replace(view, state_space=Discrete(19))
+    kept, excerpt = TabularEstimator(view, 0.5), tally.Excerpt(view, 0.5)
+    for states in (4, 5, 19):
+        counted.grow(states)
+        for _ in range(3):
+            played, lengths = (rng.integers(0, n, size=(2, 8)) for n in (states, 2, 3)), np.array([7, 5])
+            entered, *acted = played
+            rewards = rng.normal(size=(2, 2, 7)) * (np.arange(7) < lengths[:, None])
+            batch = sg.Trajectories(
+                entered, acted[0][:, 1:], acted[1][:, 1:], rewards[0], rewards[1], lengths, lengths < 7
+            )
+            counted.add(batch)
+            kept.observe(batch)
+    following = counted.following(np.arange(19))
+    counted.gather(following, excerpt)
+    assert (following == np.arange(19)).all()
+    for name in ("totals", "recent", "leader_rewards", "follower_rewards", "alive"):
+        assert getattr(excerpt, name) == pytest.approx(getattr(kept, name), rel=1e-13), name
+    assert isinstance(excerpt.visits, visits.ListedVisits)
+    cells = np.stack(np.nonzero(kept.counted.reshape(-1, 19)))
+    assert (np.stack([excerpt.visits.cells, excerpt.visits.successors]) == cells).all()
+    assert (excerpt.visits.counts == kept.counted[kept.counted > 0]).all()
 
 
 @pytest.mark.parametrize("name", ["lola", "model_based", "stackelberg_actor_critic"])

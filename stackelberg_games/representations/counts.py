@@ -101,18 +101,6 @@ class TabularEstimator(Stateful):
             )
         return self.visits
 
-    def listed(self) -> None:
-        """Count in a list from the beginning, whatever the size of the game."""
-        self.visits = ListedVisits()
-
-    def grow(self, states: int) -> None:
-        """Make room for more states, which were never seen."""
-        more = states - len(self.alive)
-        for name in ("totals", "recent", "leader_rewards", "follower_rewards", "_nothing"):
-            table = getattr(self, name)
-            setattr(self, name, np.concatenate([table, np.zeros((more, *table.shape[1:]))]))
-        self.alive = np.concatenate([self.alive, np.ones(more, dtype=np.bool_)])
-
     def observe(self, batch: Trajectories) -> None:
         """Add a batch; without follower rewards theirs count as zero.
 

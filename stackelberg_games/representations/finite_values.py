@@ -234,7 +234,11 @@ class FiniteValues(Values):
     @property
     def _occupied(self) -> FloatArray | None:
         """The leader's discounted visits after the end, ``[S]``; None where its play ends with the trajectory."""
-        return self._beyond.occupied(self.batch)
+        once = self._learned.once
+        if "occupied" not in once:
+            once["occupied"] = self._beyond.occupied(self.batch)
+        occupied: FloatArray | None = once["occupied"]
+        return occupied
 
     def _pulled_beyond(
         self, weights: FloatArray, values: FloatArray, discount: float, *, leader: bool = False

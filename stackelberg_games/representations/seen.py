@@ -1,7 +1,8 @@
-"""The states that were seen of a large finite game, numbered as they come; what is learned of them is ``Finite``.
+"""The states that a batch of a large finite game can come to, in all that was seen; what is learned of them is ``Finite``.
 
-States that were never seen carry no weight in any estimate, so leaving them out changes nothing but the cost: what an update
-takes does not depend on how many states the game has. The commitment enters by the rows of its table that were seen.
+Other states carry no weight in the estimate from that batch, so leaving them out changes nothing but the cost: what an update
+takes depends neither on how many states the game has nor on how many were seen elsewhere. The commitment enters by the rows of its table
+that are left, and Adam moves no others in a large table.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from stackelberg_games.learning.information import Evidence
 from stackelberg_games.play.rollout import TabularResponse
 from stackelberg_games.representations.finite import Finite
 from stackelberg_games.representations.protocol import Fitted, Needs, Representation, Values
+from stackelberg_games.representations.tally import Excerpt, Tally
 from stackelberg_games.representations.visits import is_large
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.trajectories import check_played
@@ -61,7 +63,7 @@ class Seen(Representation):
         UnsupportedGameError: the leader asks for what is not learned in large games.
     """
 
-    keeps: ClassVar[tuple[str, ...]] = ("numbers", "inner")
+    keeps: ClassVar[tuple[str, ...]] = ("numbers", "tally")
     reads = Finite.reads
     planning: tuple[str, ...] = tuple(name for name in Finite.planning if name not in ("cold_share", "belief"))
 
@@ -74,12 +76,13 @@ class Seen(Representation):
                 "learn in large games"
             )
         self.numbers: IntArray = np.zeros(0, dtype=np.int64)
+        self.near: IntArray = np.zeros(1, dtype=np.int64)
         self.sparse = isinstance(commitment, TabularPolicy) and commitment.logits.numel() > LAZY
         self._code = np.full(view.sizes()[0], -1, dtype=np.int64)
-        self.inner = Finite(
-            self._facing(1), AtStates(commitment, np.zeros(1, np.int64), sparse=False), needs, seed, **settings
-        )
-        self.inner.counts.listed()
+        self.inner = Finite(self._facing(1), self.among(commitment), needs, seed, **settings)
+        memory = self.inner.counts.memory
+        self.inner.counts = self._excerpt = Excerpt(self.inner.view, memory)
+        self.tally = Tally(view.sizes()[1:], memory)
 
     @property
     def name(self) -> str:
@@ -101,34 +104,38 @@ class Seen(Representation):
         return replace(self.view, state_space=gymnasium.spaces.Discrete(states), observations=None)
 
     def among(self, commitment: Commitment) -> AtStates:
-        """A commitment in the states seen."""
+        """A commitment in the states that the batch can come to."""
         assert isinstance(commitment, DiscretePolicy)
-        return AtStates(commitment, self.numbers, sparse=self.sparse)
+        return AtStates(commitment, self.near, sparse=self.sparse)
 
     def observe(self, evidence: Evidence, commitment: Commitment) -> None:
-        """Number the states that are new, and count."""
+        """Number the states that are new, count, and learn of what can follow."""
         batch = evidence.require_trajectories()
         check_played(batch, self.view.sizes())
         new = np.unique(batch.states[self._code[batch.states] < 0])
         if len(new):
             self._code[new] = len(self.numbers) + np.arange(len(new))
             self.numbers = np.concatenate([self.numbers, new])
-            self._grow()
-        coded: dict[str, Any] = {"trajectories": replace(batch, states=self._code[batch.states])}
+            self.tally.grow(len(self.numbers))
+        played = self._code[batch.states]
+        self.tally.add(replace(batch, states=played))
+        following = self.tally.following(played)
+        self.near = self.numbers[following]
+        self._gather(following)
+        coded: dict[str, Any] = {"trajectories": replace(batch, states=np.searchsorted(following, played))}
         if evidence.follower_policy is not None and self.needs.reads != "none":
-            coded["follower_policy"] = TabularResponse(evidence.require_table()[self.numbers])
+            coded["follower_policy"] = TabularResponse(evidence.require_table()[self.near])
         if evidence.follower_values is not None:
             held = evidence.follower_values
-            parts = {name: getattr(held, name)[self.numbers] for name in ("policy", "q", "values")}
+            parts = {name: getattr(held, name)[self.near] for name in ("policy", "q", "values")}
             coded["follower_values"] = replace(held, **parts, error=None)
         self.inner.observe(replace(evidence, **coded), self.among(commitment))
 
-    def _grow(self) -> None:
-        """Make room for the states that are new."""
-        states = len(self.numbers)
-        self.inner.view = self._facing(states)
-        self.inner.counts.grow(states)
-        self.inner.starts = np.concatenate([self.inner.starts, np.zeros(states - len(self.inner.starts))])
+    def _gather(self, following: IntArray) -> None:
+        """Make the states that can follow those of ``Finite``."""
+        self.inner.view = self._excerpt.view = self._facing(len(following))
+        self.tally.gather(following, self._excerpt)
+        self.inner.starts = np.zeros(len(following))
 
     def at(self, commitment: Commitment) -> Values:
         """See ``Representation.at``."""
@@ -152,8 +159,6 @@ class Seen(Representation):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See ``Representation.load_state_dict``."""
-        self.numbers = np.array(state["numbers"])
-        self._code[self.numbers] = np.arange(len(self.numbers))
-        if len(self.numbers):
-            self._grow()
         super().load_state_dict(state)
+        self._code[:] = -1
+        self._code[self.numbers] = np.arange(len(self.numbers))

@@ -21,16 +21,16 @@ SHIFT = 31
 class ListedVisits(Stateful):
     """Counts of the transitions seen, by keys that grow with the cell and then with the next state.
 
-    Attributes:
-        keys: int64 ``[K]``, ascending.
+    Args:
+        keys: int64 ``[K]``, ascending; none at first.
         counts: ``[K]``.
     """
 
     keeps: ClassVar[tuple[str, ...]] = ("keys", "counts")
 
-    def __init__(self) -> None:
-        self.keys: IntArray = np.zeros(0, dtype=np.int64)
-        self.counts: FloatArray = np.zeros(0)
+    def __init__(self, keys: IntArray | None = None, counts: FloatArray | None = None) -> None:
+        self.keys: IntArray = np.zeros(0, dtype=np.int64) if keys is None else keys
+        self.counts: FloatArray = np.zeros(0) if counts is None else counts
 
     @property
     def cells(self) -> IntArray:
