@@ -82,7 +82,7 @@ def leader_refusal(kind: str, leader: str) -> StackelbergError | None:
     """Why a leader does not play a kind of game."""
     game = KINDS[kind]()
     vectors = not isinstance(game, sg.TabularGame | LinearGaussianGame)
-    unread = vectors and leader in ("stackelberg_actor_critic", "lola")
+    unread = vectors and leader in ("stackelberg_actor_critic", "stackelberg_ppo", "lola")
     made = sg.make_leader(leader, **({"reads": "none"} if unread else {}))
     if isinstance(made, Algorithm | ModelBased) and vectors:
         made.representation = {"steps": 1}  # of networks, which are slow

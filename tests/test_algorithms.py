@@ -104,6 +104,7 @@ FITTED: list[tuple[str, dict[str, Any]]] = [
     ("model_based", {}),
     ("stackelberg_actor_critic", {"reads": "none"}),
     ("stackelberg_actor_critic", {}),
+    ("stackelberg_ppo", {"reads": "none", "damping": 0.0}),
 ]
 """Leaders whose estimates tend to the exact hypergradient as their data grow."""
 
@@ -205,12 +206,14 @@ PLAYED: list[tuple[str, dict[str, Any]]] = [
     ("model_based", {}),
     ("stackelberg_actor_critic", {"reads": "none"}),
     ("lola", {"reads": "none"}),
+    ("stackelberg_ppo", {"reads": "none"}),
 ]
 HIDDEN = "a lever tells of stages that were played, a model has to know what it does in others too"
 EMPTY = {
     ("model_based", "networks, configured"): HIDDEN,
     ("stackelberg_actor_critic", "networks, configured"): HIDDEN,
     ("lola", "networks, configured"): HIDDEN,
+    ("stackelberg_ppo", "networks, configured"): HIDDEN,
     ("bi_actor_critic", "linear"): "the backup has no closed form where the leader cannot steer everywhere",
 }
 FINITE = [name for name in KINDS if not name.startswith("networks")]

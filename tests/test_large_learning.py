@@ -171,7 +171,7 @@ def test_counts_outgrow_the_room_they_had(monkeypatch: pytest.MonkeyPatch) -> No
     assert (excerpt.visits.counts == kept.counted[kept.counted > 0]).all()
 
 
-@pytest.mark.parametrize("name", ["lola", "model_based", "stackelberg_actor_critic"])
+@pytest.mark.parametrize("name", ["lola", "model_based", "stackelberg_actor_critic", "stackelberg_ppo"])
 def test_leaders_that_need_the_array_of_counts_refuse_large_games(name: str) -> None:
     with pytest.raises(UnsupportedGameError, match="6400 states is too large"):
         sg.make_leader(name).begin(grid(80).view(0.1))

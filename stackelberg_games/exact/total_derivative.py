@@ -31,6 +31,11 @@ def total_surrogate(leader: Tensor, follower: Tensor, response: Tensor, *, regul
             JL has to be so too, and the shortest solution is taken.
         regularisation: d >= 0.
     """
+    return leader + implicit_term(leader, follower, response, regularisation=regularisation)
+
+
+def implicit_term(leader: Tensor, follower: Tensor, response: Tensor, *, regularisation: float = 0.0) -> Tensor:
+    """Scalar whose gradient in the leader's parameters is the second summand alone; arguments as above."""
     (pull,) = torch.autograd.grad(leader, response, retain_graph=True)
     (slope,) = torch.autograd.grad(follower, response, create_graph=True)
 
@@ -38,7 +43,7 @@ def total_surrogate(leader: Tensor, follower: Tensor, response: Tensor, *, regul
         (curved,) = torch.autograd.grad(slope, response, vector, retain_graph=True)
         return regularisation * vector - curved
 
-    return leader + (conjugate_gradients(product, pull) * slope).sum()
+    return (conjugate_gradients(product, pull) * slope).sum()
 
 
 def conjugate_gradients(product: Callable[[Tensor], Tensor], right: Tensor) -> Tensor:
