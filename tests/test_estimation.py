@@ -16,6 +16,7 @@ from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.exact.critics import CriticTables
 from stackelberg_games.exact.objective import best_response
 from stackelberg_games.exact.objective import critics as exact_critics
+from stackelberg_games.exact.pair import Pair
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.representations.counts import TabularEstimator
@@ -36,7 +37,8 @@ def estimated(game: TabularGame, policy: sg.TabularPolicy, batch: Trajectories, 
     estimator = TabularEstimator(game.view(temperature))
     estimator.observe(batch)
     with torch.no_grad():
-        return estimator.tables(estimator.arrays(policy.probabilities().numpy()), temperature)
+        arrays = estimator.arrays(policy.probabilities().numpy())
+        return estimator.tables(Pair(arrays, estimator.follower_policy()), temperature)
 
 
 def squared_errors(episodes: int, seed: int, **settings: Any) -> list[float]:
@@ -106,7 +108,7 @@ def test_state_is_restored() -> None:
     one.observe(batch)
     other.load_state_dict(one.state_dict())
     table = policy.probabilities().detach().numpy()
-    found = [each.tables(each.arrays(table), 0.5).leader_q for each in (one, other)]
+    found = [each.tables(Pair(each.arrays(table), each.follower_policy()), 0.5).leader_q for each in (one, other)]
     np.testing.assert_array_equal(found[0], found[1])
 
 

@@ -22,6 +22,7 @@ from stackelberg_games.exact.chain_system import INFLATED
 from stackelberg_games.exact.critics import leader_q
 from stackelberg_games.exact.hard_response import hard_response
 from stackelberg_games.exact.objective import best_response, overflow_is_checked, require_finite
+from stackelberg_games.exact.pair import Pair
 from stackelberg_games.exact.posed import annuity, under
 from stackelberg_games.exact.response import Arrays, Response, lift, overflowed
 from stackelberg_games.exact.soft_response import certify, soft_response
@@ -135,7 +136,7 @@ def _moved(arrays: Arrays, solved: Response) -> float:
     assert arrays.initial is not None
     change = open_change(arrays, solved)
     change = np.where(arrays.entered(solved.policy)[:, None, None], change, 0.0)
-    q = leader_q(arrays, solved.policy, arrays.horizon)
+    q = leader_q(Pair(arrays, solved.policy), arrays.horizon)
     compared = np.stack([arrays.compared(table) for table in (q if q.ndim == 4 else q[None])])
     benefit = np.abs(compared - (solved.policy * compared).sum(axis=3, keepdims=True)).max(axis=0)
     at_stake = (arrays.joint(change) * benefit).sum(axis=(1, 2))

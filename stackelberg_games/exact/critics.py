@@ -11,6 +11,7 @@ import numpy as np
 from stackelberg_games import checks
 from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.exact.pair import Pair
 from stackelberg_games.exact.response import Arrays
 from stackelberg_games.hypergradient import Influence, StageCritics
 from stackelberg_games.kinds.successors import SuccessorLists
@@ -64,12 +65,14 @@ class CriticTables:
     @cached_property
     def leader_action_values(self) -> FloatArray:
         """VL(s, a) = E_b QL(s, a, b), ``[(H,) S, A]``."""
-        return np.asarray((self.response * self.leader_q).sum(axis=-1))
+        tables = self.leader_q.reshape(-1, *self.response.shape)
+        return np.asarray(_averages(self.response, tables).reshape(self.leader_q.shape[:-1]))
 
     @cached_property
     def leader_values(self) -> FloatArray:
         """VL(s), zero at terminal states, ``[(H,) S]``."""
-        return np.asarray((self.policy * self.leader_action_values).sum(axis=-1) * self.alive)
+        tables = self.leader_action_values.reshape(-1, 1, *self.policy.shape)
+        return np.asarray(_averages(self.policy[None], tables).reshape(self.leader_q.shape[:-2]) * self.alive)
 
     @cached_property
     def benefit(self) -> FloatArray:
@@ -162,6 +165,20 @@ class CriticTables:
 
 
 @compiled
+def _averages(policy: Any, tables: Any) -> Any:
+    """Averages of tables ``[H, X, Y, Z]`` over a policy ``[X, Y, Z]``, ``[H, X, Y]``."""
+    out = np.empty(tables.shape[:3])
+    for h in range(tables.shape[0]):
+        for x in range(tables.shape[1]):
+            for y in range(tables.shape[2]):
+                total = 0.0
+                for z in range(tables.shape[3]):
+                    total += policy[x, y, z] * tables[h, x, y, z]
+                out[h, x, y] = total
+    return out
+
+
+@compiled
 def _read(tables: Any, played: Any, last: int, out: Any) -> None:
     """Entries of one table, or of the one for as many stages as are left, at the stages played."""
     states, leader, follower, lengths = played
@@ -184,14 +201,13 @@ def _visit(tables: Any, states: Any, lengths: Any, weights: Any, out: Any) -> No
             weight *= discount
 
 
-def leader_q(arrays: Arrays, response: FloatArray, horizon: int | None) -> FloatArray:
+def leader_q(pair: Pair, horizon: int | None) -> FloatArray:
     """QL when both players follow their policies: ``[S, A, B]``, or ``[H, S, A, B]`` (see ``CriticTables``)."""
-    joint = arrays.joint(response)
+    arrays, joint = pair.arrays, pair.joint
     if horizon is None:
-        system = arrays.system(response, arrays.leader_discount)
-        return arrays.leader_q(system.solve((joint * arrays.leader_reward).sum(axis=(1, 2))))
+        return arrays.leader_q(pair.system(arrays.leader_discount).solve(pair.average(arrays.leader_reward)))
     room, begin, values = min(horizon, BLOCK), 0, np.zeros(len(joint))
-    tables = np.empty((room, *response.shape))
+    tables = np.empty((room, *joint.shape))
     while True:
         if isinstance(arrays.kernel, SuccessorLists):
             settled = _listed_backward(arrays, joint, tables, values, begin)
@@ -202,8 +218,8 @@ def leader_q(arrays: Arrays, response: FloatArray, horizon: int | None) -> Float
             tables[settled:] = tables[settled - 1]
             return tables[: width(settled, horizon)]
         begin, room = room, min(horizon, 4 * room)
-        checks.affordable(f"values of {room} of {horizon} stages", room * response.size)
-        tables = np.concatenate([tables, np.empty((room - begin, *response.shape))])
+        checks.affordable(f"values of {room} of {horizon} stages", room * joint.size)
+        tables = np.concatenate([tables, np.empty((room - begin, *joint.shape))])
 
 
 def _listed_backward(arrays: Arrays, joint: FloatArray, tables: FloatArray, values: FloatArray, begin: int) -> int:

@@ -18,6 +18,7 @@ from stackelberg_games.exact.critics import CriticTables, leader_q
 from stackelberg_games.exact.derivatives import carrying, leader_values
 from stackelberg_games.exact.hard_response import hard_response
 from stackelberg_games.exact.listed_values import listed_values
+from stackelberg_games.exact.pair import Pair
 from stackelberg_games.exact.posed import Posed, annuity, point_arrays, pose, under
 from stackelberg_games.exact.response import Arrays, Response, lift, overflowed
 from stackelberg_games.exact.soft_response import certify, soft_response
@@ -393,7 +394,7 @@ def critics(game: TabularGame, commitment: Commitment, temperature: float) -> Cr
     with torch.no_grad():
         arrays = Arrays.of(game, game.model(commitment))
     solved = soft_response(arrays, temperature)
-    led = leader_q(arrays, solved.policy, game.horizon)
+    led = leader_q(Pair(arrays, solved.policy), game.horizon)
     if not np.isfinite(led).all():
         raise overflowed("the leader's values", arrays.leader_reward)
     for constant, table in zip(arrays.offsets, (led, solved.q), strict=True):

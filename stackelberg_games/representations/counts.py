@@ -15,6 +15,7 @@ import numpy as np
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.exact.critics import CriticTables, leader_q
+from stackelberg_games.exact.pair import Pair
 from stackelberg_games.exact.response import Arrays
 from stackelberg_games.kinds.kernel import DenseKernel, Kernel
 from stackelberg_games.numerics.randomness import compiled
@@ -133,12 +134,13 @@ class TabularEstimator(Stateful):
 
     def follower_policy(self) -> FloatArray:
         """Estimated response ``[S, A, B]``; uniform over the actions ever seen, or over all, without recent data."""
-        seen = self.totals > 0
         weights = self.recent if self.view.follower_sees_action else self._pooled(self.recent)
-        seen = seen if self.view.follower_sees_action else self._pooled(seen) > 0
-        fallback = np.where(seen.any(axis=2, keepdims=True), seen, 1.0)
-        weights = np.where(weights.sum(axis=2, keepdims=True) > 0, weights, fallback)
-        return np.asarray(weights / weights.sum(axis=2, keepdims=True))
+        sums = weights.sum(axis=2, keepdims=True)
+        if not sums.all():
+            seen = self.totals > 0 if self.view.follower_sees_action else self._pooled(self.totals) > 0
+            weights = np.where(sums > 0, weights, np.where(seen.any(axis=2, keepdims=True), seen, 1.0))
+            sums = weights.sum(axis=2, keepdims=True)
+        return np.asarray(weights / sums)
 
     @staticmethod
     def _pooled(counts: Any) -> FloatArray:
@@ -173,33 +175,28 @@ class TabularEstimator(Stateful):
 
     def tables(
         self,
-        arrays: Arrays,
+        pair: Pair,
         temperature: float,
-        *,
-        response: FloatArray | None = None,
         follower_q: FloatArray | None = None,
     ) -> CriticTables:
-        """Critics of the estimated game at the leader's policy.
+        """Critics of the estimated game at both players' policies.
 
         Args:
-            arrays: the estimated game under the policy, see ``arrays``.
+            pair: the estimated game under the leader's policy, see ``arrays``, and the follower's.
             temperature: tau >= 0, weight of the entropy in the follower's values.
-            response: the follower's policy ``[S, A, B]`` where it is given; estimated otherwise.
             follower_q: its soft values QF where they are given; estimated otherwise.
         """
-        policy = arrays.policy
-        response = self.follower_policy() if response is None else response
+        arrays, policy, response = pair.arrays, pair.arrays.policy, pair.response
         surprise = -temperature * np.log(np.where(response > 0, response, 1.0))
         if follower_q is None:
-            reward = arrays.average(arrays.follower_reward + surprise, response)
-            system = arrays.system(response, arrays.follower_discount)
-            follower_q = arrays.follower_q(system.solve(reward))
+            reward = pair.average(arrays.follower_reward + surprise)
+            follower_q = arrays.follower_q(pair.system(arrays.follower_discount).solve(reward))
         action_values = (response * (follower_q + surprise)).sum(axis=2)
         never = self.totals.sum(axis=2) == 0
         action_values = _neutral(action_values, policy, never)
         values = (policy * action_values).sum(axis=1) * self.alive
         return CriticTables(
-            leader_q(arrays, response, self.view.horizon),
+            leader_q(pair, self.view.horizon),
             follower_q,
             action_values,
             values,

@@ -18,6 +18,7 @@ import torch
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.exact.critics import CriticTables
+from stackelberg_games.exact.pair import Pair
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.numerics.randomness import generator
@@ -150,6 +151,7 @@ class Finite(Representation):
         if not self.needs.players:
             read = evidence.follower_values if self.needs.reads == "values" else None
             self.read = None if read is None else read.q
+            self.pair = Pair(self.arrays, self.response)
             self.tables = self._critics(self.read)
 
     def _critics(self, follower_q: FloatArray | None) -> CriticTables:
@@ -157,7 +159,7 @@ class Finite(Representation):
         if follower_q is None and not self.values_needed:
             follower_q = np.zeros(self.counts.shape)  # nothing that follows reads the follower's values
         temperature = (self.view.temperature or 0.0) if self.needs.follower else 0.0
-        tables = self.counts.tables(self.arrays, temperature, response=self.response, follower_q=follower_q)
+        tables = self.counts.tables(self.pair, temperature, follower_q)
         if self.needs.backup != STACKELBERG:
             return tables
         tried = self.counts.totals.sum(axis=2) > 0

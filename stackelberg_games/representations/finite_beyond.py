@@ -12,13 +12,12 @@ Where the leader's objective ends with its horizon, dL and W are zero: the follo
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.exact.response import Arrays, System
+from stackelberg_games.exact.pair import Pair
 from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.rules.trajectories import Trajectories
 
@@ -34,36 +33,25 @@ class Beyond:
     """Occupancies beyond the end of trajectories.
 
     Args:
-        arrays: the game and the leader's policy.
-        response: g, ``[S, A, B]``.
+        pair: both players' policies in the game.
         endless: whether the leader's objective goes on where a trajectory was cut.
     """
 
-    def __init__(self, arrays: Arrays, response: FloatArray, endless: bool) -> None:
-        self.arrays, self.endless = arrays, endless
-        self._response, self.joint = response, arrays.joint(response)
+    def __init__(self, pair: Pair, endless: bool) -> None:
+        self.pair, self.endless = pair, endless
 
     def at_ends(self, batch: Trajectories, weights: FloatArray) -> FloatArray:
         """Weights of the episodes at the states where they were cut, ``[S]``; mean over episodes."""
-        out = np.zeros(len(self.joint))
+        out = np.zeros(len(self.pair.joint))
         _end(batch.states, batch.lengths, batch.terminated, weights, out)
         return out
-
-    @cached_property
-    def _leaving(self) -> System:
-        return self.arrays.system(self._response, self.arrays.leader_discount)
-
-    @cached_property
-    def _following(self) -> System:
-        if self.endless and self.arrays.follower_discount == self.arrays.leader_discount:
-            return self._leaving
-        return self.arrays.system(self._response, self.arrays.follower_discount)
 
     def occupied(self, batch: Trajectories) -> FloatArray | None:
         """dL, ``[S]``; None where the leader's play ends with the trajectories."""
         if not self.endless or batch.terminated.all():
             return None
-        return self._leaving.solve_transposed(self.at_ends(batch, self.arrays.leader_discount**batch.lengths))
+        discount = self.pair.arrays.leader_discount
+        return self.pair.system(discount).solve_transposed(self.at_ends(batch, discount**batch.lengths))
 
     def owed(
         self, credit: FloatArray, occupied: FloatArray | None, entering: FloatArray
@@ -75,9 +63,11 @@ class Beyond:
             occupied: see ``occupied``.
             entering: what the traces carried over the end, ``[S]``.
         """
-        arrays, own = self.arrays, np.zeros_like(self.joint)
+        arrays, joint = self.pair.arrays, self.pair.joint
+        own = np.zeros_like(joint)
         if occupied is not None:
-            own = occupied[:, None, None] * self.joint * credit
+            own = occupied[:, None, None] * joint * credit
             entering = entering + arrays.follower_discount * arrays.kernel.inflow(own)
-        before = np.asarray(self._following.solve_transposed(entering)[:, None, None] * self.joint)
+        following = self.pair.system(arrays.follower_discount).solve_transposed(entering)
+        before = np.asarray(following[:, None, None] * joint)
         return before, own + before

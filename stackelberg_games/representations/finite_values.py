@@ -11,6 +11,7 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.commitments.tabular import DiscretePolicy
 from stackelberg_games.exact.critics import CriticTables
+from stackelberg_games.exact.pair import Pair
 from stackelberg_games.exact.players import Objectives
 from stackelberg_games.exact.response import Arrays
 from stackelberg_games.hypergradient import Influence
@@ -38,6 +39,7 @@ class Learned(Protocol):
     batch: Trajectories
     once: dict[str, Any]
     arrays: Arrays
+    pair: Pair
     tables: CriticTables
     counts: TabularEstimator
     starts: FloatArray
@@ -118,7 +120,7 @@ class FiniteValues(Values):
         total = total + self._pulled(self.batch, leader=self.discounts, moved=moved)
         if self._occupied is None:
             return total
-        weights = self._occupied[:, None, None] * self._beyond.joint
+        weights = self._occupied[:, None, None] * self._learned.pair.joint
         return total + self._pulled_beyond(weights, self.tables.leader_values, self.view.leader_discount, leader=True)
 
     def unrolled(self, trace: Influence, credit: Credit, batch: Trajectories) -> Tensor:
@@ -227,7 +229,7 @@ class FiniteValues(Values):
     def _beyond(self) -> Beyond:
         once = self._learned.once
         if "beyond" not in once:
-            once["beyond"] = Beyond(self._learned.arrays, self.tables.response, self.view.horizon is None)
+            once["beyond"] = Beyond(self._learned.pair, self.view.horizon is None)
         beyond: Beyond = once["beyond"]
         return beyond
 

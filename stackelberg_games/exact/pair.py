@@ -1,0 +1,38 @@
+"""Both players' policies in a finite game, and what follows from the two of them: made once, for all who ask."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from stackelberg_games.arrays import FloatArray
+from stackelberg_games.exact.response import Arrays, System
+
+
+class Pair:
+    """The leader's policy and a response to it.
+
+    Args:
+        arrays: the game under the leader's policy.
+        response: g, ``[S, A, B]``.
+    """
+
+    def __init__(self, arrays: Arrays, response: FloatArray) -> None:
+        self.arrays, self.response = arrays, response
+        self._systems: dict[float, System] = {}
+
+    @cached_property
+    def joint(self) -> FloatArray:
+        """See ``Arrays.joint``."""
+        return self.arrays.joint(self.response)
+
+    def average(self, table: FloatArray) -> FloatArray:
+        """Expectation of a table ``[S, A, B]``, ``[S]``; zero where terminal."""
+        return np.asarray((self.joint * table).sum(axis=(1, 2)))
+
+    def system(self, discount: float) -> System:
+        """See ``Arrays.system``."""
+        if discount not in self._systems:
+            self._systems[discount] = self.arrays.system(self.response, discount)
+        return self._systems[discount]
