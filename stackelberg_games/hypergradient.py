@@ -174,11 +174,13 @@ class Influence(NamedTuple):
             # Beyond the end of an episode the terms are zero but the traces go on fading; leaving that
             # part out would correlate their mean with when the episode ends.
             missing = batch.horizon - batch.lengths
-            rest = carry * (missing if decay == 1 else (1 - decay**missing) / (1 - decay))
+            rest, faded = np.zeros_like(carry), carry
+            if missing.any():
+                rest = carry * (missing if decay == 1 else (1 - decay**missing) / (1 - decay))
+                faded = carry * decay**missing
             for trace in (before, after):
                 _centre(trace, rest, batch.lengths, batch.horizon, block)
-            faded = carry * decay**missing
-            own = np.repeat(faded.reshape(-1, block).sum(axis=1), block)
+            own = faded if block == 1 else np.repeat(faded.reshape(-1, block).sum(axis=1), block)
             carry = carry - (faded.sum() - own) / (batch.episodes - block)
         return cls(before, after, carry)
 

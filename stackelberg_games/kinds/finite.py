@@ -302,16 +302,15 @@ class TabularGame(MadeOfLists):
         """
         with evaluating(commitment):
             policy, configuration = self._sound(commitment.probabilities()), commitment.configuration()
-            again = policy, configuration
             if draws(commitment):
                 with torch.no_grad():
                     again = commitment.probabilities(), commitment.configuration()
-        for first, second in zip((policy, configuration), again, strict=True):
-            if first is not None and second is not None and not torch.equal(first, second):
-                raise InvalidArgumentError(
-                    f"{type(commitment).__name__} decides otherwise each time it is evaluated, so nothing it is worth can "
-                    "be computed: let it return the probabilities of what it draws, without drawing"
-                )
+                for first, second in zip((policy, configuration), again, strict=True):
+                    if first is not None and second is not None and not torch.equal(first, second):
+                        raise InvalidArgumentError(
+                            f"{type(commitment).__name__} decides otherwise each time it is evaluated, so nothing it is "
+                            "worth can be computed: let it return the probabilities of what it draws, without drawing"
+                        )
         return Model(policy, *self.tables(configuration))
 
     def policy(self, commitment: Commitment) -> Tensor:
@@ -329,7 +328,7 @@ class TabularGame(MadeOfLists):
             raise InvalidArgumentError(
                 f"the commitment's probabilities have shape {tuple(probabilities.shape)}: expected {expected}"
             )
-        if not math.isfinite(probabilities.detach().sum()):
+        if not math.isfinite(probabilities.detach().numpy().sum()):
             raise InvalidArgumentError("the commitment's probabilities are not all finite numbers")
         if self.observations is not None:
             self.observations.require_alike("the commitment's probabilities", probabilities.detach().numpy())

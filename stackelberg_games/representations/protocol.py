@@ -28,6 +28,7 @@ from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.hypergradient import Influence
 from stackelberg_games.learning import registry
 from stackelberg_games.learning.information import Evidence
+from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.numerics.stateful import Stateful
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.trajectories import Trajectories
@@ -118,6 +119,22 @@ class Credit:
         return Credit(self.at / number, table, weights)
 
 
+@compiled
+def _carried(after: Any, carry: Any, terminated: Any) -> float:
+    episodes, stages = after.shape
+    largest, left, cut = 0.0, 0.0, 0
+    for t in range(stages):
+        total = 0.0
+        for i in range(episodes):
+            total += abs(after[i, t])
+        largest = max(largest, total / episodes)
+    for i in range(episodes):
+        if not terminated[i]:
+            left += abs(carry[i])
+            cut += 1
+    return left / max(1, cut) / largest if largest > 0 else 0.0
+
+
 class Values(ABC):
     """Both players' values at a batch, differentiable in a commitment.
 
@@ -169,10 +186,7 @@ class Values(ABC):
         """
         if self.trace is None:
             return {}
-        cut = ~self.batch.terminated
-        largest = np.abs(self.trace.after).sum(axis=0).max() / self.batch.episodes
-        left = np.abs(self.trace.carry[cut]).sum() / max(1, np.count_nonzero(cut))
-        return {"carried": float(left / largest) if largest > 0 else 0.0}
+        return {"carried": _carried(self.trace.after, self.trace.carry, self.batch.terminated)}
 
     @cached_property
     def discounts(self) -> FloatArray:

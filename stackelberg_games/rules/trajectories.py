@@ -75,9 +75,12 @@ class Trajectories:
     horizon: int = 0
 
     def __post_init__(self) -> None:
-        for name, kinds in _KINDS.items():
-            values = getattr(self, name)
-            if values is None and name == "follower_rewards":
+        arrays = {name: getattr(self, name) for name in _KINDS}
+        if self.follower_rewards is None:
+            del arrays["follower_rewards"]
+        for name, values in arrays.items():
+            kinds = _KINDS[name]
+            if type(values) is np.ndarray and values.dtype.kind in kinds:
                 continue
             if not isinstance(values, np.ndarray) or isinstance(values, np.ma.MaskedArray):
                 raise InvalidArgumentError(f"{name} is {shown(values)}: expected a plain array")
@@ -89,18 +92,15 @@ class Trajectories:
             )
         episodes, stages = self.leader_rewards.shape
         played, once = (episodes, stages), (episodes,)
-        for name in _KINDS:
-            array = getattr(self, name)
-            if array is None:
-                continue
+        for name, array in arrays.items():
             shape = (episodes, stages + 1) if name == "states" else once if name in _ONCE else played
             if array.shape[: len(shape)] != shape:
                 raise InvalidArgumentError(f"{name} has shape {array.shape}: expected {shape}")
             frozen = array.view()  # the caller's own array stays as it is
-            frozen.flags.writeable = False
+            frozen.setflags(write=False)
             object.__setattr__(self, name, frozen)
-        wrong = np.flatnonzero((self.lengths < 1) | (self.lengths > stages))
-        if wrong.size:
+        if self.lengths.min() < 1 or self.lengths.max() > stages:
+            wrong = np.flatnonzero((self.lengths < 1) | (self.lengths > stages))
             raise InvalidArgumentError(f"lengths[{wrong[0]}] is {self.lengths[wrong[0]]}: expected 1 to {stages}")
         for name in ("leader_rewards", "follower_rewards"):
             rewards = getattr(self, name)
