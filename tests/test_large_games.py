@@ -13,9 +13,10 @@ import torch
 import stackelberg_games as sg
 from stackelberg_games import checks, exact
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, PrecisionError, SolverError
-from stackelberg_games.exact import chain_system, listed_response
+from stackelberg_games.exact import chain_system, listed_response, objective, response
 from stackelberg_games.exact.response import Arrays
 from stackelberg_games.exact.soft_response import problem_of
+from stackelberg_games.kinds import finite
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Tables, TabularGame
 from stackelberg_games.kinds.successors import SuccessorLists
@@ -176,6 +177,49 @@ def test_certified_errors_hold_on_lists(settings: dict[str, Any]) -> None:
     assert answer.residual is not None
     assert answer.error is not None
     assert answer.residual <= answer.error.max() < 1e-9
+
+
+@pytest.mark.parametrize("sees", [True, False])
+@pytest.mark.parametrize("temperature", [TEMPERATURE, 1e-6])
+def test_errors_are_bounded_a_few_states_at_a_time(
+    sees: bool, temperature: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, listed = _pair({**SETTINGS[0], "follower_sees_action": sees})
+    policy = sg.TabularPolicy(listed, _logits())
+    whole = exact.best_response(listed, policy, temperature)
+    monkeypatch.setattr(response, "CELLS", 64)
+    parts = list(objective.arrays_under(listed, policy).parts())
+    assert len(parts) == 43
+    found = exact.best_response(listed, policy, temperature)
+    assert whole.error is not None
+    assert found.error == pytest.approx(whole.error, rel=1e-12)
+    assert 0 < whole.error.max() < 1e-9
+
+
+def test_play_goes_by_probabilities_as_by_their_sums(monkeypatch: pytest.MonkeyPatch) -> None:
+    successors, probability, leader, follower = random_lists(3, (50, 2, 3, 4))
+    probability = np.where(probability > 0.1, probability, 0.0)
+    probability /= probability.sum(axis=3, keepdims=True)
+    game, again = (
+        TabularGame.from_successors(successors, probability, leader, follower, np.eye(1, 50)[0], 0.9, 0.9) for _ in "12"
+    )
+    policy, reply = (
+        sg.TabularPolicy(game, np.random.default_rng(4).normal(size=(50, 2))),
+        sg.TabularResponse.uniform(game),
+    )
+    few = sg.rollout(game, policy, reply, episodes=5, stages=9)  # fewer draws than there are rows
+    assert game.sampler.summing is None
+    monkeypatch.setattr(finite, "SUMMED", 0)
+    many = sg.rollout(again, policy, reply, episodes=100, stages=9)
+    assert again.sampler.summing
+    for one in (game.one_by_one(), again.one_by_one()):
+        assert one is not None
+        assert one.first(0, 0) == few.states[0, 0]
+        for stage in range(9):
+            now, a, b = (int(array[0, stage]) for array in (few.states, few.leader_actions, few.follower_actions))
+            assert one.play(now, a, b, 0, 0, stage)[0] == few.states[0, stage + 1]
+    for name in ("states", "leader_actions", "follower_actions", "leader_rewards"):
+        assert (getattr(few, name) == getattr(many, name)[:5]).all()
 
 
 def _configure(shape: tuple[int, ...], lists: Any, dense: bool) -> Any:

@@ -26,7 +26,7 @@ from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import Tables, TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.numerics.randomness import Lane, Streams
-from stackelberg_games.numerics.sampling import cumulative, pick
+from stackelberg_games.numerics.sampling import cumulative, draw, pick
 
 
 def valid() -> dict[str, Any]:
@@ -232,6 +232,7 @@ def test_pick_never_chooses_probability_zero_and_finds_the_first_entry_above() -
             chosen = pick(padded, 1, len(row), u)
             assert row[chosen] > 0
             assert chosen == np.searchsorted(sums, u, side="right")
+            assert chosen == draw(np.concatenate([[0.5], row, [0.5]]), 1, len(row), True, u)
 
 
 def test_cumulative_sums_rise_to_exactly_one_at_the_last_possible_entry() -> None:
@@ -297,7 +298,7 @@ def test_sampler_of_a_configured_game_holds_the_configured_probabilities() -> No
     commitment = Configuration([1.0, -1.0], policy=TabularPolicy(game))
     sampler, expected = game.under(commitment), game.model(commitment).transition.detach().numpy()
     width = int(sampler.first[1])
-    weights = np.diff(sampler.cumulative.reshape(-1, width), prepend=0.0)
+    weights = np.diff(sampler.chances.reshape(-1, width), prepend=0.0)
     found = np.zeros((len(weights), game.states))
     np.put_along_axis(found, sampler.successors.reshape(-1, width), weights, axis=1)
     assert found == pytest.approx(expected.reshape(-1, game.states), abs=1e-12)

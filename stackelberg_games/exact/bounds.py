@@ -7,6 +7,11 @@ state: what happens in states that play from s never enters does not show in it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
 import numpy as np
 
 from stackelberg_games.arrays import BoolArray, FloatArray
@@ -48,10 +53,18 @@ def evaluation_error(
 def soft_rounding(arrays: Arrays, solved: Response) -> FloatArray:
     """Bound on the rounding error of one soft backup of a response's values, ``[S]``."""
     replies = solved.policy.shape[2]
-    sums = arrays.average(
-        rounding(arrays, arrays.follower_reward, arrays.follower_discount, solved.values), solved.policy
-    )
-    return np.asarray(sums + EPSILON * SPARE * solved.temperature * (1 + replies) * arrays.alive)
+
+    def bound(part: Arrays, rows: slice) -> FloatArray:
+        table = rounding(part, part.follower_reward, part.follower_discount, solved.values)
+        sums = part.average(table, solved.policy[rows])
+        return np.asarray(sums + EPSILON * SPARE * solved.temperature * (1 + replies) * part.alive)
+
+    return _by_parts(arrays, bound)
+
+
+def _by_parts(arrays: Arrays, of: Callable[[Arrays, slice], FloatArray]) -> FloatArray:
+    """What is worked out of the tables ``[S, A, B]``, some states at a time where the game is large, ``[..., S]``."""
+    return np.concatenate([of(arrays.part(rows), rows) for rows in arrays.parts()], axis=-1)
 
 
 def soft_error(arrays: Arrays, solved: Response, updated: FloatArray, factors: System) -> FloatArray:
@@ -68,25 +81,30 @@ def soft_error(arrays: Arrays, solved: Response, updated: FloatArray, factors: S
         updated: T V, ``[S]``.
         factors: those of I - gF P_g, at this response or one nearby.
     """
-    tau, policy = solved.temperature, solved.policy
     own = np.abs(updated - solved.values) + soft_rounding(arrays, solved)
     coarse = INFLATED * float(own.max()) / (1 - arrays.follower_discount)
     bound = np.minimum(factors.bound(own), coarse)
-    leader = arrays.policy * arrays.alive[:, None]
-    compared = arrays.compared(solved.q)
+    for _ in range(ROUNDS):
+        raised, second = _by_parts(arrays, partial(_raised, solved, bound, coarse))
+        over = own + raised
+        if (over <= bound).all():
+            return np.asarray(bound)
+        wider = factors.bound(own + second)
+        bound = np.minimum(np.maximum(bound, np.where(np.isfinite(wider), wider, coarse)), coarse)
+    return np.where(over <= bound, bound, coarse)
+
+
+def _raised(solved: Response, bound: FloatArray, coarse: float, part: Arrays, rows: slice) -> FloatArray:
+    """What values higher by a bound ``[S]`` raise the backup by in some states, and its second order, ``[2, N]``."""
+    tau, policy, discount = solved.temperature, solved.policy[rows], part.follower_discount
+    leader, compared = part.policy * part.alive[:, None], part.compared(solved.q[rows])
     below = compared - compared.max(axis=2, keepdims=True)
     with np.errstate(over="ignore", invalid="ignore"):
-        for _ in range(ROUNDS):
-            carried = arrays.compared(arrays.follower_discount * arrays.kernel.expected(bound))
-            raises = np.where(policy > 0, policy * np.expm1(carried / tau), np.exp((below + carried) / tau))
-            raised = np.minimum(tau * np.log1p(raises.sum(axis=2)), arrays.follower_discount * coarse)
-            over = own + (leader * raised).sum(axis=1)
-            if (over <= bound).all():
-                return np.asarray(bound)
-            second = (leader * np.maximum(raised - (policy * carried).sum(axis=2), 0.0)).sum(axis=1)
-            wider = factors.bound(own + second)
-            bound = np.minimum(np.maximum(bound, np.where(np.isfinite(wider), wider, coarse)), coarse)
-    return np.where(over <= bound, bound, coarse)
+        carried = part.compared(discount * part.kernel.expected(bound))
+        raises = np.where(policy > 0, policy * np.expm1(carried / tau), np.exp((below + carried) / tau))
+        raised = np.minimum(tau * np.log1p(raises.sum(axis=2)), discount * coarse)
+        second = np.maximum(raised - (policy * carried).sum(axis=2), 0.0)
+        return np.stack([(leader * raised).sum(axis=1), (leader * second).sum(axis=1)])
 
 
 def open_change(arrays: Arrays, solved: Response) -> FloatArray:
@@ -101,4 +119,9 @@ def open_change(arrays: Arrays, solved: Response) -> FloatArray:
 
 def undecided(arrays: Arrays, solved: Response) -> BoolArray:
     """States in which the error of the values leaves a soft response open by a factor of two or more, ``[S]``."""
-    return np.asarray((open_change(arrays, solved).sum(axis=2) >= 1.0).any(axis=1) & arrays.alive)
+
+    def open_to(part: Arrays, rows: slice) -> Any:
+        change = open_change(part, replace(solved, policy=solved.policy[rows]))
+        return (change.sum(axis=2) >= 1.0).any(axis=1) & part.alive
+
+    return np.asarray(_by_parts(arrays, open_to))

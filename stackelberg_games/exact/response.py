@@ -6,6 +6,7 @@ not see the leader's action has the same response row for every a.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -20,6 +21,9 @@ from stackelberg_games.kinds.conditioning import Condition
 from stackelberg_games.kinds.finite import Model, TabularGame
 from stackelberg_games.kinds.kernel import Kernel
 from stackelberg_games.kinds.successors import SuccessorLists
+
+CELLS = 2**16
+"""Of states looked at at once: their tables stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,24 @@ class Arrays:
         offsets = (0.0, 0.0) if condition.kept is not None and game.terminal.any() else condition.offsets
         rewards, sees, start = (leader, follower), game.follower_sees_action, game.initial_distribution
         return cls(policy, kernel, *rewards, alive, *discounts, sees, game.horizon, start, offsets)
+
+    def parts(self) -> Iterator[slice]:
+        """The states, some at a time where the game is given as lists, so that what is made of their tables stays small."""
+        states, actions, replies = self.follower_reward.shape
+        size = max(1, CELLS // (actions * replies)) if isinstance(self.kernel, SuccessorLists) else states
+        for begin in range(0, states, size):
+            yield slice(begin, begin + size)
+
+    def part(self, rows: slice) -> Arrays:
+        """Tables of some of the states; the values that they lead to are those of all states."""
+        return replace(
+            self,
+            policy=self.policy[rows],
+            kernel=self.kernel.part(rows),
+            leader_reward=self.leader_reward[rows],
+            follower_reward=self.follower_reward[rows],
+            alive=self.alive[rows],
+        )
 
     @property
     def transition(self) -> FloatArray:

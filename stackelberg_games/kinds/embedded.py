@@ -120,6 +120,7 @@ class EmbeddedGame(VectorGame):
             self.leader_reward.ravel(),
             self.follower_reward.ravel(),
             np.zeros(shape[0], dtype=np.bool_),
+            None,
         )
 
     def codes(self, states: Any) -> IntArray:

@@ -34,7 +34,16 @@ from stackelberg_games.kinds.reading import (
 from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.kinds.tables import Model, Tables
 from stackelberg_games.numerics.randomness import Lane, Streams
-from stackelberg_games.numerics.sampling import OneEpisode, Sampler, check_probabilities, cumulative, cumulative_lists
+from stackelberg_games.numerics.sampling import (
+    FEW,
+    SUMMED,
+    OneEpisode,
+    Sampler,
+    Summing,
+    check_probabilities,
+    cumulative,
+    cumulative_lists,
+)
 from stackelberg_games.numerics.sampling import step as sample_step
 from stackelberg_games.numerics.threads import in_own_modes
 from stackelberg_games.rules.commitment import Commitment, draws, evaluating
@@ -175,24 +184,27 @@ class TabularGame(MadeOfLists):
         return self._sampler
 
     def _prepare(self, transition: FloatArray, leader: FloatArray, follower: FloatArray) -> Sampler:
+        summing: Summing = None
         if self.lists is not None:
             first, successors = self.lists.first, self.lists.successors
-            sums = cumulative_lists(first, transition)
+            summing = True if SUMMED < len(successors) <= FEW * (len(first) - 1) else None
+            chances = cumulative_lists(first, transition) if summing is None else transition
         else:
             width = int((transition > 0).sum(axis=-1).max())
             order = np.argsort(transition <= 0, axis=-1, kind="stable")[..., :width]
             first = np.arange(0, order.size + 1, width, dtype=np.int64)
             successors = np.ascontiguousarray(order, dtype=np.int64).ravel()
-            sums = cumulative(np.take_along_axis(transition, order, axis=-1)).ravel()
+            chances = cumulative(np.take_along_axis(transition, order, axis=-1)).ravel()
         return Sampler(
             (self.leader_actions, self.follower_actions),
             first,
             cumulative(self.initial_distribution),
             successors,
-            sums,
+            chances,
             leader.ravel(),
             follower.ravel(),
             self.terminal,
+            summing,
         )
 
     def fingerprint(self) -> str:

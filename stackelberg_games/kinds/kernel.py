@@ -35,6 +35,10 @@ class Kernel(ABC):
         """Probabilities of the next state after (s, a, b), ``[S]``."""
 
     @abstractmethod
+    def part(self, rows: slice) -> Kernel:
+        """What ``expected`` and ``terms`` need of some of the states."""
+
+    @abstractmethod
     def expected(self, values: FloatArray) -> FloatArray:
         """Expectation over the next state of values ``[S]``, ``[S, A, B]``."""
 
@@ -60,7 +64,11 @@ class DenseKernel(Kernel):
     @property
     def terms(self) -> int:  # type: ignore[override]
         """See ``Kernel.terms``."""
-        return len(self.dense)
+        return int(self.dense.shape[-1])
+
+    def part(self, rows: slice) -> DenseKernel:
+        """See ``Kernel.part``."""
+        return DenseKernel(self.dense[rows])
 
     def row(self, cell: tuple[int, int, int]) -> FloatArray:
         """See ``Kernel.row``."""
@@ -127,7 +135,15 @@ class SparseKernel(Kernel):
     @cached_property
     def terms(self) -> int:  # type: ignore[override]
         """See ``Kernel.terms``."""
-        return int(np.diff(self.first).max())
+        return int(_longest(self.first))
+
+    def part(self, rows: slice) -> SparseKernel:
+        """See ``Kernel.part``."""
+        cells, states = self.shape[1] * self.shape[2], range(self.shape[0])[rows]
+        listed = self.first[states.start * cells : states.stop * cells + 1]
+        made = SparseKernel((len(states), *self.shape[1:]), listed, self.successors, self.probability)
+        vars(made)["terms"] = self.terms  # the largest of all cells
+        return made
 
     def row(self, cell: tuple[int, int, int]) -> FloatArray:
         """See ``Kernel.row``."""
@@ -165,6 +181,14 @@ class SparseKernel(Kernel):
 def kernel(dense: FloatArray) -> Kernel:
     """The faster form of an array ``[S, A, B, S]`` whose terminal columns are zero."""
     return SparseKernel.of(dense) if np.count_nonzero(dense) < SPARSE_BELOW * dense.size else DenseKernel(dense)
+
+
+@compiled
+def _longest(first: Any) -> int:
+    longest = 0
+    for cell in range(first.shape[0] - 1):
+        longest = max(longest, first[cell + 1] - first[cell])
+    return longest
 
 
 @compiled

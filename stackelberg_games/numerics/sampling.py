@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,17 @@ from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.numerics.randomness import Lane, compiled, one_uniform
 
 ROW_SUM_TOLERANCE = 1e-8
+
+SUMMED = 2**22
+"""Listed probabilities that are always kept as sums."""
+
+FEW = 16
+"""Successors of a cell that are summed up when one is drawn, where there are more: sums would take as much memory again."""
+
 ENVIRONMENT = int(Lane.ENVIRONMENT)
+
+
+Summing = Literal[True] | None
 
 
 class Sampler(NamedTuple):
@@ -23,19 +33,22 @@ class Sampler(NamedTuple):
         first: ``[S * A * B + 1]``; what can follow cell c are the entries from ``first[c]`` up to ``first[c + 1]``.
         initial: cumulative distribution of the first state, ``[S]``.
         successors: ``[K]``, states that can follow, cell after cell.
-        cumulative: ``[K]``, their cumulative probabilities (see ``cumulative``).
+        chances: ``[K]``, their cumulative probabilities (see ``cumulative``), or these themselves.
         leader_reward, follower_reward: ``[S * A * B]``.
         terminal: bool ``[S]``.
+        summing: True where the chances are no sums, and are summed up when one is drawn; else None, which compiled code
+            tells from True before it runs.
     """
 
     actions: tuple[int, int]
     first: IntArray
     initial: FloatArray
     successors: IntArray
-    cumulative: FloatArray
+    chances: FloatArray
     leader_reward: FloatArray
     follower_reward: FloatArray
     terminal: BoolArray
+    summing: Summing
 
 
 @compiled
@@ -57,10 +70,35 @@ def pick(cumulative: Any, start: int, width: int, u: float) -> int:
 
 
 @compiled
+def pick_summing(probability: Any, start: int, width: int, u: float) -> int:
+    """``pick`` by probabilities, which are summed up to the bit as ``cumulative`` does it."""
+    total, last = 0.0, width - 1
+    for k in range(width):
+        total += probability[start + k]
+        if probability[start + k] > 0:
+            last = k
+    reached = 0.0
+    for k in range(last):
+        reached += probability[start + k]
+        if u < reached / total:
+            return k
+    return last
+
+
+@compiled
+def draw(chances: Any, start: int, width: int, summing: Summing, u: float) -> int:
+    """``pick`` of cumulative chances, or ``pick_summing`` of probabilities."""
+    if summing is None:
+        return pick(chances, start, width, u)
+    return pick_summing(chances, start, width, u)
+
+
+@compiled
 def follow(sampler: Any, cell: int, u: float) -> int:
     """The state that follows a cell with draw ``u``."""
     start = sampler.first[cell]
-    found: int = sampler.successors[start + pick(sampler.cumulative, start, sampler.first[cell + 1] - start, u)]
+    width = sampler.first[cell + 1] - start
+    found: int = sampler.successors[start + draw(sampler.chances, start, width, sampler.summing, u)]
     return found
 
 
@@ -90,19 +128,23 @@ class OneEpisode(NamedTuple):
 
     def first(self, seed: int, episode: int) -> int:
         """The first state."""
-        draw = one_uniform(seed, episode, ENVIRONMENT, 0)
-        return bisect_right(self.sampler.initial, draw)
+        return bisect_right(self.sampler.initial, one_uniform(seed, episode, ENVIRONMENT, 0))
 
     def play(
         self, state: int, leader_action: int, follower_action: int, seed: int, episode: int, stage: int
     ) -> tuple[int, float, float, bool]:
         """Next state, both rewards, and whether it is terminal."""
-        (leaders, followers), first, _, successors, sums, leader_reward, follower_reward, terminal = self.sampler
+        (leaders, followers), first, _, successors, chances, leader_reward, follower_reward, terminal, summing = (
+            self.sampler
+        )
         cell = (state * leaders + leader_action) * followers + follower_action
         found, last = first.item(cell), first.item(cell + 1) - 1
         if found < last:
-            draw = one_uniform(seed, episode, ENVIRONMENT, stage + 1)
-            found = bisect_right(sums, draw, found, last)
+            u = one_uniform(seed, episode, ENVIRONMENT, stage + 1)
+            if summing is None:
+                found = bisect_right(chances, u, found, last)
+            else:
+                found += pick_summing(chances, found, last + 1 - found, u)
         following = successors.item(found)
         return following, leader_reward.item(cell), follower_reward.item(cell), terminal.item(following)
 

@@ -16,7 +16,7 @@ from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.numerics.randomness import Lane, Streams, compiled, stream, uniform
-from stackelberg_games.numerics.sampling import check_probabilities, cumulative, follow, pick
+from stackelberg_games.numerics.sampling import Summing, check_probabilities, cumulative, draw, follow, pick
 from stackelberg_games.numerics.threads import in_own_modes
 from stackelberg_games.rules.commitment import Commitment, evaluating
 from stackelberg_games.rules.rules import Rules, require_game
@@ -181,9 +181,9 @@ def _roll(sampler: Any, leader: Any, follower: Any, seed: np.uint64, first: np.u
         for t in range(begin, stages):
             counter = np.uint64(t)
             row = s * leader_count
-            a = pick(leader, row, leader_count, uniform(l_start, l_gamma, counter))
+            a = draw(leader[0], row, leader_count, leader[1], uniform(l_start, l_gamma, counter))
             cell = (row + a) * follower_count
-            b = pick(follower, cell, follower_count, uniform(f_start, f_gamma, counter))
+            b = draw(follower[0], cell, follower_count, follower[1], uniform(f_start, f_gamma, counter))
             cell += b
             leader_actions[i, t] = a
             follower_actions[i, t] = b
@@ -289,9 +289,9 @@ def _rollout_tables(
 ) -> Trajectories:
     game.check_response(follower.probabilities)
     with torch.no_grad():
-        leader = cumulative(game.policy(commitment).numpy()).ravel()
-        sampler = game.under(commitment)
-    rows = cumulative(follower.probabilities).ravel()
+        policy, sampler = game.policy(commitment).numpy(), game.under(commitment)
+    draws = len(streams.episodes) * stages
+    leader, rows = _drawn_from(policy, draws), _drawn_from(follower.probabilities, draws)
     seed, first = np.uint64(streams.seed), streams.episodes[0]
     room, begin = stages, 0
     if stages > BLOCK and sampler.terminal.any():
@@ -307,6 +307,13 @@ def _rollout_tables(
             out = out.resized(width(int(out.lengths.max()), stages))
         _fill(tuple(out))
     return Trajectories(*out, stages)
+
+
+def _drawn_from(policy: FloatArray, draws: int) -> tuple[FloatArray, Summing]:
+    """What to draw from: sums of the rows, or where these are more than there are draws the rows themselves."""
+    if policy.size > draws * policy.shape[-1]:
+        return np.ascontiguousarray(policy).ravel(), True
+    return cumulative(policy).ravel(), None
 
 
 def _rollout_batched(
