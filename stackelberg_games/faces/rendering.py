@@ -176,6 +176,7 @@ def _write_facts(axes: Any, game: Rules, scene: Scene) -> None:
         _write(axes, 0.23 - 0.06 * side, f"{scene.returns[side]:+.3f}", x=0.94, ha="right")
         if played is not None:
             action = short((played.leader_action, played.follower_action)[side])
+            action = action if len(action) <= 20 else action[:19] + "…"  # what it was paid stands beside it
             _write(axes, 0.47 - 0.06 * side, action, x=0.34, size=11 if len(action) < 8 else SMALLEST_FONT)
             _write(axes, 0.47 - 0.06 * side, f"{played.rewards[side]:+.3f}", x=0.94, ha="right")
 
