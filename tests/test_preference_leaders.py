@@ -248,7 +248,7 @@ def test_no_leader_below_the_model_can_reach_the_truth() -> None:
     ("leader", "game", "kind", "words"),
     [
         ("drlhf", "discrete_toy-v0", UnsupportedGameError, "nobody judges this game as"),
-        ("stochastic_sobirl", "four_rooms-v0", UnsupportedGameError, "weighs pairs"),
+        ("stochastic_sobirl", "four_rooms-v0", UnsupportedGameError, "nobody judges"),
         ("model_based", "preference_grid-v0", UnsupportedGameError, "labels of pairs"),
         ("lola", "preference_grid-v0", UnsupportedGameError, "labels of pairs"),
         ("bi_actor_critic", "preference_grid-v0", UnsupportedGameError, "labels of pairs"),

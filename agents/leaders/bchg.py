@@ -16,29 +16,18 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
-from stackelberg_games.learning.information import Information
 from stackelberg_games.representations.adjoint import adjoint
 from stackelberg_games.representations.algorithm import Algorithm
 from stackelberg_games.representations.protocol import Needs, Values
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.view import LeaderView
 
-CLASSES = {
-    "none": Information.TRAJECTORIES,
-    "policy": Information.FOLLOWER_POLICY,
-    "values": Information.FOLLOWER_VALUES,
-}
-
 
 @dataclass
 class BCHG(Algorithm):
-    """Covariance hypergradient ascent.
+    """Covariance hypergradient ascent. Further arguments are those of ``Algorithm``.
 
     Args:
-        learning_rate: see ``GradientAscent``.
-        actor_steps: see ``GradientAscent``.
-        start: see ``GradientAscent``.
-        representation: see ``Algorithm``.
         adjoint: how dQF is had: ``kind`` (``"unroll"``, or ``"bootstrap"`` where the representation has it) and the
             settings of that kind, see ``representations.adjoint``.
         reads: what it reads of the follower: ``"none"`` (class TRAJECTORIES), ``"policy"``
@@ -53,16 +42,6 @@ class BCHG(Algorithm):
 
     needs_follower_rewards: ClassVar[bool] = True
     needs_temperature: ClassVar[bool] = True
-
-    @property
-    def information(self) -> Information:
-        """TRAJECTORIES with the follower's rewards, or what ``reads`` asks for."""
-        return CLASSES[self.reads]
-
-    @property
-    def granted_follower_rewards(self) -> bool:
-        """See ``Leader``."""
-        return self.follower_rewards == "observed"
 
     @property
     def needs(self) -> Needs:

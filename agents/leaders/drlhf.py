@@ -1,15 +1,13 @@
 """DRLHF: a reward fitted to a judge's labels, as if the pairs had nothing to do with it (Christiano et al., arXiv 1706.03741).
 
-    direct    - mean of dl over all labels so far,     l = softplus(D) - y D
-
-with D the difference of two segments' returns under the reward x. The response row is left out. As published both segments
-are the follower's (``"on_policy"``); ``"anchored"`` compares them with those of a walker who draws every action alike.
+direct    - mean of dl over all labels so far,     l = softplus(D) - y D,     D of two segments' returns under the reward x
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
 from torch import Tensor
 
@@ -25,13 +23,11 @@ from stackelberg_games.rules.view import LeaderView
 
 @dataclass
 class DRLHF(GradientAscent):
-    """A reward fitted to labels; class TRAJECTORIES, in games with a judge.
+    """A reward fitted to labels; class TRAJECTORIES, in games with a judge. Further arguments are those of ``GradientAscent``.
 
     Args:
-        learning_rate: see ``GradientAscent``.
         actor_steps: of Adam on all labels so far, in each iteration.
-        start: see ``GradientAscent``.
-        pairs: who plays them: ``"on_policy"``, ``"anchored"`` or ``"fixed"``.
+        pairs: who plays them: the follower, as published, ``"on_policy"``; one of the two a walker, ``"anchored"``; or ``"fixed"``.
         penalty: on the sum of squares of the parameters, >= 0.
     """
 
@@ -40,22 +36,17 @@ class DRLHF(GradientAscent):
     pairs: Pairs = "on_policy"
     penalty: float = 1e-3
 
+    information = Information.TRAJECTORIES
+    needs_payment = "judge"
+    asks = property(attrgetter("pairs"))
     keeps = ("answered",)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.number("penalty", self.penalty, 0)
 
-    information = Information.TRAJECTORIES
-
-    @property
-    def asks(self) -> Pairs:
-        """As it was told."""
-        return self.pairs
-
     def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
-        """See ``Leader.begin``; raises ``UnsupportedGameError`` where there is no judge."""
-        view.require_judge()
+        """See ``Leader.begin``."""
         super().begin(view, seed=seed, commitment=commitment)
         self.lever, self.answered = require_lever(view.lever, self), Answered()
 

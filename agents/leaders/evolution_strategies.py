@@ -41,16 +41,12 @@ class EvolutionStrategies(Leader):
     sigma: float = 0.5
     pairs: int = 4
 
+    information = Information.RETURNS
     keeps: ClassVar[tuple[str, ...]] = ("mean", "optimizer", "noise", "scores", "random")
 
     def __post_init__(self) -> None:
         if not (self.learning_rate > 0 and self.sigma > 0 and self.pairs >= 1):
             raise InvalidArgumentError(f"{self}: learning_rate and sigma must be > 0, pairs >= 1")
-
-    @property
-    def information(self) -> Information:
-        """RETURNS."""
-        return Information.RETURNS
 
     def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
         """See ``Leader.begin``."""

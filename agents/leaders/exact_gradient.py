@@ -11,31 +11,16 @@ from torch import Tensor
 from stackelberg_games.exact.objective import leader_objective
 from stackelberg_games.learning.ascent import GradientAscent
 from stackelberg_games.learning.information import Evidence, Information
-from stackelberg_games.rules.commitment import Commitment
-from stackelberg_games.rules.view import LeaderView
+from stackelberg_games.rules.view import PaymentNeeded
 
 
 @dataclass
 class ExactGradient(GradientAscent):
-    """Climbs the exact leader objective against a soft-optimal follower; class MODEL.
+    """Climbs the exact leader objective against a soft-optimal follower; class MODEL, arguments of ``GradientAscent``."""
 
-    Args:
-        learning_rate: see ``GradientAscent``.
-        actor_steps: see ``GradientAscent``.
-        start: see ``GradientAscent``.
-    """
-
+    information = Information.MODEL
     needs_temperature: ClassVar[bool] = True
-
-    @property
-    def information(self) -> Information:
-        """MODEL: it reads the game."""
-        return Information.MODEL
-
-    def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
-        """See ``Leader.begin``; raises ``UnsupportedGameError`` where a judge follows no known rule."""
-        view.require_objective()
-        super().begin(view, seed=seed, commitment=commitment)
+    needs_payment: ClassVar[PaymentNeeded] = "known"
 
     def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
         """The leader's objective itself.

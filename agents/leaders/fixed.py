@@ -22,10 +22,7 @@ class FixedLeader(Leader):
 
     probabilities: Sequence[Sequence[float]] = ()
 
-    @property
-    def information(self) -> Information:
-        """RETURNS."""
-        return Information.RETURNS
+    information = Information.RETURNS
 
     def first_commitment(self, view: LeaderView, seed: int) -> Commitment:
         """The given policy."""

@@ -26,20 +26,10 @@ from stackelberg_games.rules.view import LeaderView
 
 @dataclass
 class Implicit(ExactGradient):
-    """Ascent on the hypergradient by exact adjoint; class MODEL, configurable finite MDPs.
-
-    Args:
-        learning_rate: see ``GradientAscent``.
-        actor_steps: see ``GradientAscent``.
-        start: see ``GradientAscent``.
-    """
+    """Ascent on the hypergradient by exact adjoint; class MODEL, configurable finite MDPs, arguments of ``GradientAscent``."""
 
     def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
-        """See ``Leader.begin``.
-
-        Raises:
-            UnsupportedGameError: the game is not a configurable finite MDP.
-        """
+        """See ``Leader.begin``; raises ``UnsupportedGameError`` where the game is not a configurable finite MDP."""
         implicit.require_finite_lever(view, self)
         super().begin(view, seed=seed, commitment=commitment)
 

@@ -21,7 +21,6 @@ import torch
 from torch import Tensor
 
 from stackelberg_games.errors import InvalidArgumentError, SolverError
-from stackelberg_games.learning.information import Information
 from stackelberg_games.representations.algorithm import Algorithm
 from stackelberg_games.representations.protocol import Needs, Values
 
@@ -58,11 +57,6 @@ class LOLA(Algorithm):
         super().__post_init__()
         if self.lookahead < 1 or not (self.step_size is None or self.step_size > 0):
             raise InvalidArgumentError(f"{self}: expected lookahead >= 1 and step_size > 0")
-
-    @property
-    def information(self) -> Information:
-        """FOLLOWER_POLICY, or TRAJECTORIES where nothing is read; both with the follower's rewards."""
-        return Information.FOLLOWER_POLICY if self.reads == "policy" else Information.TRAJECTORIES
 
     @property
     def needs(self) -> Needs:

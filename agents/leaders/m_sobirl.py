@@ -33,7 +33,7 @@ from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.learning.information import Evidence, Information
 from stackelberg_games.learning.leader import Leader
 from stackelberg_games.rules.commitment import Commitment, flatten
-from stackelberg_games.rules.view import LeaderView
+from stackelberg_games.rules.view import LeaderView, PaymentNeeded
 
 
 @dataclass
@@ -62,6 +62,7 @@ class MSoBiRL(Leader):
 
     keeps: ClassVar[tuple[str, ...]] = ("values", "response", "multiplier")
     needs_temperature: ClassVar[bool] = True
+    needs_payment: ClassVar[PaymentNeeded] = "known"
 
     def __post_init__(self) -> None:
         if not (self.step > 0 and self.adjoint_step > 0 and self.sweeps >= 1 and self.tolerance >= 0):
@@ -79,7 +80,6 @@ class MSoBiRL(Leader):
             UnsupportedGameError: the game is not a configurable finite MDP, or a judge follows no known rule.
         """
         implicit.require_finite_lever(view, self)
-        view.require_objective()
         super().begin(view, seed=seed, commitment=commitment)
         self.seed = seed
         nothing: FloatArray = np.empty(0)

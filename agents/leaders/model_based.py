@@ -40,15 +40,11 @@ class ModelBased(GradientLeader):
     planning: Mapping[str, Any] = field(default_factory=dict)
     follower_rewards: Literal["observed", "unobserved"] = "observed"
 
+    information = Information.TRAJECTORIES
     needs_follower_rewards: ClassVar[bool] = True
     needs_temperature: ClassVar[bool] = True
     estimates_temperature: ClassVar[bool] = True
     keeps: ClassVar[tuple[str, ...]] = ("learned", "planner")
-
-    @property
-    def information(self) -> Information:
-        """TRAJECTORIES with the follower's rewards."""
-        return Information.TRAJECTORIES
 
     @property
     def granted_follower_rewards(self) -> bool:

@@ -14,14 +14,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
+from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.exact.twins import held_returns, soft_value
 from stackelberg_games.learning.ascent import GradientAscent
 from stackelberg_games.learning.follower import finite
 from stackelberg_games.learning.information import Evidence, Information
 from stackelberg_games.numerics.adam import Adam
 from stackelberg_games.rules.commitment import Commitment
-from stackelberg_games.rules.view import LeaderView
+from stackelberg_games.rules.view import LeaderView, PaymentNeeded
 
 
 @dataclass
@@ -37,7 +37,9 @@ class Penalty(GradientAscent):
     last_weight: float = 1000.0
     annealing: int = 500
 
+    information = Information.MODEL
     needs_temperature: ClassVar[bool] = True
+    needs_payment: ClassVar[PaymentNeeded] = "stages"
     keeps: ClassVar[tuple[str, ...]] = ("phi", "updates")
 
     def __post_init__(self) -> None:
@@ -45,21 +47,8 @@ class Penalty(GradientAscent):
         if not 0 < self.weight <= self.last_weight or self.annealing < 1:
             raise InvalidArgumentError(f"{self}: expected 0 < weight <= last_weight and annealing >= 1")
 
-    @property
-    def information(self) -> Information:
-        """MODEL."""
-        return Information.MODEL
-
     def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
-        """Its own follower is uniform at first.
-
-        Raises:
-            UnsupportedGameError: a judge pays the leader, and no stage does.
-        """
-        if view.judged is not None:
-            raise UnsupportedGameError(
-                "it needs rewards that are paid stage by stage, and a judge pays here; bchg learns"
-            )
+        """Its own follower is uniform at first."""
         super().begin(view, seed=seed, commitment=commitment)
         shape = [size if view.follower_sees_action or k != 1 else 1 for k, size in enumerate(view.sizes())]
         self.phi, self.updates = torch.nn.ParameterDict({"logits": torch.zeros(shape, dtype=torch.float64)}), 0

@@ -18,18 +18,13 @@ from stackelberg_games import checks
 from stackelberg_games.agents.leaders.exact_gradient import ExactGradient
 from stackelberg_games.exact.preference import Pairs, preference_rows
 from stackelberg_games.learning.information import Evidence
-from stackelberg_games.rules.commitment import Commitment
-from stackelberg_games.rules.view import LeaderView
 
 
 @dataclass
 class PopulationGradient(ExactGradient):
-    """Descent on a loss over all pairs; class MODEL.
+    """Descent on a loss over all pairs; class MODEL. Further arguments are those of ``GradientAscent``.
 
     Args:
-        learning_rate: see ``GradientAscent``.
-        actor_steps: see ``GradientAscent``.
-        start: see ``GradientAscent``.
         pairs: who plays them: ``"on_policy"``, ``"anchored"`` or ``"fixed"``.
         response: c.
         truncated: the one-step scores of SoBiRL's public code in the place of the response row.
@@ -44,14 +39,11 @@ class PopulationGradient(ExactGradient):
     win_rate: bool = False
     penalty: float = 1e-3
 
+    needs_payment = "known judge"
+
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.number("penalty", self.penalty, 0)
-
-    def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
-        """See ``Leader.begin``; raises ``UnsupportedGameError`` where there is no judge, or one who follows no known rule."""
-        view.require_judge()
-        super().begin(view, seed=seed, commitment=commitment)
 
     def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
         """A scalar that falls with the loss."""

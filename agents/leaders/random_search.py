@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import torch
 
-from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games import checks
 from stackelberg_games.learning.information import Evidence, Information
 from stackelberg_games.learning.leader import Leader
 from stackelberg_games.numerics.randomness import generator
@@ -28,23 +28,17 @@ class RandomSearch(Leader):
 
     scale: float = 2.0
 
+    information = Information.RETURNS
     keeps: ClassVar[tuple[str, ...]] = ("best", "total", "count", "replaying", "random")
 
     def __post_init__(self) -> None:
-        if not self.scale > 0:
-            raise InvalidArgumentError(f"scale={self.scale!r}: expected a number > 0")
-
-    @property
-    def information(self) -> Information:
-        """RETURNS."""
-        return Information.RETURNS
+        checks.number("scale", self.scale, above=0)
 
     def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
         """See ``Leader.begin``."""
         super().begin(view, seed=seed, commitment=commitment)
         self.best = copy.deepcopy(self.commitment)
-        self.total, self.count = 0.0, 0
-        self.replaying = True
+        self.total, self.count, self.replaying = 0.0, 0, True
         self.random = generator(seed, 2)
 
     @property

@@ -3,14 +3,11 @@
     dJL/dtheta = grad_theta JL - (d^2 JF / dw dtheta)' (d^2 JF / dw^2)^-1 grad_w JL
 
 Zheng, Fiez, Alumbaugh, Chasnov and Ratliff, AAAI 2022 (arXiv 2109.12286), with the follower of a
-Stackelberg game in the place of their critic. JF is the follower's entropy-regularised return, w the parameters of
-its policy. At the soft-optimal response this is the exact hypergradient; away from it
-the first-order condition fails, and the follower's steps towards it are not accounted for.
+Stackelberg game in the place of their critic. JF is the follower's entropy-regularised return, w the parameters of its policy.
+At the soft-optimal response this is the exact hypergradient; away from it the first-order condition fails.
 
-The published method shares one graph of both players. Here the leader reads the follower's policy
-(FOLLOWER_POLICY), unless told to estimate it from what was played (TRAJECTORIES), and both objectives
-are those of the game fitted to trajectories that hold the follower's rewards. Beyond what
-``bchg`` needs, it needs second derivatives of the follower's objective, and so a model of the game.
+The published method shares one graph of both players. Here both objectives are those of the game fitted to trajectories
+that hold the follower's rewards: beyond what ``bchg`` needs, it takes second derivatives, and so a model of the game.
 """
 
 from __future__ import annotations
@@ -20,9 +17,8 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games import checks
 from stackelberg_games.exact.total_derivative import total_surrogate
-from stackelberg_games.learning.information import Information
 from stackelberg_games.representations.algorithm import Algorithm
 from stackelberg_games.representations.protocol import Needs, Values
 
@@ -31,11 +27,9 @@ from stackelberg_games.representations.protocol import Needs, Values
 class StackelbergActorCritic(Algorithm):
     """Ascent on the total derivative; class FOLLOWER_POLICY, or TRAJECTORIES with ``reads="none"``.
 
+    Further arguments are those of ``Algorithm``.
+
     Args:
-        learning_rate: see ``GradientAscent``.
-        actor_steps: see ``GradientAscent``.
-        start: see ``GradientAscent``.
-        representation: see ``Algorithm``.
         regularisation: d >= 0 added to the follower's negative Hessian; the larger, the nearer it comes to
             the naive policy gradient.
         reads: ``"policy"`` reads the follower's policy, ``"none"`` estimates it from trajectories.
@@ -49,13 +43,7 @@ class StackelbergActorCritic(Algorithm):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.regularisation >= 0:
-            raise InvalidArgumentError(f"regularisation={self.regularisation!r}: expected a number >= 0")
-
-    @property
-    def information(self) -> Information:
-        """FOLLOWER_POLICY, or TRAJECTORIES where nothing is read; both with the follower's rewards."""
-        return Information.FOLLOWER_POLICY if self.reads == "policy" else Information.TRAJECTORIES
+        checks.number("regularisation", self.regularisation, 0)
 
     @property
     def needs(self) -> Needs:

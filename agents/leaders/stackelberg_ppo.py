@@ -28,7 +28,7 @@ from torch import Tensor
 from stackelberg_games.commitments.networks import log_prob
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.exact.total_derivative import implicit_term
-from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.learning.information import Evidence
 from stackelberg_games.representations.algorithm import Algorithm
 from stackelberg_games.representations.finite_advantage import returns_to_go
 from stackelberg_games.representations.protocol import Needs, Values
@@ -71,11 +71,6 @@ class StackelbergPPO(Algorithm):
             raise InvalidArgumentError(
                 f"clip={self.clip!r}: ratios are 1 at the only step; set actor_steps, or leave it out"
             )
-
-    @property
-    def information(self) -> Information:
-        """FOLLOWER_POLICY, or TRAJECTORIES where nothing is read; both with the follower's rewards."""
-        return Information.FOLLOWER_POLICY if self.reads == "policy" else Information.TRAJECTORIES
 
     @property
     def needs(self) -> Needs:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
+from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning.ascent import flat_gradient
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.representations.adjoint import Average
@@ -31,7 +31,7 @@ from stackelberg_games.representations.algorithm import Algorithm
 from stackelberg_games.representations.compared import Compared
 from stackelberg_games.representations.protocol import Credit, Needs, Values
 from stackelberg_games.rules.commitment import Commitment, assign, flatten
-from stackelberg_games.rules.view import LeaderView
+from stackelberg_games.rules.view import LeaderView, PaymentNeeded
 
 CUT = 0.1
 """Share of the weights that may be cut off before the momentum starts anew."""
@@ -62,6 +62,7 @@ class StochasticSoBiRL(Algorithm):
     needs_follower_rewards: ClassVar[bool] = True
     needs_temperature: ClassVar[bool] = True
     estimates_temperature: ClassVar[bool] = False
+    needs_payment: ClassVar[PaymentNeeded] = "judge"
     keeps: ClassVar[tuple[str, ...]] = ("count", "momentum", "earlier")
 
     def __post_init__(self) -> None:
@@ -77,16 +78,7 @@ class StochasticSoBiRL(Algorithm):
         return Needs(self.backup, follower=True)
 
     def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
-        """See ``Algorithm.begin``.
-
-        Raises:
-            UnsupportedGameError: there is no judge whose pairs could be weighed.
-        """
-        if view.judged is None:
-            raise UnsupportedGameError(
-                "it weighs pairs of segments by how likely they are, which finite games with a judge have, such as "
-                "preference_grid-v0; bchg plays this game"
-            )
+        """See ``Algorithm.begin``."""
         super().begin(view, seed=seed, commitment=commitment)
         self.count = 0
         self.momentum: FloatArray | None = None

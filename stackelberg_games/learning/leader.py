@@ -15,7 +15,7 @@ from stackelberg_games.numerics.stateful import Stateful
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.rules import Rules
-from stackelberg_games.rules.view import LeaderView
+from stackelberg_games.rules.view import LeaderView, PaymentNeeded
 from stackelberg_games.settings import Checked
 
 Told = float | Literal["estimated"] | None
@@ -83,6 +83,7 @@ class Leader(Checked, Stateful, ABC):
     Attributes:
         needs_follower_rewards: whether its trajectories must hold the follower's rewards.
         needs_temperature: whether it must be told the follower's temperature.
+        needs_payment: how it must be paid, see ``rules.view.PaymentNeeded``.
         estimates_temperature: whether it can find it out.
         powers: what it does beside committing; leaders are ranked apart by it.
         further_batches: how many batches it has played with them in every iteration, at most.
@@ -91,6 +92,7 @@ class Leader(Checked, Stateful, ABC):
 
     needs_follower_rewards: ClassVar[bool] = False
     needs_temperature: ClassVar[bool] = False
+    needs_payment: ClassVar[PaymentNeeded] = "any"
     estimates_temperature: ClassVar[bool] = False
     powers: ClassVar[frozenset[Power]] = frozenset()
     further_batches: ClassVar[int] = 0
@@ -113,7 +115,9 @@ class Leader(Checked, Stateful, ABC):
 
         Raises:
             InformationError: the leader needs the temperature and the view does not hold it.
+            UnsupportedGameError: it is not paid as it needs to be.
         """
+        view.require(self.needs_payment)
         if self.needs_temperature and view.temperature is None:
             raise InformationError(
                 f"{type(self).__name__} needs the follower's temperature and was told none; give sg.train a "

@@ -18,6 +18,13 @@ from stackelberg_games.representations.temperature import thermometer
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.view import LeaderView
 
+READ = {
+    "none": Information.TRAJECTORIES,
+    "policy": Information.FOLLOWER_POLICY,
+    "values": Information.FOLLOWER_VALUES,
+}
+"""Information class of what is read of the follower."""
+
 
 @dataclass
 class Algorithm(GradientAscent):
@@ -58,8 +65,13 @@ class Algorithm(GradientAscent):
 
     @property
     def information(self) -> Information:
-        """TRAJECTORIES."""
-        return Information.TRAJECTORIES
+        """TRAJECTORIES, or what is read of the follower beside them."""
+        return READ[self.needs.reads]
+
+    @property
+    def granted_follower_rewards(self) -> bool:
+        """See ``Leader``."""
+        return self.needs_follower_rewards and not self.needs.infers
 
     @property
     def needs(self) -> Needs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import gymnasium
 
@@ -11,6 +11,9 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.rules.lever import Lever
 from stackelberg_games.rules.observations import Observations
+
+PaymentNeeded = Literal["any", "stages", "known", "judge", "known judge"]
+"""How a leader needs to be paid: stage by stage, by a rule that is known, by a judge of pairs of segments, or by one whose rule is known."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,15 @@ class LeaderView:
     observations: Observations | None = field(default=None, repr=False)
     lever: Lever | None = field(default=None, repr=False)
 
-    def require_judge(self) -> None:
-        """Raise ``UnsupportedGameError`` where nobody judges, for a leader that learns from labels."""
-        if self.judged is None:
+    def require(self, payment: PaymentNeeded) -> None:
+        """Raise ``UnsupportedGameError`` where the leader is not paid as a leader needs it; see ``PaymentNeeded``."""
+        if payment in ("judge", "known judge") and self.judged is None:
             raise UnsupportedGameError("nobody judges this game as preference_grid-v0 is; bchg learns from rewards")
-
-    def require_objective(self) -> None:
-        """Raise ``UnsupportedGameError`` where a judge follows no known rule, for a leader that reads its exact objective."""
-        if self.judged is not None and not self.known_judge:
+        if payment == "stages" and self.judged is not None:
+            raise UnsupportedGameError(
+                "it needs rewards that are paid stage by stage, and a judge pays here; bchg learns"
+            )
+        if payment in ("known", "known judge") and self.judged is not None and not self.known_judge:
             raise UnsupportedGameError(
                 "the judge's answers follow no known rule, so that the leader's exact objective is not known; drlhf, bchg, "
                 "hpgd and sobirl learn from the labels"
