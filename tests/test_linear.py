@@ -12,10 +12,13 @@ import stackelberg_games as sg
 from stackelberg_games.commitments.gaussian import LinearGaussianPolicy, LinearGaussianResponse
 from stackelberg_games.envs import lqr_v0
 from stackelberg_games.errors import UnsupportedGameError
+from stackelberg_games.kinds.linear_quadratic import LinearGaussianGame
 from stackelberg_games.kinds.moments import Quadratic
 from stackelberg_games.kinds.riccati import closed_loop, discounted_effort, discounted_reward
+from stackelberg_games.kinds.riccati_compiled import LinearLaw, PlantArrays, respond
 from stackelberg_games.learning.ascent import GradientLeader
-from stackelberg_games.representations.linear_critic import LeaderCritic
+from stackelberg_games.representations import linear_critic
+from stackelberg_games.representations.linear_critic import LeaderCritic, StagesAhead
 from tests.linear_games import linear_game
 
 TAU = 0.1
@@ -38,6 +41,28 @@ def test_each_variance_reduction_pays_off() -> None:
     assert spread["bootstrapped"] < spread["unrolled"] / 30  # about 100
 
 
+def critic_of(game: LinearGaussianGame, policy: LinearGaussianPolicy, left: int) -> LeaderCritic:
+    """The critic at a commitment and the response to it."""
+    law, plant = LinearLaw(policy.gain.detach().numpy(), policy.covariance.numpy()), PlantArrays.of(game.plant)
+    reply, _ = respond(plant, law, game.follower_discount, TAU)
+    return LeaderCritic.of(game, law, reply, game.leader_discount ** np.arange(1.0, left))
+
+
+def test_many_rows_are_worked_on_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    game, policy = linear_game(3, horizon=9)
+    critic, covariance = critic_of(game, policy, 9), 0.1 * np.eye(len(game.start))
+    states, left = np.random.default_rng(0).normal(size=(6, 9, len(game.start))), np.tile(np.arange(9, 0, -1), (6, 1))
+    whole = StagesAhead.of(left)
+    monkeypatch.setattr(linear_critic, "ROOM", 1)
+    parts = StagesAhead.of(left)
+    assert len(whole.blocks) == 1
+    assert len(parts.blocks) == 4  # 54 rows, 16 at a time
+    for one, other in zip(
+        *(critic.future(ahead.rows(states), covariance, ahead) for ahead in (whole, parts)), strict=True
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-13)
+
+
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("quadratic", [False, True])
 @pytest.mark.parametrize("effort", [False, True])
@@ -53,11 +78,13 @@ def test_the_critic_is_the_value_of_the_rest_of_the_episode(seed: int, quadratic
     with torch.no_grad():
         response = game.response(policy, TAU)
         loop = closed_loop(game.plant, policy, response)
-    critic = LeaderCritic.of(game, policy, response, 9)
+    critic = critic_of(game, policy, 9)
     states, covariance = random.normal(size=(3, n)), 0.1 * np.eye(n)
-    left = np.array([1, 2, 9])
-    values, slopes = critic.future(states, covariance, left)
-    for state, count, value, slope in zip(states, left, values, slopes, strict=True):
+    left = np.array([2, 1, 9])
+    ahead = StagesAhead.of(left)
+    values, slopes = critic.future(ahead.rows(states), covariance, ahead)
+    np.testing.assert_array_equal(critic.future(ahead.rows(states), covariance, ahead, sloped=False)[0], values)
+    for state, count, value, slope in zip(states, left, ahead.back(values), slopes.T[[1, 2, 0]], strict=True):
         mean, worth = torch.tensor(state, requires_grad=True), torch.zeros((), dtype=torch.float64)
         if count > 1:
             given = (loop, mean, torch.tensor(covariance))
@@ -74,7 +101,7 @@ def test_rewards_of_other_forms_are_refused() -> None:
     game = lqr_v0.game("v2")
     policy = LinearGaussianPolicy(game, [[-9.0, -9.0]])
     with pytest.raises(UnsupportedGameError, match="Band"):
-        LeaderCritic.of(game, policy, game.response(policy, TAU), 3)
+        critic_of(game, policy, 3)
 
 
 def test_the_bilevel_actor_critic_climbs_the_next_reward_only() -> None:

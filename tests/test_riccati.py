@@ -12,12 +12,15 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.gaussian import LinearGaussianPolicy
 from stackelberg_games.envs import lqr_v0
 from stackelberg_games.errors import InvalidArgumentError, SolverError
+from stackelberg_games.kinds import riccati_compiled
 from stackelberg_games.kinds.linear_quadratic import Cost, Dynamics, LinearGaussianGame
 from stackelberg_games.kinds.moments import Quadratic
 from stackelberg_games.kinds.riccati import closed_loop, moments, powers, soft_riccati
+from stackelberg_games.kinds.riccati_compiled import LinearLaw, PlantArrays, value_slope
 from tests.linear_games import linear_game
 
 TAU = 0.1
+NONE = Quadratic(0.0, np.zeros(2), np.zeros((2, 2)))
 
 
 def test_values_solve_the_soft_bellman_equation_by_quadrature() -> None:
@@ -127,3 +130,40 @@ def test_a_cold_follower_is_refused() -> None:
     for wrong in (0.0, -1.0, float("nan")):
         with pytest.raises(InvalidArgumentError, match="temperature"):
             soft_riccati(game.plant, LinearGaussianPolicy(game), 0.9, wrong)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_compiled_numbers_and_slopes_are_those_of_tensors(seed: int) -> None:
+    game, policy = linear_game(seed)
+    random, discount, plant = np.random.default_rng(seed), game.follower_discount, game.plant
+    solved = soft_riccati(plant, policy, discount, TAU)
+    law, arrays = LinearLaw(policy.gain.detach().numpy(), policy.covariance.numpy()), PlantArrays.of(plant)
+    reply, worth = riccati_compiled.respond(arrays, law, discount, TAU)
+    with torch.no_grad():
+        loop = closed_loop(plant, policy, solved)
+    tensors = (solved.gain, solved.covariance, *loop, solved.value, solved.constant, solved.seen_value)
+    for tensor, array in zip(tensors, (*reply, *worth), strict=True):
+        np.testing.assert_allclose(np.asarray(array), tensor.detach().numpy(), rtol=1e-11, atol=1e-11)
+    weights, weight = random.normal(size=loop.matrix.shape), random.normal()
+    weights = weights + weights.T
+    total = (torch.from_numpy(weights) * solved.value).sum() + weight * solved.constant
+    slope = torch.autograd.grad(total, policy.gain)[0].numpy()
+    ours = value_slope(arrays, law, reply, worth, discount, weights, weight)
+    np.testing.assert_allclose(ours, slope, rtol=1e-10, atol=1e-11 * np.abs(slope).max())
+
+
+def test_compiled_numbers_where_doubling_fails_and_where_nothing_helps() -> None:
+    unpaid = LinearGaussianGame(  # an unstable coordinate that costs nothing: only the QZ method finds the loop that is stable
+        Dynamics([[1.2, 0.0], [0.0, 0.5]], np.eye(2), np.eye(2), [0.0, 0.0]), Cost(np.diag([0.0, 1.0]), np.eye(2)), NONE
+    )
+    law = LinearLaw(np.zeros((2, 2)), 1e-6 * np.eye(2))
+    reply, worth = riccati_compiled.respond(PlantArrays.of(unpaid.plant), law, 0.95, TAU)
+    with torch.no_grad():
+        solved = unpaid.response(LinearGaussianPolicy(unpaid), TAU)
+    np.testing.assert_allclose(worth.value, solved.value.numpy(), rtol=1e-10, atol=1e-12)
+    assert np.abs(np.linalg.eigvals(reply.loop)).max() < 1
+    stuck = LinearGaussianGame(
+        Dynamics([[1.2]], [[0.0]], [[1.0]], [0.0]), Cost([[1.0]], [[1.0]]), Quadratic(0.0, np.zeros(1), np.eye(1))
+    )
+    with pytest.raises(SolverError, match="spectral radius"):
+        riccati_compiled.respond(PlantArrays.of(stuck.plant), LinearLaw(np.zeros((1, 1)), np.eye(1)), 0.95, TAU)

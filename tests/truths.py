@@ -148,7 +148,8 @@ def informed_fit(learned: Linear, game: LinearGaussianGame, commitment: Commitme
     learned.fit.game = lambda cost=None: game  # type: ignore[method-assign]
     with torch.no_grad():
         known = game.response(commitment, temperature)
-    learned.replied.solve = lambda: known  # type: ignore[method-assign]
+    seen = known.gain.numpy(), known.covariance.numpy()
+    learned.replied.solve = lambda: seen  # type: ignore[method-assign]
 
 
 def frozen_loop(game: LinearGaussianGame, commitment: Commitment, temperature: float) -> Tensor:

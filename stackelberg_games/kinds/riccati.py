@@ -113,7 +113,9 @@ def soft_riccati(plant: Plant, policy: LinearGaussianPolicy, discount: float, te
         SolverError: the follower cannot keep its discounted cost finite under this commitment.
     """
     drift = plant.state + plant.leader @ policy.gain
-    value = _newton_step(plant, drift, torch.from_numpy(_solve(plant, drift, discount)), discount)
+    numbers = [part.detach().numpy() for part in (drift, plant.follower, plant.state_cost, plant.control_cost)]
+    solved = solve_riccati(numbers[0], numbers[1], numbers[2], numbers[3], discount)
+    value = _newton_step(plant, drift, torch.from_numpy(solved), discount)
     return _response_to(value, plant, policy, discount, temperature)
 
 
@@ -160,39 +162,56 @@ def _backup(plant: Plant, value: Tensor, discount: float) -> tuple[Tensor, Tenso
     return score, gain, _symmetric(discount * value - pulled.T @ gain)
 
 
-def _solve(plant: Plant, drift: Tensor, discount: float) -> FloatArray:
-    """The stabilising solution P of the discounted Riccati equation: by doubling, or by the QZ method where that fails."""
+def solve_riccati(
+    drift: FloatArray, push: FloatArray, cost: FloatArray, control: FloatArray, discount: float
+) -> FloatArray:
+    """The stabilising solution P of the discounted Riccati equation: by doubling, or by the QZ method where that fails.
+
+    Args:
+        drift, push: A + C K and B.
+        cost, control: Q and R.
+        discount: gF.
+
+    Raises:
+        SolverError: there is none.
+    """
     scale = math.sqrt(discount)
-    turned, pushed = scale * drift.detach().numpy(), scale * plant.follower.numpy()
-    cost, control = plant.state_cost.detach().numpy(), plant.control_cost.detach().numpy()
-    equation = (turned, pushed, cost, control)
+    equation = tuple(np.ascontiguousarray(part) for part in (scale * drift, scale * push, cost, control))
     try:
-        value = _doubled(turned, np.ascontiguousarray(pushed @ np.linalg.solve(control, pushed.T)), cost)
+        value, settled, stable = doubled(*equation)
     except np.linalg.LinAlgError:  # what grows beyond all bounds
-        value = np.full_like(cost, np.nan)
-    settled, stable = _checked(value, *equation)
+        settled = stable = False
     if not (settled and stable):  # rounding, or an unstable part of the state that costs the follower nothing
         try:
-            value = np.asarray(scipy.linalg.solve_discrete_are(*equation), dtype=np.float64)
+            value = np.ascontiguousarray(scipy.linalg.solve_discrete_are(*equation), dtype=np.float64)
         except (np.linalg.LinAlgError, ValueError) as error:
-            raise _unstable(turned) from error
-        _, stable = _checked(value, *equation)
+            raise _unstable(equation[0]) from error
+        stable = _checked(value, *equation)[1]
     if not stable:
-        raise _unstable(turned)
+        raise _unstable(equation[0])
     return np.asarray(value)
 
 
-def _checked(
-    value: FloatArray, turned: FloatArray, pushed: FloatArray, cost: FloatArray, control: FloatArray
-) -> tuple[bool, bool]:
+@compiled
+def doubled(turned: Any, pushed: Any, cost: Any, control: Any) -> Any:
+    """P by doubling, whether it solves the equation up to ``SETTLED``, and whether the loop that it closes is stable."""
+    value = _doubled(turned, pushed @ np.linalg.solve(control, np.ascontiguousarray(pushed.T)), cost)
+    settled, stable = _checked(value, turned, pushed, cost, control)
+    return value, settled, stable
+
+
+@compiled
+def _checked(value: Any, turned: Any, pushed: Any, cost: Any, control: Any) -> Any:
     """Whether P solves the equation up to ``SETTLED``, and whether the loop that it closes is stable."""
     if not np.isfinite(value).all():
         return False, False
-    loop = turned - pushed @ np.linalg.solve(control + pushed.T @ value @ pushed, pushed.T @ value @ turned)
+    pulled = np.ascontiguousarray(pushed.T) @ value
+    loop = turned - pushed @ np.linalg.solve(control + pulled @ pushed, pulled @ turned)
     if not np.isfinite(loop).all():
         return False, False
-    missed = np.abs(cost + turned.T @ value @ loop - value).max()
-    return bool(missed <= SETTLED * np.abs(value).max()), bool(np.abs(np.linalg.eigvals(loop)).max() < 1)
+    missed = np.abs(cost + np.ascontiguousarray(turned.T) @ value @ loop - value).max()
+    radius = np.abs(np.linalg.eigvals(loop.astype(np.complex128))).max()
+    return missed <= SETTLED * np.abs(value).max(), radius < 1
 
 
 def _unstable(matrix: FloatArray) -> SolverError:

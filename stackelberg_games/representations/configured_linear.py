@@ -164,7 +164,14 @@ class ConfiguredLinearValues(Values):
         self.view, self.batch, self.critics = learned.view, learned.batch, critics
         self._learned, self._configuration = learned, configuration
         identity = torch.eye(len(critics.state), dtype=torch.float64)
-        self._moved = learned.lever.shift(configuration, configuration.detach(), identity)  # row i: (A - A_0) e_i
+        moved = learned.lever.shift(configuration, configuration.detach(), identity)  # row i: (A - A_0) e_i
+        self._terms = moved.reshape(-1), learned.lever.cost(configuration).reshape(1)
+        self._moved, self._cost = self._terms[0].view(moved.shape), self._terms[1].view(())
+
+    @property
+    def terms(self) -> tuple[Tensor, ...]:
+        """What the configuration makes of the dynamics, and what it costs."""
+        return () if self._learned.needs.players else self._terms
 
     def benefit(self) -> Credit:
         """See ``Values.benefit``."""
@@ -177,7 +184,7 @@ class ConfiguredLinearValues(Values):
         slope = -2 * np.einsum("tij,ntj->nti", values, batch.states[:, 1:])
         pull = _outer(slope, batch.states[:, :-1], self.view.leader_discount * self.discounts)
         expense = self._learned.cost_share * float(self.discounts.sum()) / batch.episodes
-        return self._along(pull / batch.episodes) - expense * self._learned.lever.cost(self._configuration)
+        return self._along(pull / batch.episodes) - expense * self._cost
 
     def unrolled(self, trace: Influence, credit: Credit, batch: Trajectories) -> Tensor:
         """See ``Values.unrolled``: sum_t w_t gF grad VF(x_{t+1}) x_t', and beyond the end u_H dVF(x_H)."""
@@ -224,9 +231,8 @@ class ConfiguredLinearValues(Values):
         factor = np.linalg.cholesky(self.critics.spread)
         response = torch.from_numpy(np.concatenate([self.critics.gain, factor], axis=1)).requires_grad_()
         state = torch.from_numpy(self.critics.state) + self._moved.T
-        cost = self._learned.lever.cost(self._configuration)
-        discount = self.view.follower_discount
-        both = configured_objectives(plant._replace(state=state), objective, cost, response, discount, self.temperature)
+        discount, plant = self.view.follower_discount, plant._replace(state=state)
+        both = configured_objectives(plant, objective, self._cost, response, discount, self.temperature)
         return *both, response
 
     def _along(self, pull: FloatArray) -> Tensor:

@@ -14,11 +14,12 @@ triangular factor of a QR decomposition, which has a size of its own and no squa
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from stackelberg_games.arrays import FloatArray
+from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.commitments.gaussian import bounded, box_sizes
 from stackelberg_games.errors import InformationError, InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.kinds.linear_quadratic import Cost, Dynamics, LinearGaussianGame
@@ -60,7 +61,7 @@ class Regression:
             return self._solution
         if not self.count:
             raise InvalidArgumentError("nothing was observed yet")
-        inputs, outputs = np.split(self.factor, [self.features], axis=1)
+        inputs, outputs = self.factor[:, : self.features], self.factor[:, self.features :]
         scale = np.maximum(np.linalg.norm(inputs, axis=0), np.finfo(float).tiny)
         solution = np.linalg.lstsq(inputs / scale, outputs, rcond=1e-13)[0]
         self._solution = np.asarray(solution / scale[:, None])
@@ -72,7 +73,7 @@ class Regression:
 
     def residual(self) -> FloatArray:
         """Covariance of what the features leave unexplained, ``[targets, targets]``."""
-        inputs, outputs = np.split(self.factor, [self.features], axis=1)
+        inputs, outputs = self.factor[:, : self.features], self.factor[:, self.features :]
         rest = outputs - inputs @ self.solve()
         return np.asarray(rest.T @ rest / max(1, self.count - self.features))
 
@@ -213,15 +214,21 @@ def pairs(size: int) -> int:
 
 def products(vectors: Any) -> FloatArray:
     """All products x_i x_j with i <= j, ``[K, n (n + 1) / 2]``."""
-    rows, columns = np.triu_indices(vectors.shape[1])
+    rows, columns = _upper(vectors.shape[1])
     return np.asarray(vectors[:, rows] * vectors[:, columns])
 
 
 def unpack(coefficients: FloatArray, size: int) -> FloatArray:
     """The symmetric matrix H with x'H x = sum of coefficients times products."""
     matrix = np.zeros((size, size))
-    matrix[np.triu_indices(size)] = coefficients
+    matrix[_upper(size)] = coefficients
     return 0.5 * (matrix + matrix.T)
+
+
+@cache
+def _upper(size: int) -> tuple[IntArray, IntArray]:
+    """Where the products are in a matrix."""
+    return np.triu_indices(size)
 
 
 def _positive(matrix: FloatArray) -> FloatArray:

@@ -33,7 +33,7 @@ not depend on x, so that nothing beyond the next stage depends on a. Elsewhere t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -46,10 +46,18 @@ from stackelberg_games.errors import InformationError, InvalidGameError, SolverE
 from stackelberg_games.exact.linear_players import linear_objectives
 from stackelberg_games.hypergradient import Influence
 from stackelberg_games.kinds.linear_quadratic import Cost, LinearGaussianGame, linear
-from stackelberg_games.kinds.riccati import SoftRiccati
+from stackelberg_games.kinds.riccati_compiled import (
+    ClosedReply,
+    FollowerValues,
+    LinearLaw,
+    PlantArrays,
+    closed,
+    respond,
+    value_slope,
+)
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.representations.least_squares import LinearEstimator
-from stackelberg_games.representations.linear_critic import LeaderCritic
+from stackelberg_games.representations.linear_critic import LeaderCritic, StagesAhead
 from stackelberg_games.representations.linear_response import FittedResponse
 from stackelberg_games.representations.nothing import Nothing
 from stackelberg_games.representations.protocol import (
@@ -102,7 +110,7 @@ class Linear(Representation):
         self.fit = LinearEstimator(view)
         self.replied = FittedResponse(self.fit.n, self.fit.m, memory)
         self.read: tuple[FloatArray, FloatArray] | None = None
-        self._known: LinearGaussianGame | None = None  # what was fitted, until the next batch
+        self._known: Known | None = None  # until the next batch
 
     @classmethod
     def fits(cls, view: LeaderView, commitment: Commitment) -> bool:
@@ -138,14 +146,20 @@ class Linear(Representation):
         except (InvalidGameError, SolverError):  # too little was seen, or no stable response is in sight
             return Nothing(self.batch, self.view, commitment)
 
-    def answer(self, policy: LinearGaussianPolicy) -> tuple[LinearGaussianGame, SoftRiccati]:
-        """The fitted game and the follower's response in it; its values only where they are asked for."""
+    def known(self) -> Known:
+        """What the last batch tells whatever the commitment is."""
         if self._known is None:
-            self._known = self.fit.game(None if self.needs.follower else self._idle())
+            game = self.fit.game(None if self.needs.follower else self._idle())
+            self._known = Known.of(game, self.batch, self.needs.backup == STACKELBERG)
+        return self._known
+
+    def answer(self, law: LinearLaw) -> tuple[ClosedReply, FollowerValues | None]:
+        """The follower's response in the fitted game, and its values where they are asked for."""
+        plant = self.known().plant
         if not self.needs.follower:
-            return self._known, self.replied.solve()
+            return closed(plant, law, *self.replied.solve()), None
         assert self.view.temperature is not None
-        return self._known, self._known.response(policy, self.view.temperature)
+        return respond(plant, law, self.view.follower_discount, self.view.temperature)
 
     def surprise(self, commitment: Commitment) -> Surprise:
         """See ``Representation.surprise``; the gain is that of every temperature, and the covariance is in proportion."""
@@ -164,8 +178,8 @@ class Linear(Representation):
         """Gain and factor of the follower's policy, as it was read or as it was seen."""
         if self.read is not None:
             return self.read
-        seen = self.replied.solve()
-        return seen.gain.numpy(), torch.linalg.cholesky(seen.covariance).numpy()
+        gain, covariance = self.replied.solve()
+        return gain, np.linalg.cholesky(covariance)
 
     def fitted(self) -> LinearModel:
         """The fitted game.
@@ -198,6 +212,44 @@ class LinearModel(Fitted):
         return float(value.detach()), value
 
 
+class Known(NamedTuple):
+    """What a batch tells whatever the commitment is; rows are in the order of ``ahead``.
+
+    Attributes:
+        game: the fitted one.
+        plant: its own.
+        ahead: the rewards that the leader's values count after each stage.
+        decay: gL^(i+1), ``[K]``.
+        states: x, ``[n, R]``.
+        pushed: A x + C a, ``[n, R]``.
+        reached: the same and the reply's B u, ``[n, R]``.
+        following: the next states, ``[n, R]``.
+        discounts: gL^t, ``[N, T]``; zero in padding.
+    """
+
+    game: LinearGaussianGame
+    plant: PlantArrays
+    ahead: StagesAhead
+    decay: FloatArray
+    states: FloatArray
+    pushed: FloatArray
+    reached: FloatArray
+    following: FloatArray
+    discounts: FloatArray
+
+    @classmethod
+    def of(cls, game: LinearGaussianGame, batch: Trajectories, next_only: bool) -> Known:
+        """Of a fitted game and a batch; ``next_only`` where values end with the next stage."""
+        left = game.stages(_NEGLIGIBLE) - np.arange(batch.stages)
+        ahead = StagesAhead.of(np.broadcast_to(np.minimum(left, 2) if next_only else left, batch.mask.shape))
+        states, actions = ahead.rows(batch.states[:, :-1]), ahead.rows(batch.leader_actions)
+        pushed = game.state_matrix @ states + game.leader_matrix @ actions
+        reached = pushed + game.follower_matrix @ ahead.rows(batch.follower_actions)
+        decay, following = game.leader_discount ** np.arange(1.0, ahead.most + 1), ahead.rows(batch.states[:, 1:])
+        discounts = game.leader_discount ** np.arange(batch.stages) * batch.mask
+        return cls(game, PlantArrays.of(game.plant), ahead, decay, states, pushed, reached, following, discounts)
+
+
 class LinearValues(Values):
     """Critics in closed form at a commitment.
 
@@ -215,12 +267,12 @@ class LinearValues(Values):
         self.view, self.batch, self._learned, self._policy = learned.view, learned.batch, learned, policy
         if learned.needs.players:
             return
-        self.game, self.reply = learned.answer(policy)
-        batch, game, gain = self.batch, self.game, self.reply.gain.detach().numpy()
-        self._pushed = batch.states[:, :-1] @ game.state_matrix.T + batch.leader_actions @ game.leader_matrix.T
-        self._kept = np.eye(len(game.start)) - game.follower_matrix @ gain
-        self._answered = self._pushed @ self._kept.T
-        left = np.broadcast_to(game.stages(_NEGLIGIBLE) - np.arange(batch.stages), (batch.episodes, batch.stages))
+        factor = policy.factor.numpy()
+        gain = policy.gain
+        self._gain, self._law = gain.view(-1), LinearLaw(gain.detach().numpy(), factor @ factor.T)
+        self.known, (self.reply, self._worth) = learned.known(), learned.answer(self._law)
+        game, push, noise = self.known.game, self.known.plant.follower, self.known.plant.noise
+        self._kept = np.eye(len(push)) - push @ self.reply.gain
         if learned.needs.backup == STACKELBERG:
             if game.effort is not None:
                 raise UnsupportedGameError(
@@ -228,56 +280,75 @@ class LinearValues(Values):
                     "the leader pays for its action"
                 )
             _check_steering(self._kept @ game.state_matrix, self._kept @ game.leader_matrix)
-            left = np.minimum(left, 2)
-        self._left, self._noise = left, game.noise_factor @ game.noise_factor.T
-        self._critic = LeaderCritic.of(game, policy, self.reply, int(left.max()))
-        answer = game.follower_matrix @ self.reply.covariance.detach().numpy() @ game.follower_matrix.T
-        self._values, self._slopes = self._critic.future(self._answered, self._noise + answer, left)
+        self._critic = LeaderCritic.of(game, self._law, self.reply, self.known.decay)
+        self._answered = self._kept @ self.known.pushed
+        spread = noise + push @ self.reply.covariance @ push.T
+        self._values, self._slopes = self._critic.future(self._answered, spread, self.known.ahead)
 
     def benefit(self) -> Credit:
         """See ``Values.benefit``."""
-        reached = self._pushed + self.batch.follower_actions @ self.game.follower_matrix.T
-        return Credit(self._critic.future(reached, self._noise, self._left)[0] - self._values)
+        known = self.known
+        reached, _ = self._critic.future(known.reached, known.plant.noise, known.ahead, sloped=False)
+        return Credit(known.ahead.back(reached - self._values))
 
     def direct(self) -> Tensor:
         """See ``Values.direct``."""
-        values, pulls = self._values, self._slopes @ self._kept @ self.game.leader_matrix
-        if self.game.effort is not None:
-            cost = self.batch.leader_actions @ self.game.effort
-            values, pulls = values - (cost * self.batch.leader_actions).sum(axis=-1), pulls - 2 * cost
-        return self._through_actions(self.discounts, values, pulls)
+        known, game = self.known, self.known.game
+        values, pulls = self._values, (self._kept @ game.leader_matrix).T @ self._slopes
+        if game.effort is not None:
+            actions = known.ahead.rows(self.batch.leader_actions)
+            cost = game.effort @ actions
+            values, pulls = values - (cost * actions).sum(axis=0), pulls - 2 * cost
+        return self._through_actions(known.discounts, values, pulls)
+
+    @property
+    def discounts(self) -> FloatArray:
+        """See ``Values.discounts``."""
+        return self.known.discounts
 
     def unrolled(self, trace: Influence, credit: Credit, batch: Trajectories) -> Tensor:
         """See ``Values.unrolled``; with the follower's value beyond the end of the trajectories."""
-        turned = self._pushed @ self.reply.seen_value.detach().numpy()
-        seen = self._through_actions(
-            trace.before, -(turned * self._pushed).sum(axis=-1), -2 * turned @ self.game.leader_matrix
-        )
+        assert self._worth is not None
+        known, carried = self.known, trace.carry / batch.episodes
+        turned = self._worth.seen_value @ known.pushed
+        values, pulls = -(turned * known.pushed).sum(axis=0), -2 * known.plant.leader.T @ turned
+        seen = self._through_actions(trace.before, values, pulls)
         last = batch.states[np.arange(batch.episodes), batch.lengths]
-        return seen + self._follower_values(trace.carry, last) / batch.episodes
+        return seen + self._follower_values((last.T * carried) @ last, float(carried.sum()))
 
     def bootstrapped(self, credit: Credit) -> Tensor:
         """See ``Values.bootstrapped``."""
-        owed = self.view.follower_discount / self.batch.episodes * credit.at
-        return self._follower_values(owed, self.batch.states[:, 1:]) - self._follower_values(owed, self._answered)
+        following, expected = self.known.following, self._answered
+        owed = self.view.follower_discount / self.batch.episodes * credit.at.ravel()[self.known.ahead.order]
+        return self._follower_values((following * owed) @ following.T - (expected * owed) @ expected.T, 0.0)
 
     def _through_actions(self, weights: FloatArray, values: FloatArray, pulls: FloatArray) -> Tensor:
-        """Mean over the episodes of weighed values ``[N, T]`` that the commitment moves by its actions alone.
+        """Mean over the episodes of weighed values that the commitment moves by its actions alone.
 
         Args:
-            weights, values: ``[N, T]``.
-            pulls: derivatives of the values by the leader's actions, ``[N, T, k]``.
+            weights: ``[N, T]``.
+            values: ``[R]``.
+            pulls: derivatives of the values by the leader's actions, ``[k, R]``.
         """
-        gain, share = self._policy.gain, 1 / self.batch.episodes
-        weighed = (weights[..., None] * pulls).reshape(-1, pulls.shape[-1])
-        slope = torch.from_numpy(share * weighed.T @ self.batch.states[:, :-1].reshape(len(weighed), -1))
-        return share * float((weights * values).sum()) + (slope * (gain - gain.detach())).sum()
+        each = weights.ravel()[self.known.ahead.order] / self.batch.episodes
+        return self._moving(float(each @ values), (pulls * each) @ self.known.states.T)
 
-    def _follower_values(self, weights: FloatArray, states: FloatArray) -> Tensor:
-        """Sum of weights times VF(x), differentiated through what the commitment makes of VF."""
-        flat, each = states.reshape(-1, states.shape[-1]), weights.reshape(-1, 1)
-        products = torch.from_numpy(flat.T @ (each * flat))
-        return -(products * self.reply.value).sum() - float(each.sum()) * self.reply.constant
+    def _follower_values(self, products: FloatArray, total: float) -> Tensor:
+        """Sum of weights times VF(x), differentiated through what the commitment makes of VF.
+
+        Args:
+            products: sum of weights times x x', ``[n, n]``.
+            total: of the weights.
+        """
+        assert self._worth is not None
+        worth, discount = self._worth, self.view.follower_discount
+        slope = value_slope(self.known.plant, self._law, self.reply, worth, discount, products, total)
+        return self._moving(-float((products * worth.value).sum()) - total * worth.constant, -slope)
+
+    def _moving(self, value: float, slope: FloatArray) -> Tensor:
+        """A number that moves with the gain by a slope, ``[k, n]``."""
+        along = slope.ravel()
+        return torch.dot(torch.from_numpy(along), self._gain) + (value - float(along @ self._law.gain.ravel()))
 
     def truncated(self, credit: Credit) -> Tensor:
         """See ``Values.truncated``; nothing, as no reward at (s, a, b) depends on the commitment."""
@@ -285,19 +356,29 @@ class LinearValues(Values):
 
     def averaged(self, credit: Credit, wide: Trajectories) -> Credit:
         """See ``Values.averaged``; means are least squares with quadratic features of (y, u), and of y."""
-        return Credit(averaged(self._pushed, wide.follower_actions, wide.mask, credit.at))
+        return Credit(averaged(self._pushed(), wide.follower_actions, wide.mask, credit.at))
 
     def advantage(self, how: str, wide: Trajectories) -> Credit:
         """See ``Values.advantage``; SARSA is its fixed point with quadratic features of (y, u) (LSTD-Q)."""
-        gain, covariance = -self.reply.gain.detach().numpy(), self.reply.covariance.detach().numpy()
-        discount = self.view.leader_discount
-        return Credit(fitted_advantages(how, wide, self._pushed, gain, covariance, discount))
+        law, discount = (-self.reply.gain, self.reply.covariance), self.view.leader_discount
+        return Credit(fitted_advantages(how, wide, self._pushed(), *law, discount))
+
+    def _pushed(self) -> FloatArray:
+        """A x + C a, ``[N, T, n]``."""
+        game = self.known.game
+        return self.batch.states[:, :-1] @ game.state_matrix.T + self.batch.leader_actions @ game.leader_matrix.T
 
     def players(self) -> tuple[Tensor, Tensor, Tensor]:
         """See ``Values.players``; the parameters are gain and factor (L, F) of the response, side by side."""
         game, (gain, factor) = self._learned.fit.game(), self._learned.response()
         response = torch.cat([torch.from_numpy(gain), torch.from_numpy(factor)], dim=1).requires_grad_()
         return *linear_objectives(game, self._policy, response, self.temperature), response
+
+
+def _second_moments(states: FloatArray, weights: FloatArray) -> tuple[FloatArray, float]:
+    """Sum of weights times x x', ``[n, n]``, and of the weights."""
+    flat, each = states.reshape(-1, states.shape[-1]), weights.reshape(-1, 1)
+    return flat.T @ (each * flat), float(each.sum())
 
 
 def _check_steering(drift: FloatArray, steering: FloatArray) -> None:

@@ -10,21 +10,68 @@ leader's own effort a'N a adds to the polynomial.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 from stackelberg_games.arrays import FloatArray, IntArray
-from stackelberg_games.commitments.gaussian import LinearGaussianPolicy
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.kinds.linear_quadratic import LinearGaussianGame
 from stackelberg_games.kinds.moments import Bump, Quadratic
-from stackelberg_games.kinds.riccati import SoftRiccati, closed_loop, powers
+from stackelberg_games.kinds.riccati_compiled import ClosedReply, LinearLaw
 from stackelberg_games.numerics.randomness import compiled
 
-FAR = 1500.0
-"""Exponents beyond add nothing that a double can hold."""
+NOTHING = 1e-100
+"""Powers of the closed loop below it move no state that a double tells from another."""
+
+ROOM = 1 << 17
+"""Exponents that are worked out at a time, so that they stay in the cache."""
+
+
+class StagesAhead(NamedTuple):
+    """How many rewards the values of each of some rows count, rows with most of them first.
+
+    Attributes:
+        shape: of the rows.
+        order: their numbers, ``[R]``.
+        counted: how many rewards, in that order, ``[R]``.
+        blocks: rows that are worked on at a time, and how many of them count more than i rewards, ``[K]``: the first.
+        scratch: room for what is worked out of a block.
+    """
+
+    shape: tuple[int, ...]
+    order: IntArray
+    counted: IntArray
+    blocks: Sequence[tuple[slice, IntArray]]
+    scratch: FloatArray
+
+    @classmethod
+    def of(cls, left: IntArray) -> StagesAhead:
+        """Where ``left`` stages are left, this one included."""
+        counted = np.maximum(left.ravel() - 1, 0)
+        order = np.argsort(-counted, kind="stable")
+        counted = counted[order]
+        stages = np.arange(max(1, counted.max(initial=0)))
+        room = max(16, ROOM // len(stages))
+        parts = [slice(first, first + room) for first in range(0, len(order), room)]
+        blocks = [(part, np.searchsorted(-counted[part], -stages)) for part in parts]
+        return cls(left.shape, order, counted, blocks, np.empty(max(int(active.sum()) for _, active in blocks)))
+
+    @property
+    def most(self) -> int:
+        """K, the largest number of rewards; 1 if there are none."""
+        return len(self.blocks[0][1])
+
+    def rows(self, vectors: FloatArray) -> FloatArray:
+        """Vectors ``[..., n]`` in that order, ``[n, R]``."""
+        return np.ascontiguousarray(vectors.reshape(-1, vectors.shape[-1])[self.order].T)
+
+    def back(self, numbers: FloatArray) -> FloatArray:
+        """Numbers of rows, ``[R]``, where they belong, ``[...]``."""
+        out = np.empty_like(numbers)
+        out[self.order] = numbers
+        return out.reshape(self.shape)
 
 
 class LeaderCritic(NamedTuple):
@@ -35,74 +82,91 @@ class LeaderCritic(NamedTuple):
         powers: M^i, ``[K, n, n]``.
         spread: S_i, ``[K, n, n]``, covariance of i stages of noise.
         weights: gL^{i+1}, ``[K]``.
-        bent: K'N K, ``[n, n]``, and tr(N W W'): what the leader's actions cost it in a state.
+        law: the leader's.
     """
 
     game: LinearGaussianGame
     powers: FloatArray
     spread: FloatArray
     weights: FloatArray
-    bent: tuple[FloatArray, float]
+    law: LinearLaw
 
     @classmethod
-    def of(
-        cls, game: LinearGaussianGame, policy: LinearGaussianPolicy, response: SoftRiccati, count: int
-    ) -> LeaderCritic:
-        """The critic for up to ``count`` stages to go.
+    def of(cls, game: LinearGaussianGame, law: LinearLaw, reply: ClosedReply, weights: FloatArray) -> LeaderCritic:
+        """The critic of rewards to come.
+
+        Args:
+            game: see the class.
+            law: see the class.
+            reply: the follower's response.
+            weights: see the class; at least one.
 
         Raises:
             UnsupportedGameError: the reward has another form.
         """
         if not isinstance(game.reward, Bump | Quadratic):
             raise UnsupportedGameError(f"{type(game.reward).__name__} is no reward that is fitted: bump or quadratic")
-        with torch.no_grad():
-            loop = closed_loop(game.plant, policy, response)
-            stack = powers(loop.matrix, max(1, count - 1)).numpy()
-        grown = (stack @ loop.noise.numpy() @ stack.transpose(0, 2, 1)).cumsum(axis=0)
-        spread = np.concatenate([np.zeros_like(grown[:1]), grown[:-1]])
-        gain, drawn = policy.gain.detach().numpy(), policy.covariance.detach().numpy()
-        effort = np.zeros((len(gain), len(gain))) if game.effort is None else game.effort
-        bent = gain.T @ effort @ gain, float(np.trace(effort @ drawn))
-        return cls(game, stack, spread, game.leader_discount ** np.arange(1.0, len(stack) + 1), bent)
+        powers, spread = _spreads(reply.loop, reply.noise, len(weights))
+        return cls(game, powers, spread, weights, law)
 
-    def future(self, following: FloatArray, covariance: FloatArray, left: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Expected discounted rewards after a stage, ``[...]``, and their slopes in ``following``, ``[..., n]``.
+    def future(
+        self, rows: FloatArray, covariance: FloatArray, ahead: StagesAhead, sloped: bool = True
+    ) -> tuple[FloatArray, FloatArray]:
+        """Expected discounted rewards after a stage, ``[R]``, and their slopes in ``rows``, ``[n, R]``.
 
         Args:
-            following: mean of the next state, ``[..., n]``.
-            covariance: its covariance, ``[n, n]``.
-            left: stages left from this one on, ``[...]``.
+            rows: means of the next state, ``[n, R]``, in the order of ``ahead``.
+            covariance: of the next state, ``[n, n]``.
+            ahead: rewards that count from each on, no more than the critic's.
+            sloped: whether slopes are asked for; zeros if not.
         """
-        size, reward = following.shape[-1], self.game.reward
-        means, ahead = np.ascontiguousarray(following.reshape(-1, size)), np.broadcast_to(left, following.shape[:-1])
-        counted = np.minimum(ahead.ravel() - 1, len(self.weights))
-        spread = self.spread + self.powers @ covariance @ self.powers.transpose(0, 2, 1)
-        values, slopes = np.zeros(len(means)), np.zeros_like(means)
+        out, reward = (np.zeros(rows.shape[1]), np.zeros(rows.shape)), self.game.reward
         if isinstance(reward, Bump):
-            shaken = np.eye(size) + spread @ reward.precision
-            heights = self.weights * reward.scale / np.sqrt(np.linalg.det(shaken))
-            precisions = reward.precision @ np.linalg.inv(shaken)
-            precisions = 0.5 * (precisions + precisions.transpose(0, 2, 1))
-            _bumps(means, counted, self.powers, heights, precisions, reward.target, values, slopes)
+            self._add_bumps(reward, rows, covariance, ahead, sloped, out)
         if not isinstance(reward, Bump) or self.game.effort is not None:
-            self._add_polynomial(means, counted, spread, values, slopes)
-        return values.reshape(following.shape[:-1]), slopes.reshape(following.shape)
+            self._add_polynomial(rows, covariance, ahead.counted, out)
+        return out
+
+    def _add_bumps(
+        self,
+        reward: Bump,
+        rows: FloatArray,
+        covariance: FloatArray,
+        ahead: StagesAhead,
+        sloped: bool,
+        out: tuple[FloatArray, FloatArray],
+    ) -> None:
+        """What a bump adds, some rows at a time."""
+        heights, unit = self.weights * reward.scale, (0,) * len(rows)
+        forms = _shapes(self.powers, self.spread, covariance, reward.precision, reward.target, heights)
+        with np.errstate(over="ignore"):  # where the fitted precision is indefinite
+            for part, active in ahead.blocks:
+                bumps, block = ahead.scratch[: active.sum()], np.ascontiguousarray(rows[:, part])
+                _exponents(unit, block, active, forms, reward.target, bumps)
+                np.exp(bumps, out=bumps)
+                slopes = np.zeros(block.shape)
+                _sums(unit, block, active, forms, heights, bumps, sloped, out[0][part], slopes)
+                out[1][:, part] = slopes
 
     def _add_polynomial(
-        self, means: FloatArray, counted: IntArray, spread: FloatArray, values: FloatArray, slopes: FloatArray
+        self, rows: FloatArray, covariance: FloatArray, counted: IntArray, out: tuple[FloatArray, FloatArray]
     ) -> None:
         """What a quadratic reward and the leader's effort add."""
-        reward, (curvature, always) = self.game.reward, self.bent
-        constant = -always
-        slope: FloatArray = np.zeros(means.shape[1])
+        reward, effort, law = self.game.reward, self.game.effort, self.law
+        slope: FloatArray = np.zeros(len(rows))
+        curvature: FloatArray = np.zeros((len(rows), len(rows)))
+        constant = 0.0
+        if effort is not None:  # K'N K, and tr(N W W')
+            constant, curvature = -float(np.trace(effort @ law.covariance)), law.gain.T @ effort @ law.gain
         if isinstance(reward, Quadratic):
             constant, slope, curvature = constant + reward.constant, reward.slope, curvature + 0.5 * reward.curvature
         at = self.powers.transpose(0, 2, 1)
+        spread = self.spread + self.powers @ covariance @ at
         terms = (constant - (spread * curvature).sum(axis=(1, 2)), slope @ self.powers, at @ curvature @ self.powers)
         fixed, sloped, bent = (_summed(self.weights, term)[counted] for term in terms)
-        turned = (bent @ means[:, :, None])[:, :, 0]
-        values += fixed + ((sloped - turned) * means).sum(axis=1)
-        slopes += sloped - 2 * turned
+        turned = np.einsum("tij,jt->it", bent, rows)
+        out[0][:] += fixed + ((sloped.T - turned) * rows).sum(axis=0)
+        out[1][:] += sloped.T - 2 * turned
 
 
 def _summed(weights: FloatArray, terms: FloatArray) -> FloatArray:
@@ -112,27 +176,119 @@ def _summed(weights: FloatArray, terms: FloatArray) -> FloatArray:
 
 
 @compiled
-def _bumps(
-    means: Any, counted: Any, powers: Any, heights: Any, precisions: Any, target: Any, values: Any, slopes: Any
-) -> None:
-    size = means.shape[1]
-    apart, turned = np.empty(size), np.empty(size)
-    for t in range(means.shape[0]):
-        for i in range(counted[t]):
-            for j in range(size):
-                apart[j] = -target[j]
-                for k in range(size):
-                    apart[j] += powers[i, j, k] * means[t, k]
-            exponent = 0.0
-            for j in range(size):
-                turned[j] = 0.0
-                for k in range(size):
-                    turned[j] += precisions[i, j, k] * apart[k]
-                exponent += apart[j] * turned[j]
-            if exponent > FAR:
-                continue
-            value = heights[i] * np.exp(-0.5 * exponent)
-            values[t] += value
+def _spreads(loop: Any, noise: Any, count: int) -> Any:
+    """M^i and S_i of the first ``count`` stages; powers below ``NOTHING`` are zero, as their squares are slow."""
+    size = len(loop)
+    powers, spread = np.zeros((count, size, size)), np.zeros((count, size, size))
+    powers[0], half, grown = np.eye(size), np.empty((size, size)), np.empty((size, size))
+    for i in range(1, count):
+        _multiply(powers[i - 1], loop, powers[i])
+        _multiply(powers[i - 1], noise, half)
+        _multiply(half, powers[i - 1].T, grown)
+        spread[i] = spread[i - 1] + grown
+        if np.abs(powers[i]).max() < NOTHING:
+            powers[i] = 0.0
+    return powers, spread
+
+
+@compiled
+def _shapes(powers: Any, spread: Any, covariance: Any, precision: Any, target: Any, heights: Any) -> Any:
+    """M^i, P_i M^i and P_i t, where P_i = H (I + S_i H)^-1; ``heights`` are divided by the root of det(I + S_i H)."""
+    count, size = powers.shape[0], powers.shape[1]
+    turning, shifts = np.empty_like(powers), np.empty((count, size))
+    one, two, both = np.empty((size, size)), np.empty((size, size)), np.empty((size, 2 * size))
+    unit, centre = np.eye(size), target.reshape(-1, 1)
+    for i in range(count):
+        _multiply(powers[i], covariance, one)
+        _multiply(one, powers[i].T, two)
+        two += spread[i]
+        _multiply(two, precision, both[:, :size])
+        both[:, :size] += unit
+        both[:, size:] = unit
+        heights[i] /= np.sqrt(_eliminated(both))
+        _multiply(precision, both[:, size:], one)
+        for j in range(size):
             for k in range(size):
-                for j in range(size):
-                    slopes[t, k] -= value * turned[j] * powers[i, j, k]
+                two[j, k] = 0.5 * (one[j, k] + one[k, j])
+        _multiply(two, powers[i], turning[i])
+        _multiply(two, centre, shifts[i].reshape(-1, 1))
+    return powers, turning, shifts
+
+
+@compiled
+def _multiply(left: Any, right: Any, out: Any) -> None:
+    """A product of small matrices, which costs less here than a call of BLAS."""
+    for i in range(left.shape[0]):
+        for j in range(right.shape[1]):
+            total = 0.0
+            for k in range(left.shape[1]):
+                total += left[i, k] * right[k, j]
+            out[i, j] = total
+
+
+@compiled
+def _eliminated(both: Any) -> float:
+    """The determinant of the left half, which Gauss's and Jordan's elimination with pivots makes the identity."""
+    size, determinant = both.shape[0], 1.0
+    for j in range(size):
+        pivot = j
+        for i in range(j + 1, size):
+            if abs(both[i, j]) > abs(both[pivot, j]):
+                pivot = i
+        if pivot != j:
+            determinant = -determinant
+            for k in range(2 * size):
+                both[j, k], both[pivot, k] = both[pivot, k], both[j, k]
+        determinant *= both[j, j]
+        scale = 1.0 / both[j, j]
+        for k in range(2 * size):
+            both[j, k] *= scale
+        for i in range(size):
+            factor = both[i, j]
+            if i != j:
+                for k in range(2 * size):
+                    both[i, k] -= factor * both[j, k]
+    return determinant
+
+
+@compiled
+def _exponents(unit: Any, rows: Any, active: Any, forms: Any, target: Any, out: Any) -> None:
+    """-(M^i y - t)' P_i (M^i y - t) / 2 for the first ``active[i]`` rows y, one i after the other.
+
+    ``unit`` has an entry for each coordinate: loops over its length have a length that is known when they are compiled.
+    """
+    (powers, turning, shifts), at = forms, 0
+    for i in range(active.shape[0]):
+        here = out[at : at + active[i]]
+        for t in range(active[i]):
+            exponent = 0.0
+            for j in range(len(unit)):
+                apart, turned = -target[j], -shifts[i, j]
+                for k in range(len(unit)):
+                    apart += powers[i, j, k] * rows[k, t]
+                    turned += turning[i, j, k] * rows[k, t]
+                exponent += apart * turned
+            here[t] = -0.5 * exponent
+        at += active[i]
+
+
+@compiled
+def _sums(
+    unit: Any, rows: Any, active: Any, forms: Any, heights: Any, bumps: Any, sloped: bool, values: Any, slopes: Any
+) -> None:
+    """Sums of the bumps of each row times their heights, and their slopes in the row."""
+    (powers, turning, shifts), at = forms, 0
+    for i in range(active.shape[0]):
+        here, height = bumps[at : at + active[i]], heights[i]
+        for t in range(active[i]):
+            here[t] *= height
+            values[t] += here[t]
+        if sloped:
+            for t in range(active[i]):
+                for j in range(len(unit)):
+                    turned = -shifts[i, j]
+                    for k in range(len(unit)):
+                        turned += turning[i, j, k] * rows[k, t]
+                    for k in range(len(unit)):
+                        slopes[k, t] -= here[t] * turned * powers[i, j, k]
+        at += active[i]

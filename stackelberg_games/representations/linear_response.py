@@ -7,12 +7,10 @@ states answers by u = -L (A x + C a) + noise; neither its rewards nor its temper
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.kinds.linear_quadratic import LinearGaussianGame
-from stackelberg_games.kinds.riccati import SoftRiccati
 from stackelberg_games.rules.trajectories import Trajectories
 
 
@@ -40,12 +38,10 @@ class FittedResponse:
         rows = np.concatenate([pushed, batch.follower_actions[played], np.ones((len(pushed), 1))], axis=1)
         self.moments = self.memory * self.moments + rows.T @ rows
 
-    def solve(self) -> SoftRiccati:
-        """L and the covariance of the noise; the values are not known, and NaN."""
+    def solve(self) -> tuple[FloatArray, FloatArray]:
+        """L and the covariance of the noise."""
         n = self.states
         inputs, cross, outputs = self.moments[:n, :n], self.moments[:n, n:-1], self.moments[n:-1, n:-1]
         weights = np.linalg.pinv(inputs, rcond=1e-12, hermitian=True) @ cross
         spread = (outputs - weights.T @ cross) / self.moments[-1, -1]
-        unknown = torch.full((n, n), torch.nan, dtype=torch.float64)
-        gain, covariance = torch.from_numpy(-weights.T.copy()), torch.from_numpy(0.5 * (spread + spread.T))
-        return SoftRiccati(unknown, unknown[0, 0], unknown, unknown[0, 0], gain, covariance)
+        return np.ascontiguousarray(-weights.T), 0.5 * (spread + spread.T)
