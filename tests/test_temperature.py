@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,3 +141,26 @@ def test_where_nobody_declares_one_it_is_estimated() -> None:
         assert torch.equal(mine, other)
     with pytest.raises(InformationError, match=r"give sg\.train a temperature"):
         sg.train(game, "exact_gradient", Silent(), **given)
+
+
+def doubts(game_id: str, told: float, leader: str = "bchg", **loop: Any) -> list[str]:
+    """Warnings of a run whose follower has the temperature 0.1."""
+    follower = sg.make_follower("maxent_lqr" if game_id == "lqr-v0" else "soft_value_iteration", temperature=0.1)
+    given: dict[str, Any] = {"iterations": 3, "episodes": 4, "evaluate_every": 0, "progress": False, **loop}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        sg.train(sg.make(game_id), leader, follower, temperature=told, **given)
+    return [str(warning.message) for warning in caught if "was declared" in str(warning.message)]
+
+
+@pytest.mark.parametrize("game_id", ["lqr-v0", "random_game-v0"])
+def test_replies_that_contradict_a_declared_temperature_are_reported_once_and_no_others(game_id: str) -> None:
+    for seed in range(20):
+        assert doubts(game_id, 0.1, seed=seed) == []
+    for leader in ("bchg", "model_based"):
+        (said,) = doubts(game_id, 0.4, leader)
+        assert "temperature=0.4 was declared" in said
+        assert "times likelier at 0.2" in said
+    hot = doubts(game_id, 0.025)
+    assert len(hot) == (game_id == "lqr-v0")  # elsewhere replies to a game that is hardly known look as hot
+    assert doubts(game_id, 0.4, "policy_gradient") == []  # it was told, and makes no use of it

@@ -18,7 +18,7 @@ from stackelberg_games.learning.information import Evidence, Information
 from stackelberg_games.representations.choose import choose
 from stackelberg_games.representations.planner import planner_of
 from stackelberg_games.representations.protocol import Needs
-from stackelberg_games.representations.temperature import thermometer
+from stackelberg_games.representations.temperature import doubt, thermometer
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.view import LeaderView
 
@@ -65,7 +65,7 @@ class ModelBased(GradientLeader):
         super().begin(view, seed=seed, commitment=commitment)
         needs = Needs(follower=True, infers=self.follower_rewards == "unobserved", values=False)
         self.learned = choose(view, self.commitment, needs, seed, self.representation)
-        self.thermometer = thermometer(view, needs, self.learned)
+        self.thermometer, self.doubt = thermometer(view, needs, self.learned), doubt(view, needs, self.learned)
         self.planner = planner_of(self.planning, self.learned, self.commitment, self.temperature, seed)
 
     def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
@@ -82,6 +82,8 @@ class ModelBased(GradientLeader):
     def _learn(self, evidence: Evidence) -> dict[str, float]:
         """Fit, and estimate the temperature where it is not told; figures to log."""
         self.learned.observe(evidence, self.commitment)
+        if self.doubt is not None:
+            self.doubt.look(self.learned, self.commitment)
         if self.thermometer is None:
             return {}
         told = self.thermometer.tell(self.learned, self.commitment, evidence.require_trajectories())

@@ -14,7 +14,7 @@ from stackelberg_games.learning.ascent import GradientAscent
 from stackelberg_games.learning.information import Evidence, Information
 from stackelberg_games.representations.choose import choose
 from stackelberg_games.representations.protocol import Backup, Needs, Values
-from stackelberg_games.representations.temperature import thermometer
+from stackelberg_games.representations.temperature import doubt, thermometer
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.view import LeaderView
 
@@ -91,6 +91,7 @@ class Algorithm(GradientAscent):
             parameters = list(self.commitment.parameters())
             self.optimizer = torch.optim.SparseAdam(parameters, lr=self.learning_rate, maximize=True)
         self.thermometer = thermometer(view, self.needs, self.learned)
+        self.doubt = doubt(view, self.needs, self.learned)
 
     @abstractmethod
     def surrogate(self, values: Values) -> Tensor:
@@ -99,6 +100,8 @@ class Algorithm(GradientAscent):
     def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
         """See ``GradientLeader.objective``."""
         self.learned.observe(evidence, self.commitment)
+        if self.doubt is not None:
+            self.doubt.look(self.learned, self.commitment)
         self.told: dict[str, float] = {}
         if self.thermometer is not None:
             self.told = self.thermometer.tell(self.learned, self.commitment, evidence.require_trajectories())

@@ -96,6 +96,7 @@ class Linear(Representation):
     reads = ("none", "policy")
     planning = ("rate", "steps", "explore", "starts", "reach")
     manner = Manner(rate=0.1, steps=20, keeps=True)
+    rivals = (0.5, 2.0)
 
     def __init__(
         self, view: LeaderView, commitment: Commitment, needs: Needs, seed: int = 0, *, memory: float = 0.8

@@ -337,6 +337,7 @@ class Representation(Stateful, ABC):
         planning: names of the settings of ``Planning`` that its fitted game makes use of.
         manner: how its fitted game is climbed.
         compares: whether it learns from a judge's labels, in the place of rewards of stages.
+        rivals: factors of a declared temperature that the follower's replies are held against, see ``temperature.Doubt``.
         sparse: whether gradients hold only the rows of a large table that a batch has touched.
     """
 
@@ -345,6 +346,7 @@ class Representation(Stateful, ABC):
     reads: tuple[str, ...] = ("none",)
     planning: tuple[str, ...] = ("rate", "steps", "explore", "reach")
     manner: Manner = Manner()
+    rivals: tuple[float, ...] = ()
     sparse: bool = False
 
     def __init__(self, view: LeaderView, commitment: Commitment, needs: Needs, seed: int = 0) -> None:

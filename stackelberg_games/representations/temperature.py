@@ -7,6 +7,7 @@ estimate is the least surprising temperature of a spline through it, the interva
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -29,6 +30,8 @@ FAR = 1e3
 """Nats above the least surprising temperature from which colder ones are not tried."""
 KEPT = float(gammaincinv(0.5, 0.95))
 """Nats, half the 95 % quantile of chi-squared with one degree of freedom."""
+LOOKS, CONTRADICTED = 5, 20.0
+"""First batches that a declared temperature is held against, and nats by which another has to explain their replies better."""
 
 
 class Temperature(NamedTuple):
@@ -112,6 +115,51 @@ class Thermometer:
         self.value = float(state["value"])
         learned.retell(self.value)
         self.grid, self.surprise, self.count = np.array(state["grid"]), np.array(state["surprise"]), int(state["count"])
+
+
+class Doubt:
+    """Warns once where replies contradict a temperature that was declared.
+
+    It adds up how much better the replies are explained at other temperatures, ``Representation.rivals`` times the declared one. A game of
+    which little is known yet makes replies look random, hence hot: only where a fit is close or refused, replies are held against hotter ones.
+
+    Args:
+        declared: tau > 0.
+        rivals: factors.
+    """
+
+    def __init__(self, declared: float, rivals: tuple[float, ...]) -> None:
+        self.declared, self.rivals, self.left = declared, rivals, LOOKS
+        self.gains: FloatArray = np.zeros(len(rivals))
+
+    def look(self, learned: Representation, commitment: Commitment) -> None:
+        """Take in a batch that was learned of."""
+        if not self.left:
+            return
+        self.left -= 1
+        try:
+            surprise = learned.surprise(commitment)
+            found = np.array([surprise(factor * self.declared) for factor in (1.0, *self.rivals)])
+        except (InvalidGameError, SolverError):  # too little was seen to say anything
+            return
+        if np.isfinite(found).all():
+            self.gains += found[0] - found[1:]
+        if self.gains.max() > CONTRADICTED:
+            better, batches, self.left = self.rivals[int(self.gains.argmax())] * self.declared, LOOKS - self.left, 0
+            warnings.warn(
+                f"temperature={self.declared:g} was declared, and the follower's replies in {batches} batch{'es' * (batches > 1)} are "
+                f"e^{self.gains.max():.0f} times likelier at {better:g}, by the game that was fitted; sg.train(temperature='estimated') finds "
+                "out what it is",
+                stacklevel=2,
+            )
+
+
+def doubt(view: LeaderView, needs: Needs, learned: Representation) -> Doubt | None:
+    """What doubts a declared temperature, where one is used and the representation tells what follows from another."""
+    declared = view.temperature
+    if declared is None or view.estimates or needs.infers or view.judged is not None or not learned.rivals:
+        return None
+    return Doubt(declared, learned.rivals)
 
 
 def thermometer(view: LeaderView, needs: Needs, learned: Representation) -> Thermometer | None:
