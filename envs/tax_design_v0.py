@@ -21,11 +21,9 @@ Hours h go up to 8.01 and consumption c_i to 5 in equal steps. The kinds differ 
 that response, objective and hypergradient are exact. Cells are an approximation that fades: at taxes of 0.3 and
 temperature 0.1 the leader's value is 25.40 with 41 cells, 24.66 with 81 and 24.41 with 161.
 
-``form="continuous"`` is the published form: sampled dynamics, a response that has to be learned, and a lever that has the
-density of the next state. Leaders learn it by networks; those that ask for a finite game refuse it.
+``form="continuous"`` is the published form: sampled dynamics, a learned response, and a lever that has the density of the next state.
 
-Source: the tax design of HPGD (Thoma et al., "Contextual bilevel reinforcement learning for incentive alignment",
-NeurIPS 2024, arXiv 2406.01575).
+Source: the tax design of HPGD (Thoma et al., NeurIPS 2024, arXiv 2406.01575).
 
 Version history: v0, first version.
 """

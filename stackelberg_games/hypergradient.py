@@ -184,6 +184,10 @@ class Influence(NamedTuple):
             carry = carry - (faded.sum() - own) / (batch.episodes - block)
         return cls(before, after, carry)
 
+    def left(self, batch: Trajectories) -> float:
+        """Mean size of a trace where an episode was cut, as a share of the largest mean size at a stage."""
+        return float(_left(self.after, self.carry, batch.terminated))
+
 
 @checked
 def influence(
@@ -226,6 +230,18 @@ def influence(
     if centre and batch.episodes < 2 * block:
         raise InvalidArgumentError(f"centre=True needs at least {2 * block} episodes in a batch")
     return Influence.of(batch, benefit, (leader_discount, follower_discount), temperature, trace_decay, centre, block)
+
+
+@compiled
+def _left(after: Any, carry: Any, terminated: Any) -> float:
+    largest, left, cut = 0.0, 0.0, 0
+    for t in range(after.shape[1]):
+        largest = max(largest, np.abs(after[:, t]).sum() / len(carry))
+    for i in range(len(carry)):
+        if not terminated[i]:
+            left += abs(carry[i])
+            cut += 1
+    return left / max(1, cut) / largest if largest > 0 else 0.0
 
 
 @compiled

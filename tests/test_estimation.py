@@ -15,8 +15,8 @@ from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.exact.critics import CriticTables
 from stackelberg_games.exact.objective import best_response
-from stackelberg_games.exact.objective import critics as exact_critics
 from stackelberg_games.exact.pair import Pair
+from stackelberg_games.exact.values import critics as exact_critics
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.representations.counts import TabularEstimator

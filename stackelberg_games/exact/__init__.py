@@ -5,9 +5,7 @@ from stackelberg_games.exact.critics import CriticTables
 from stackelberg_games.exact.objective import (
     StateValues,
     best_response,
-    critics,
     differentiable_values,
-    follower_value,
     leader_objective,
     leader_value,
 )
@@ -15,6 +13,7 @@ from stackelberg_games.exact.optimum import Solution, solve
 from stackelberg_games.exact.preference import PreferenceRows, PreferenceValues, preference, preference_rows
 from stackelberg_games.exact.response import Response
 from stackelberg_games.exact.twins import twin_objective
+from stackelberg_games.exact.values import critics, follower_value
 
 __all__ = [
     "Certificate",

@@ -1,4 +1,4 @@
-"""The leader's exact objective in finite games, its hypergradient, and the values of both players."""
+"""The leader's exact objective in finite games, its hypergradient, and its value against a given response."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ from torch import Tensor
 
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.errors import InvalidArgumentError, PrecisionError, SolverError, UnsupportedGameError
+from stackelberg_games.errors import InvalidArgumentError, SolverError, UnsupportedGameError
 from stackelberg_games.exact.adjoint import adjoint_objective
-from stackelberg_games.exact.bounds import EPSILON
-from stackelberg_games.exact.critics import CriticTables, leader_q
 from stackelberg_games.exact.derivatives import carrying, leader_values
 from stackelberg_games.exact.hard_response import hard_response
 from stackelberg_games.exact.listed_values import listed_values
-from stackelberg_games.exact.pair import Pair
 from stackelberg_games.exact.posed import Posed, annuity, point_arrays, pose, under
 from stackelberg_games.exact.response import Arrays, Response, lift, overflowed
 from stackelberg_games.exact.soft_response import certify, soft_response
@@ -29,14 +26,10 @@ from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import Model, TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.kinds.population import PopulationGame
-from stackelberg_games.kinds.preference import require_paid_by_stage
 from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.rules.commitment import Commitment, evaluating
 from stackelberg_games.rules.rules import require_game
 from stackelberg_games.settings import checked
-
-LOST = 1e-9
-"""Share of the differences within a table that rounding may take."""
 
 overflow_is_checked = np.errstate(over="ignore", invalid="ignore")
 """For functions that look at their results and refuse those that overflow, in place of NumPy's warning."""
@@ -341,76 +334,3 @@ def leader_value(
     if not math.isfinite(value):
         raise overflowed("the leader's value", posed.arrays.leader_reward)
     return value + lift(posed.offsets[0] + constant, annuity(game, discount, horizon))
-
-
-@checked
-@overflow_is_checked
-def follower_value(game: TabularGame, commitment: Commitment, response: FloatArray, temperature: float = 0.0) -> float:
-    """The follower's expected discounted return, with tau times its entropy added, from the start.
-
-    Examples:
-        >>> import stackelberg_games as sg
-        >>> game = sg.make("discrete_toy-v0")
-        >>> uniform = sg.TabularPolicy(game), sg.TabularResponse.uniform(game).probabilities
-        >>> round(sg.exact.follower_value(game, *uniform), 3)
-        20.915
-
-    Raises:
-        InvalidArgumentError, PrecisionError: see ``leader_value``.
-    """
-    game, temperature = require_finite(game), checks.number("temperature", temperature, 0)
-    game.check_response(response)
-    with torch.no_grad():
-        posed = pose(game, game.model(commitment), entered=True)
-    arrays, response = posed.arrays, posed.of(response)
-    entropy = -np.log(np.where(response > 0, response, 1.0))
-    reward = arrays.average(arrays.follower_reward + temperature * entropy, response)
-    values = arrays.system(response, game.follower_discount).solve(reward)
-    value = float(posed.initial.numpy() @ values)
-    if not math.isfinite(value):
-        raise overflowed("the follower's value", arrays.follower_reward)
-    return value + lift(posed.offsets[1], 1 / (1 - game.follower_discount))
-
-
-@checked
-@overflow_is_checked
-def critics(game: TabularGame, commitment: Commitment, temperature: float) -> CriticTables:
-    """All values of both players at a commitment and its soft-optimal response.
-
-    Examples:
-        >>> import stackelberg_games as sg
-        >>> game = sg.make("discrete_toy-v0")
-        >>> critics = sg.exact.critics(game, sg.TabularPolicy(game), temperature=0.05)
-        >>> critics.leader_q.shape
-        (150, 3, 2, 3)
-
-    Raises:
-        UnsupportedGameError: the game is not finite.
-        PrecisionError: values overflow, or a constant in all rewards leaves no digits for their differences.
-    """
-    game = require_finite(game)
-    require_paid_by_stage(game)
-    game.check_temperature(temperature)
-    with torch.no_grad():
-        arrays = Arrays.of(game, game.model(commitment))
-    solved = soft_response(arrays, temperature)
-    led = leader_q(Pair(arrays, solved.policy), game.horizon)
-    if not np.isfinite(led).all():
-        raise overflowed("the leader's values", arrays.leader_reward)
-    for constant, table in zip(arrays.offsets, (led, solved.q), strict=True):
-        if constant and EPSILON * np.abs(table).max() > LOST * np.ptp(table):
-            raise PrecisionError(
-                f"tables of values around {table.flat[0]:.3g} cannot hold their differences, of {np.ptp(table):.3g} at "
-                f"most: take the constant {constant:.6g} out of the rewards, it decides nothing"
-            )
-    return CriticTables(
-        led,
-        solved.q,
-        solved.action_values,
-        solved.values,
-        solved.policy,
-        arrays.policy,
-        arrays.alive,
-        game.follower_sees_action,
-        game.horizon,
-    )

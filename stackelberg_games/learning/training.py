@@ -112,9 +112,8 @@ def train(
     budget = None if budget is None else checks.integer("budget", budget, 1)
     score_episodes = checks.integer("score_episodes", score_episodes, 2) if score_episodes else 0
     folder = None if directory is None else checks.path("directory", directory)
-    player = make_leader(leader) if isinstance(leader, str) else leader
-    partner = _follower(follower, follower_updates)
-    match = TrainingLoop(as_game(game), player, partner, seed, episodes, stages, evaluate_every, practice)
+    players = make_leader(leader) if isinstance(leader, str) else leader, _follower(follower, follower_updates)
+    match = TrainingLoop(as_game(game), *players, seed, episodes, stages, evaluate_every, practice)
     if score_episodes:
         require_paid_by_stage(match.game)
     if not match.affords(budget):

@@ -28,7 +28,6 @@ from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.hypergradient import Influence
 from stackelberg_games.learning import registry
 from stackelberg_games.learning.information import Evidence
-from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.numerics.stateful import Stateful
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.trajectories import Trajectories
@@ -119,22 +118,6 @@ class Credit:
         return Credit(self.at / number, table, weights)
 
 
-@compiled
-def _carried(after: Any, carry: Any, terminated: Any) -> float:
-    episodes, stages = after.shape
-    largest, left, cut = 0.0, 0.0, 0
-    for t in range(stages):
-        total = 0.0
-        for i in range(episodes):
-            total += abs(after[i, t])
-        largest = max(largest, total / episodes)
-    for i in range(episodes):
-        if not terminated[i]:
-            left += abs(carry[i])
-            cut += 1
-    return left / max(1, cut) / largest if largest > 0 else 0.0
-
-
 class Values(ABC):
     """Both players' values at a batch, differentiable in a commitment.
 
@@ -180,13 +163,8 @@ class Values(ABC):
         return ()
 
     def figures(self) -> dict[str, float]:
-        """What an update logs: where traces were unrolled, how much of them is left where trajectories were cut.
-
-        ``carried`` is the mean size of a trace at the cut, as a share of the largest mean size at a stage.
-        """
-        if self.trace is None:
-            return {}
-        return {"carried": _carried(self.trace.after, self.trace.carry, self.batch.terminated)}
+        """What an update logs: where traces were unrolled, how much of them is left where trajectories were cut."""
+        return {} if self.trace is None else {"carried": self.trace.left(self.batch)}
 
     @cached_property
     def discounts(self) -> FloatArray:

@@ -13,8 +13,9 @@ import torch
 from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.commitments.tabular import TabularPolicy
 from stackelberg_games.errors import SolverError, UnsupportedGameError
-from stackelberg_games.exact.objective import best_response, follower_value, leader_objective, leader_value
+from stackelberg_games.exact.objective import best_response, leader_objective, leader_value
 from stackelberg_games.exact.optimum import solve
+from stackelberg_games.exact.values import follower_value
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.learning.follower import Answer, Follower

@@ -345,15 +345,14 @@ class SweepResults:
         chosen = {*self.chosen.values()}
         for (number, purpose), runs in self._runs_of.items():
             point, found = self.points[number], self.payoffs(number, purpose)
-            states = [run.status for run in runs]
             yield {
                 "point": number,
                 **{name: point[name] for name in ("game", "follower", "information")},
                 "chosen": number in chosen,
                 "purpose": purpose,
                 "runs": len(found),
-                "failed": states.count("failed"),
-                "missing": states.count("missing"),
+                "failed": sum(run.status == "failed" for run in runs),
+                "missing": sum(run.status == "missing" for run in runs),
                 "mean": float(found.mean()) if len(found) else float("nan"),
                 **dict(zip(("median", "low", "high"), median(found), strict=True)),
                 **point["values"],
