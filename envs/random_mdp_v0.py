@@ -43,7 +43,7 @@ from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.exact.response import Arrays
 from stackelberg_games.exact.soft_response import soft_response
 from stackelberg_games.faces import faces
-from stackelberg_games.kinds.configurable import ConfigurableGame
+from stackelberg_games.kinds.configurable import ConfigurableGame, Slopes
 from stackelberg_games.kinds.finite import Model, Tables
 from stackelberg_games.settings import checked
 
@@ -101,6 +101,7 @@ class RandomMDP(ConfigurableGame):
             raise InvalidGameError(f"horizon={horizon!r}, temperature={temperature!r}: expected 1 and a number > 0")
         self.problem, self.temperature = problem, float(temperature)
         self._form, self._coefficients = torch.tensor(problem.form), torch.tensor(problem.coefficients)[:, None]
+        self._bent = problem.form + problem.form.T
         self._scored: tuple[bytes, Tensor] | None = None
         states, actions = problem.coefficients.shape
         super().__init__(
@@ -127,6 +128,12 @@ class RandomMDP(ConfigurableGame):
     def objective(self, configuration: Tensor, response: Tensor) -> Tensor:
         """-f(x, g), also where the rows of g are not normalised."""
         return -0.5 * (configuration.square().sum() + response.square().sum())
+
+    def slopes(self, configuration: FloatArray, response: FloatArray) -> Slopes:
+        """See ``ConfigurableGame.slopes``."""
+        objective = -0.5 * float(configuration @ configuration + response.ravel() @ response.ravel())
+        bent, coefficients = configuration @ self._bent, self.problem.coefficients
+        return Slopes(objective, -configuration, -response, lambda weights: (weights * coefficients).sum() * bent)
 
     def rewards(self, configuration: Tensor) -> Tensor:
         """Follower rewards c x'Mx, ``[S, 1, B]``."""

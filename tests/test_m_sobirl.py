@@ -11,8 +11,10 @@ import torch
 import stackelberg_games as sg
 from stackelberg_games import exact
 from stackelberg_games.arrays import FloatArray
+from stackelberg_games.envs import random_mdp_v0
 from stackelberg_games.envs.random_mdp_v0 import instance
 from stackelberg_games.errors import InformationError, InvalidArgumentError, SolverError, UnsupportedGameError
+from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.learning.ascent import GradientLeader
 from stackelberg_games.learning.follower import Follower
@@ -200,3 +202,24 @@ def test_a_commitment_that_is_replaced_by_its_copy_is_climbed_likewise() -> None
         leader.update(evidence)
         ends.append(flatten(leader.commitment).numpy())
     np.testing.assert_array_equal(ends[0], ends[1])
+
+
+@pytest.mark.parametrize("squashed", [False, True])
+def test_written_derivatives_are_those_of_automatic_differentiation(
+    squashed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    game = random_mdp_v0.game(states=4, actions=3, size=5)
+
+    def run() -> list[dict[str, float]]:
+        commitment = sg.Configuration(np.linspace(-1.0, 1.0, 5), transform=torch.tanh if squashed else None, states=4)
+        leader = sg.make_leader("m_sobirl", step=0.1)
+        leader.begin(game.view(1.0), seed=3, commitment=commitment)
+        return [leader.update(sg.Evidence(np.zeros(1), game=game)) for _ in range(6)]
+
+    written = run()
+    monkeypatch.setattr(type(game), "slopes", ConfigurableGame.slopes)
+    differentiated = run()
+    for name in ("gradient_norm", "objective"):
+        ours, theirs = ([each[name] for each in log] for log in (written, differentiated))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+    assert written[0]["gradient_norm"] != written[-1]["gradient_norm"]

@@ -16,6 +16,7 @@ several; ``adjoint="solve"`` and ``start="solved"`` remove that error.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -32,7 +33,7 @@ from stackelberg_games.kinds.conditioning import NOTHING
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.learning.information import Evidence, Information
 from stackelberg_games.learning.leader import Leader
-from stackelberg_games.rules.commitment import Commitment, flatten
+from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.view import LeaderView, PaymentNeeded
 
 
@@ -94,7 +95,7 @@ class MSoBiRL(Leader):
             point = self._point(game, swept=False)
         norm = self._descend(self._gradients(point))
         self._last = self._point(game, swept=True)
-        return {"gradient_norm": norm, "objective": -self._last.loss.item()}
+        return {"gradient_norm": norm, "objective": -self._last.loss}
 
     def _point(self, game: ConfigurableGame, *, swept: bool) -> implicit.Differentiable:
         """The game at the configuration of now, after step 5 if it is to be ``swept``."""
@@ -106,9 +107,8 @@ class MSoBiRL(Leader):
             if not len(self.values):
                 self._first(arrays)
             _, omega = soft_backup(arrays, arrays.follower_q(self.values), self.temperature)
-        loss = -game.objective(configuration, response := torch.from_numpy(self.response).requires_grad_())
-        at = (self.commitment, flatten(self.commitment), self.values, tables, arrays, omega)
-        return implicit.Differentiable(game, *at, response, loss)
+        point = (configuration, tables), (arrays, omega), self.response
+        return implicit.Differentiable.of(game, self.commitment, self.values, *point)
 
     def _first(self, arrays: Arrays) -> None:
         """V, g and w before the first iteration."""
@@ -120,9 +120,9 @@ class MSoBiRL(Leader):
             solved = soft_response(arrays, self.temperature)
             self.values, self.response = solved.values, np.ascontiguousarray(solved.policy)
 
-    def _gradients(self, point: implicit.Differentiable) -> list[Tensor]:
+    def _gradients(self, point: implicit.Differentiable) -> Sequence[Tensor]:
         """Steps 1 to 3: d, for each parameter."""
-        u = self.response[:, 0] * implicit.partial(point.loss, point.free)
+        u = self.response[:, 0] * point.by_response
         if self.adjoint == "solve":
             self.multiplier = np.linalg.solve(*implicit.adjoint_system(point.arrays, self.response, u))
         else:
@@ -131,7 +131,7 @@ class MSoBiRL(Leader):
         weights = (u - point.omega[:, 0] * self.multiplier[:, None]) / self.temperature
         return point.gradients(weights)
 
-    def _descend(self, gradients: list[Tensor]) -> float:
+    def _descend(self, gradients: Sequence[Tensor]) -> float:
         norm = math.sqrt(sum(float((gradient * gradient).sum()) for gradient in gradients))
         if not math.isfinite(norm):
             raise SolverError(f"m_sobirl diverged: gradient norm {norm}; raise sweeps or set normalise")

@@ -11,7 +11,9 @@ state space, whatever the size of x.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import gymnasium
 import numpy as np
@@ -21,9 +23,9 @@ from torch import Tensor
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.exact.response import Arrays
-from stackelberg_games.kinds.configurable import ConfigurableGame
+from stackelberg_games.kinds.configurable import ConfigurableGame, Slopes
 from stackelberg_games.kinds.finite import Tables
-from stackelberg_games.rules.commitment import Commitment, flatten
+from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import require_lever
 from stackelberg_games.rules.rules import Rules
 from stackelberg_games.rules.view import LeaderView
@@ -106,6 +108,9 @@ def action_value_pulls(
     return pulls
 
 
+Gradients = Callable[[FloatArray], Sequence[Tensor]]
+
+
 @dataclass(frozen=True)
 class Differentiable:
     """A configured game at one configuration and one response: what two iterations of descent share.
@@ -113,24 +118,47 @@ class Differentiable:
     Attributes:
         game: the game.
         commitment: of which the tables and the loss are functions.
-        parameters: the commitment's at this point, flat.
+        parameters: copies of the commitment's at this point.
         values: V, ``[S]``.
-        tables: under the configuration, differentiable in the parameters.
-        arrays: the same as arrays.
+        arrays: the game under the configuration.
         omega: softmax(Q / tau), ``[S, 1, B]``.
-        free: g as a leaf, by which the loss is differentiated.
-        loss: a scalar, differentiable in the parameters and ``free``.
+        loss: -f.
+        by_response: dl/dg, ``[S, B]``.
+        gradients: from weights ``[S, B]`` to the derivative of the loss plus their sum with Q, for each parameter.
     """
 
     game: ConfigurableGame
     commitment: Commitment
-    parameters: Tensor
+    parameters: list[Tensor]
     values: FloatArray
-    tables: Tables
     arrays: Arrays
     omega: FloatArray
-    free: Tensor
-    loss: Tensor
+    loss: float
+    by_response: FloatArray
+    gradients: Gradients
+
+    @classmethod
+    def of(
+        cls,
+        game: ConfigurableGame,
+        commitment: Commitment,
+        values: FloatArray,
+        tables: tuple[Tensor, Tables],
+        arrays: tuple[Arrays, FloatArray],
+        response: FloatArray,
+    ) -> Differentiable:
+        """The point at a configuration and its tables, at the same in arrays and omega, and at a response."""
+        configuration, parameters = tables[0], list(commitment.parameters())
+        slopes = game.slopes(configuration.detach().numpy(), response)
+        if slopes is None:
+            free = torch.from_numpy(response).requires_grad_()
+            graph = _Graph(game, parameters, values, tables[1], -game.objective(configuration, free))
+            loss, by_response, gradients = graph.loss.item(), partial(graph.loss, free), graph.gradients
+        else:
+            loss, by_response = -slopes.objective, -slopes.response[:, 0]
+            gradients = _Written(slopes, parameters, configuration).gradients
+        copies = [parameter.detach().clone() for parameter in parameters]
+        return cls(game, commitment, copies, values, *arrays, loss, by_response, gradients)
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
         """Copies and pickles have none in its place: graphs can be had again, and not copied."""
@@ -139,13 +167,38 @@ class Differentiable:
     def still(self, game: ConfigurableGame, commitment: Commitment, values: FloatArray) -> bool:
         """Whether this is the point at hand: nobody moved, restored or began anew since."""
         same = self.game is game and self.commitment is commitment and self.values is values
-        return same and torch.equal(self.parameters, flatten(commitment))
+        return same and all(map(torch.equal, self.parameters, commitment.parameters()))
 
-    def gradients(self, weights: FloatArray) -> list[Tensor]:
-        """Of the loss plus the sum of weights ``[S, B]`` times Q, for each parameter."""
+
+class _Written(NamedTuple):
+    """Gradients from derivatives that a game writes down."""
+
+    slopes: Slopes
+    parameters: Sequence[Tensor]
+    configuration: Tensor
+
+    def gradients(self, weights: FloatArray) -> Sequence[Tensor]:
+        """See ``Differentiable``."""
+        slope = torch.from_numpy(self.slopes.rewards(weights) - self.slopes.configuration)
+        if len(self.parameters) == 1 and self.parameters[0] is self.configuration:
+            return [slope]
+        return torch.autograd.grad(self.configuration, self.parameters, slope, materialize_grads=True)
+
+
+class _Graph(NamedTuple):
+    """Gradients by automatic differentiation."""
+
+    game: ConfigurableGame
+    parameters: Sequence[Tensor]
+    values: FloatArray
+    tables: Tables
+    loss: Tensor
+
+    def gradients(self, weights: FloatArray) -> Sequence[Tensor]:
+        """See ``Differentiable``."""
         pulls = action_value_pulls(self.game, self.tables, self.values, weights)
         outputs, by = [self.loss], [torch.ones((), dtype=torch.float64)]
         for table, pull in pulls:
             outputs.append(table)
             by.append(torch.from_numpy(pull))
-        return list(torch.autograd.grad(outputs, list(self.commitment.parameters()), by))
+        return torch.autograd.grad(outputs, self.parameters, by)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from stackelberg_games import checks
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.configuration import Configuration
 from stackelberg_games.commitments.parametrisation import Parametrisation, Plain
 from stackelberg_games.commitments.space import check_inside
@@ -36,6 +37,22 @@ from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Ledger
 from stackelberg_games.rules.view import LeaderView
 from stackelberg_games.settings import checked
+
+
+class Slopes(NamedTuple):
+    """The leader's objective and derivatives in arrays, of a game whose follower's rewards alone are configured.
+
+    Attributes:
+        objective: f(x, g).
+        configuration: df/dx, ``[C]``.
+        response: df/dg, ``[S, 1, B]``.
+        rewards: from weights ``[S, B]`` to the derivative in x of their sum with the follower's rewards, ``[C]``.
+    """
+
+    objective: float
+    configuration: FloatArray
+    response: FloatArray
+    rewards: Callable[[FloatArray], FloatArray]
 
 
 class ConfigurableGame(TabularGame):
@@ -244,6 +261,15 @@ class ConfigurableGame(TabularGame):
         model = self.single(self.tables(configuration))
         chain, reward = leader_chain(model, response, self.alive_tensor, self.lists)
         return self.initial_tensor @ accumulate(self, chain, reward, None, None)
+
+    def slopes(self, configuration: FloatArray, response: FloatArray) -> Slopes | None:
+        """f(x, g) and its derivatives where a game writes them down, which spares automatic differentiation; else None.
+
+        Args:
+            configuration: x, ``[C]``.
+            response: g, ``[S, 1, B]``; its rows need not be normalised.
+        """
+        return None
 
     def single(self, tables: Tables) -> Model:
         """The model in which the leader plays its only action."""
