@@ -71,6 +71,10 @@ class ActionGrid:
             total = (total[..., :, None] * each[..., axis, None, :]).flatten(-2)
         return total
 
+    def laid(self, vectors: FloatArray) -> FloatArray:
+        """Weights of the points that stand for actions, ``[K, A]``; vectors ``[K, d]``."""
+        return vectors if self.discrete else self.shares(torch.from_numpy(vectors)).numpy()
+
     def policy(self, commitment: Commitment, states: Any) -> Tensor:
         """A commitment's probabilities of the points at states, ``[S, A]``, differentiable.
 

@@ -14,7 +14,7 @@ from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.exact.pair import Pair
 from stackelberg_games.exact.response import Arrays
 from stackelberg_games.hypergradient import Influence, StageCritics
-from stackelberg_games.kinds.successors import SuccessorLists
+from stackelberg_games.kinds.kernel import DenseKernel
 from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.rules.trajectories import BLOCK, Trajectories, check_played, table_of, width
 
@@ -209,11 +209,11 @@ def leader_q(pair: Pair, horizon: int | None) -> FloatArray:
     room, begin, values = min(horizon, BLOCK), 0, np.zeros(len(joint))
     tables = np.empty((room, *joint.shape))
     while True:
-        if isinstance(arrays.kernel, SuccessorLists):
-            settled = _listed_backward(arrays, joint, tables, values, begin)
-        else:
+        if isinstance(arrays.kernel, DenseKernel):
             given = (arrays.transition, arrays.leader_reward, joint, arrays.leader_discount)
             settled = _backward(given, tables, values, begin)
+        else:
+            settled = _listed_backward(arrays, joint, tables, values, begin)
         if settled < room or room == horizon:
             tables[settled:] = tables[settled - 1]
             return tables[: width(settled, horizon)]

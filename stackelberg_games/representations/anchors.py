@@ -26,7 +26,7 @@ from stackelberg_games.exact.soft_response import soft_response
 from stackelberg_games.hypergradient import Influence
 from stackelberg_games.kinds.kernel import SparseKernel
 from stackelberg_games.representations.convex import combinations, cover, spread
-from stackelberg_games.representations.protocol import Credit, Fitted, Values
+from stackelberg_games.representations.protocol import Credit, Fitted, Surprise, Values
 from stackelberg_games.representations.regressions import repeated
 from stackelberg_games.representations.response_network import ResponseNetwork
 from stackelberg_games.representations.world import Transitions, World
@@ -44,6 +44,8 @@ AHEAD = 2
 MISSED = 0.5
 """Share of its move by which a combination of anchors may miss where an imagined stage leads."""
 TOLERANCE = 1e-8
+STEPS = 12
+"""Steps of the network of a stage for each of the others'."""
 
 
 class PointGame(Fitted):
@@ -103,6 +105,16 @@ class PointGame(Fitted):
             arrays = self.arrays(self.policy(commitment), temperature)
         return soft_response(arrays, temperature, tolerance=1e-6).policy
 
+    def surprise(self, commitment: Commitment, played: Transitions) -> Surprise:
+        """How surprising replies under a commitment are, by the temperature."""
+        counts = self.counts(*played[:3])
+
+        def surprise(temperature: float) -> float:
+            response = self.response(commitment, temperature)
+            return -float((counts * np.log(np.maximum(response, np.finfo(np.float64).tiny))).sum())
+
+        return surprise
+
     def counts(self, states: FloatArray, leader: FloatArray, follower: FloatArray) -> FloatArray:
         """How often replies were given, laid on the anchors and the points of actions, ``[S, A, B]``; vectors ``[K, ...]``."""
         numbers, weights = combinations(self.features / self.scale, states / self.scale)
@@ -110,10 +122,7 @@ class PointGame(Fitted):
             (weights.ravel(), numbers.ravel(), np.arange(len(states) + 1) * weights.shape[1]),
             shape=(len(states), self.shape[0]),
         )
-        sides = (
-            vectors if grid.discrete else grid.shares(torch.from_numpy(vectors)).numpy()
-            for grid, vectors in ((self.leader, leader), (self.follower, follower))
-        )
+        sides = self.leader.laid(leader), self.follower.laid(follower)
         both = np.einsum("ka,kb->kab", *sides).reshape(len(states), -1)
         return np.asarray(place.T @ both).reshape(self.shape)
 
@@ -223,6 +232,21 @@ class PointModel:
         """Continue from a stored state."""
         self.world.load_state_dict(state["world"])
         self.starts = np.array(state["starts"])
+
+
+def point_model(view: LeaderView, commitment: Commitment, anchors: int, steps: int, seed: int) -> PointModel:
+    """The model for a first commitment; ``steps`` as ``Networks`` counts them.
+
+    Raises:
+        InvalidArgumentError: a number is out of range.
+        UnsupportedGameError: the leader configures the game, or the states have too many coordinates.
+    """
+    if commitment.configuration() is not None:
+        raise UnsupportedGameError(
+            "a lever tells of stages that were played, and a model has to know what it does in others too; bchg and "
+            "policy_gradient configure games of vectors"
+        )
+    return PointModel(view, anchors, STEPS * steps, seed)
 
 
 class PointValues(Values):

@@ -16,7 +16,7 @@ from torch import Tensor
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.learning.information import Evidence
-from stackelberg_games.representations.anchors import PointGame, PointModel, PointValues
+from stackelberg_games.representations.anchors import PointGame, PointModel, PointValues, point_model
 from stackelberg_games.representations.protocol import (
     STACKELBERG,
     Backup,
@@ -33,18 +33,6 @@ from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Stages, Terms
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView, not_estimated
-
-STEPS = 12
-"""Steps of the network of a stage for each of the others'."""
-
-
-def _model(view: LeaderView, commitment: Commitment, anchors: int, steps: int, seed: int) -> PointModel:
-    if commitment.configuration() is not None:
-        raise UnsupportedGameError(
-            "a lever tells of stages that were played, and a model has to know what it does in others too; bchg and "
-            "policy_gradient configure games of vectors"
-        )
-    return PointModel(view, anchors, steps, seed)
 
 
 class Networks(Representation):
@@ -82,7 +70,7 @@ class Networks(Representation):
         self.planned = needs.players or not needs.values
         if self.planned or view.estimates:
             try:
-                self.model = _model(view, commitment, anchors, STEPS * settings.steps, seed)
+                self.model = point_model(view, commitment, anchors, settings.steps, seed)
             except UnsupportedGameError as error:
                 if self.planned:
                     raise
@@ -153,13 +141,7 @@ class Networks(Representation):
         if self.model is None:
             return super().surprise(commitment)
         assert self.game is not None
-        game, counts = self.game, self.game.counts(*self.model.last[:3])
-
-        def surprise(temperature: float) -> float:
-            response = game.response(commitment, temperature)
-            return -float((counts * np.log(np.maximum(response, np.finfo(np.float64).tiny))).sum())
-
-        return surprise
+        return self.game.surprise(commitment, self.model.last)
 
     def retell(self, temperature: float) -> None:
         """See ``Representation.retell``; critics that are fitted follow from the next batch on."""
