@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Environment, FunctionLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from stackelberg_games import checks
@@ -120,15 +120,18 @@ def render(results: Payoffs, title: str = "Stackelberg tournament") -> str:
 
 def template_of(name: str) -> Template:
     """A packaged page, with the style that all of them share."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    folder = files("stackelberg_games.tournaments")
+    loader = FunctionLoader(lambda name: (folder / name).read_text(encoding="utf-8"))
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters["number"] = number
     environment.filters["percent"] = percent
     environment.filters["pairs"] = pairs
     environment.filters["unbroken"] = lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%")
     environment.filters["soft"] = lambda label: Markup("_<wbr>").join(map(escape, label.split("_")))
-    folder = files("stackelberg_games.tournaments")
     environment.globals["style"] = Markup((folder / STYLE).read_text(encoding="utf-8"))
-    return environment.from_string((folder / name).read_text(encoding="utf-8"))
+    return environment.get_template(name)
 
 
 def _sees(information: Division) -> str:
