@@ -366,6 +366,20 @@ def test_a_lever_on_lists_answers_for_stages_that_were_played() -> None:
         lever.terms(x, other)
 
 
+@pytest.mark.parametrize("settings", [{**each, "follower_discount": d} for each in SETTINGS[:2] for d in (0.9, 0.999)])
+@pytest.mark.parametrize("temperature", [TEMPERATURE, 0.01, 0.0])
+def test_newton_steps_from_what_a_sweep_leaves_behind_end_at_the_response_of_the_array(
+    settings: dict[str, Any], temperature: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listed_response, "FEW", 0)
+    pair = _pair(settings)
+    expected, found = (exact.best_response(game, sg.TabularPolicy(game, _logits()), temperature) for game in pair)
+    assert found.newton_steps > 0
+    scale = np.abs(expected.values).max()
+    assert found.values == pytest.approx(expected.values, abs=1e-11 * scale)
+    assert found.policy == pytest.approx(expected.policy, abs=1e-9)
+
+
 def test_mixing_games_are_swept_and_local_ones_stepped() -> None:
     def solved(game: TabularGame) -> Any:
         arrays = Arrays.of(game, game.model(sg.TabularPolicy(game)))

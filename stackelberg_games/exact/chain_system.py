@@ -300,17 +300,38 @@ def _lower(first: Any, columns: Any, own: Any, scaled: Any, x: Any, transposed: 
 
 
 @compiled
-def _apply(parts: Any, scaled: Any, y: Any, z: Any, out: Any, transposed: bool) -> None:
-    """Out <- (I + L)^-1 A (I + U)^-1 y."""
+def _apply(parts: Any, scaled: Any, y: Any, work: Any, other: Any, z: Any, transposed: bool) -> Any:
+    """Z <- (I + L)^-1 A (I + U)^-1 y; its products with another vector and with itself."""
     first, columns, own = parts
-    for s in range(y.shape[0]):
-        z[s] = y[s]
-    _upper(first, columns, own, scaled, z, transposed)
-    for s in range(y.shape[0]):
-        out[s] = y[s] - z[s]
-    _lower(first, columns, own, scaled, out, transposed)
-    for s in range(y.shape[0]):
-        out[s] += z[s]
+    states = y.shape[0]
+    if transposed:
+        for s in range(states):
+            z[s] = y[s]
+    for s in range(states - 1, -1, -1):
+        if transposed:
+            value = z[s]
+            for place in range(first[s], own[s]):
+                z[columns[place]] -= scaled[place] * value
+        else:
+            value = y[s]
+            for place in range(first[s + 1] - 1, own[s], -1):  # the value that is waited for comes last
+                value -= scaled[place] * z[columns[place]]
+            z[s] = value
+        work[s] = y[s] - value
+    product, square = 0.0, 0.0
+    for s in range(states):
+        value = work[s]
+        if transposed:
+            for place in range(first[s + 1] - 1, own[s], -1):
+                work[columns[place]] -= scaled[place] * value
+        else:
+            for place in range(first[s], own[s]):
+                value -= scaled[place] * work[columns[place]]
+            work[s] = value
+        z[s] += value
+        product += other[s] * z[s]
+        square += z[s] * z[s]
+    return product, square
 
 
 @compiled
@@ -321,16 +342,13 @@ def _bicgstab(parts: Any, scaled: Any, right: Any, x: Any, goal: float, most: in
     r = right.copy()
     _lower(first, columns, own, scaled, r, transposed)
     shadow, p, v = r.copy(), np.zeros(states), np.zeros(states)
-    t, z = np.empty(states), np.empty(states)
+    t, work = np.empty(states), np.empty(states)
     rho, alpha, omega = 1.0, 1.0, 1.0
-    done = 0
-    while done < most:
-        size, again = 0.0, 0.0
-        for s in range(states):
-            size = size + abs(r[s]) if transposed else max(size, abs(r[s]))
-            again += shadow[s] * r[s]
-        if not size > goal:
-            break
+    size, again, done = 0.0, 0.0, 0
+    for s in range(states):
+        size = size + abs(r[s]) if transposed else max(size, abs(r[s]))
+        again += r[s] * r[s]
+    while done < most and size > goal:
         if abs(again) < 1e-290:
             again = 0.0
             for s in range(states):
@@ -342,24 +360,20 @@ def _bicgstab(parts: Any, scaled: Any, right: Any, x: Any, goal: float, most: in
         rho = again
         for s in range(states):
             p[s] = r[s] + beta * (p[s] - omega * v[s])
-        _apply(parts, scaled, p, z, v, transposed)
-        product = 0.0
-        for s in range(states):
-            product += shadow[s] * v[s]
-        if product == 0.0:
+        turn, _ = _apply(parts, scaled, p, work, shadow, v, transposed)
+        if turn == 0.0:
             break
-        alpha = rho / product
+        alpha = rho / turn
         for s in range(states):
             r[s] -= alpha * v[s]
-        _apply(parts, scaled, r, z, t, transposed)
-        square, product = 0.0, 0.0
-        for s in range(states):
-            square += t[s] * t[s]
-            product += t[s] * r[s]
-        omega = product / square if square > 0.0 else 0.0
+        turned, square = _apply(parts, scaled, r, work, r, t, transposed)
+        omega = turned / square if square > 0.0 else 0.0
+        size, again = 0.0, 0.0
         for s in range(states):
             x[s] += alpha * p[s] + omega * r[s]
             r[s] -= omega * t[s]
+            size = size + abs(r[s]) if transposed else max(size, abs(r[s]))
+            again += shadow[s] * r[s]
         done += 1
         if omega == 0.0:
             break

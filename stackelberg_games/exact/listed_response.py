@@ -98,12 +98,9 @@ def solve_listed(problem: ListedProblem, temperature: float, start: FloatArray |
     values *= problem.alive
     with patiently("of the follower's response") as advance:
         values, residual = _swept(problem, temperature, values, Way(advance))
-        steps, converged = 0, residual <= _goal(problem, temperature, values)
-        if not converged:
-            values, residual, steps, converged = _newton(problem, temperature, values, Way(advance))
-    response = np.empty((len(values), problem.policy.shape[1] if problem.sees else 1, problem.reward.shape[2]))
-    _respond(problem.parts, problem.discount, temperature, problem.sees, values, response)
-    return Solved(values, response, residual, steps, converged)
+        if residual <= _goal(problem, temperature, values):
+            return _answer(problem, temperature, values, 0)
+        return _newton(problem, temperature, values, Way(advance))
 
 
 def _goal(problem: ListedProblem, temperature: float, values: FloatArray) -> float:
@@ -162,38 +159,45 @@ def _swept(problem: ListedProblem, temperature: float, values: FloatArray, way: 
             return values, np.inf
 
 
-def _newton(
-    problem: ListedProblem, temperature: float, values: FloatArray, way: Way
-) -> tuple[FloatArray, float, int, bool]:
-    """Newton's method: values, residual, steps, and whether it came to its goal."""
+def _newton(problem: ListedProblem, temperature: float, values: FloatArray, way: Way) -> Solved:
+    """Newton's method, a sweep of Gauss-Seidel in every step.
+
+    The policy that a sweep finds has values V_g = T_g V_g with T_g affine, and the sweep leaves the rows of that system behind: what is
+    missing at the values swept is what those that came later had not yet seen of each other.
+    """
     pattern = problem.lists.pattern
     system = ChainSystem(pattern, np.empty(len(pattern.columns)), np.empty(len(values)))
-    missing = np.empty(len(values))
-    best, since = np.inf, 0
+    changes, missing = np.empty(len(values)), np.empty(len(values))
+    best, since, last = np.inf, 0, 0.0
     for steps in range(STEPS):
-        backwards = steps % 2 == 1
-        _sweep(problem.parts, problem.discount, temperature, problem.sees, values, backwards)
-        residual = _linearise(
-            problem.parts,
-            tuple(pattern),
-            problem.discount,
-            temperature,
-            problem.sees,
-            values,
-            (missing, system.scaled, system.diagonal),
+        rules = (problem.discount, temperature, problem.sees, steps % 2 == 1)
+        _check(
+            problem, _improve(problem.parts, tuple(pattern), rules, values, (changes, system.scaled, system.diagonal))
         )
-        _check(problem, residual)
+        residual = _missing(tuple(pattern[:3]), system.scaled, system.diagonal, changes, rules[3], missing)
         goal = _goal(problem, temperature, values)
         way.tell(residual, goal)
         since = 0 if residual < 0.5 * best or residual > NEAR * goal else since + 1
         best = min(best, residual)
         if residual <= goal or since >= STALLED:
-            return values, residual, steps, residual <= goal
-        values += system.roughly(missing, max(INEXACT * residual, 0.3 * goal))
+            solved = _answer(problem, temperature, values, steps)
+            if solved.converged or since >= STALLED:
+                return solved
+        share = min(INEXACT, (residual / last) ** 2 if last > 0 else 1.0)
+        last = residual
+        values += system.roughly(missing, max(share * residual, 0.3 * goal))
     raise SolverError(
         f"the follower's response: residual {residual:.3g} after {STEPS} Newton steps, largest value "
         f"{np.abs(values).max():.3g}: raise the temperature or lower follower_discount"
     )
+
+
+def _answer(problem: ListedProblem, temperature: float, values: FloatArray, steps: int) -> Solved:
+    """The response to values, and whether these are its own."""
+    response = np.empty((len(values), problem.policy.shape[1] if problem.sees else 1, problem.reward.shape[2]))
+    residual = _respond(problem.parts, problem.discount, temperature, problem.sees, values, response)
+    _check(problem, residual)
+    return Solved(values, response, residual, steps, residual <= _goal(problem, temperature, values))
 
 
 @compiled
@@ -264,48 +268,65 @@ def _backup(parts: Any, discount: float, temperature: float, sees: bool, values:
 
 
 @compiled
-def _sweep(parts: Any, discount: float, temperature: float, sees: bool, values: Any, backwards: bool) -> None:
-    """T V state after state, each with what those before it have come to."""
-    reward, alive = parts[3], parts[5]
-    g = np.empty((reward.shape[1] if sees else 1, reward.shape[2]))
-    states = values.shape[0]
-    for i in range(states):
-        s = states - 1 - i if backwards else i
-        if alive[s]:
-            values[s] = _reply(parts, discount, temperature, sees, values, s, g)
-
-
-@compiled
-def _respond(parts: Any, discount: float, temperature: float, sees: bool, values: Any, response: Any) -> None:
+def _respond(parts: Any, discount: float, temperature: float, sees: bool, values: Any, response: Any) -> float:
+    """Fills the response; returns the largest |T V - V|."""
+    alive, worst = parts[5], 0.0
     for s in range(values.shape[0]):
-        _reply(parts, discount, temperature, sees, values, s, response[s])
+        updated = _reply(parts, discount, temperature, sees, values, s, response[s])
+        if alive[s]:
+            difference = abs(updated - values[s])
+            if not np.isfinite(difference):
+                return np.nan
+            worst = max(worst, difference)
+    return worst
 
 
 @compiled
-def _linearise(
-    parts: Any, pattern: Any, discount: float, temperature: float, sees: bool, values: Any, out: Any
-) -> float:
-    """T V - V and the system of a Newton step; returns the largest residual."""
+def _improve(parts: Any, pattern: Any, rules: Any, values: Any, out: Any) -> float:
+    """T V state after state, each with what those before it have come to, and the rows of the system of the policy found.
+
+    Returns the largest change.
+    """
     entries, _, probability, reward, policy, alive = parts
     first, _, own, slot = pattern
-    missing, scaled, diagonal = out
+    discount, temperature, sees, backwards = rules
+    changes, scaled, diagonal = out
     actions, replies = reward.shape[1], reward.shape[2]
     g = np.empty((actions if sees else 1, replies))
-    worst = 0.0
-    for s in range(values.shape[0]):
+    worst, states = 0.0, values.shape[0]
+    for i in range(states):
+        s = states - 1 - i if backwards else i
         for place in range(first[s], first[s + 1]):
             scaled[place] = 0.0
-        missing[s] = 0.0
+        changes[s] = 0.0
         if alive[s]:
-            missing[s] = _reply(parts, discount, temperature, sees, values, s, g) - values[s]
-            if not np.isfinite(missing[s]):
+            updated = _reply(parts, discount, temperature, sees, values, s, g)
+            changes[s] = updated - values[s]
+            if not np.isfinite(changes[s]):
                 return np.nan
-            worst = max(worst, abs(missing[s]))
+            values[s] = updated
+            worst = max(worst, abs(changes[s]))
             for a in range(actions):
                 for b in range(replies):
                     cell = (s * actions + a) * replies + b
                     weight = -discount * policy[s, a] * (g[a, b] if sees else g[0, b])
-                    for k in range(entries[cell], entries[cell + 1]):
-                        scaled[first[s] + slot[k]] += weight * probability[k]
+                    if weight != 0.0:
+                        for k in range(entries[cell], entries[cell + 1]):
+                            scaled[first[s] + slot[k]] += weight * probability[k]
         divide(first, own, scaled, diagonal, s)
+    return worst
+
+
+@compiled
+def _missing(pattern: Any, scaled: Any, diagonal: Any, changes: Any, backwards: bool, out: Any) -> float:
+    """T_g V - V after a sweep: what states met later have changed, each in its own row too; returns the largest."""
+    first, columns, own = pattern
+    worst = 0.0
+    for s in range(out.shape[0]):
+        total = 0.0
+        begin, end = (first[s], own[s]) if backwards else (own[s] + 1, first[s + 1])
+        for place in range(begin, end):
+            total -= scaled[place] * changes[columns[place]]
+        out[s] = (1.0 - diagonal[s]) * changes[s] + diagonal[s] * total
+        worst = max(worst, abs(out[s]))
     return worst
