@@ -1,8 +1,8 @@
 """Leaders in games of vectors whose truth is known, at equal transitions.
 
 ``pendulum_grid-v0`` has exact values; in the guided pendulum a commitment is scored by play against a follower that has
-settled on it, beside the constant and linear pushes of ``benchmarks/guided_games.py``. SAC has practised against the first
-commitment as in ``benchmarks/foreign_follower.py``, and trains for 2,048 transitions after every update.
+settled on it, beside the constant and linear pushes of ``benchmarks/guided_games.py``, and so in the guided cart-pole. SAC has
+practised against the first commitment as in ``benchmarks/foreign_follower.py``, and trains for 2,048 transitions after every update.
 
 Run with ``OMP_NUM_THREADS=1 python benchmarks/yardsticks.py --data docs/data/yardsticks.json --plot
 docs/images/yardsticks.png``; runs that the file has are kept. ``--cost`` shows the parts of an update of ``model_based``.
@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from foreign_follower import SAC, Practised, practised
+from guided_games import CARTPOLE
 from measuring import COLOURS, print_table
 
 import stackelberg_games as sg
@@ -55,6 +56,7 @@ class Study(NamedTuple):
 
 SOFT = {"temperature": 2.0}
 CELLS = {"kind": "prototypes", "states": 300, "memory": 0.95}
+FITTED = {"kind": "modelled", "steps": 20}
 STUDIES = {
     "pendulum_grid": Study(
         "pendulum_grid-v0",
@@ -63,6 +65,7 @@ STUDIES = {
         SOFT,
         (
             Match("model_based", {}, 5, 10),
+            Match("bchg", {"learning_rate": 0.5, "representation": FITTED}, 24, 20, called="bchg, modelled"),
             Match("bchg", {"learning_rate": 0.3, "representation": CELLS}, 48, 10, called="bchg, prototypes"),
             Match("bchg", {"learning_rate": 0.1}, 48, 10, 5, called="bchg, networks"),
             Match("policy_gradient", {"learning_rate": 0.1}, 48, 10, 5),
@@ -77,15 +80,29 @@ STUDIES = {
         {"max_push": 3.0},
         "grid_planner",
         SOFT,
-        (Match("model_based", {}, 4, 16),),
+        (
+            Match("model_based", {}, 4, 16),
+            Match("bchg", {"learning_rate": 0.3, "representation": FITTED}, 12, 16, called="bchg, modelled"),
+        ),
         {"no push": -9.67, "push 1": -6.17},
+    ),
+    "guided_cartpole": Study(
+        "guided_cartpole-v0",
+        {"target": "right"},
+        "grid_planner",
+        {**CARTPOLE, "points": tuple(CARTPOLE["points"])},
+        (
+            Match("evolution_strategies", {"sigma": 0.5, "learning_rate": 0.5}, 96, 6, 5),
+            Match("model_based", {}, 4, 16, 5),
+        ),
+        {"no wind": 13.46, "wind 0.05": 33.64},
     ),
     "guided_pendulum, SAC": Study(
         "guided_pendulum-v0",
         {"max_push": 3.0},
         "sb3",
         {"algorithm": "SAC", "budget": 2048, "copies": 16, "temperature": 2.0, "options": SAC},
-        (Match("model_based", {}, 4, 16, 3),),
+        (Match("model_based", {}, 4, 16),),
         {"no push": -9.67, "push 1": -7.07},
     ),
 }
@@ -205,7 +222,7 @@ def draw(stored: dict[str, Any], path: str) -> None:
             continue
         values = np.array([[*row["values"], row["value"]] for row in rows])
         at = np.array([0, *rows[0]["transitions"]]) / 1000
-        style = {"color": (*COLOURS, "#E69F00", "#777777", "#56B4E9")[number]}
+        style = {"color": (*COLOURS, "#E69F00", "#777777", "#56B4E9", "#000000")[number]}
         curves.plot(at, values.T, alpha=0.18, linewidth=0.8, **style)
         curves.plot(at, values.mean(axis=0), linewidth=1.8, label=match.label, **style)
     for label, level in study.levels.items():
@@ -219,16 +236,21 @@ def draw(stored: dict[str, Any], path: str) -> None:
     )
     curves.set_title("pendulum_grid-v0", loc="left", fontsize=10)
     curves.legend(frameon=False, fontsize=8, loc="center right")
-    for name, colour in (("guided_pendulum", COLOURS[0]), ("guided_pendulum, SAC", COLOURS[1])):
-        rows = [row for row in stored["rows"] if row["study"] == name]
-        told = "SAC" if name.endswith("SAC") else "the planner"
-        label = f"model_based against {told}"
-        ends.plot([row["seed"] for row in rows], [row["value"] for row in rows], "o", color=colour, label=label)
+    for name, leader, told, style in (
+        ("guided_pendulum", "model_based", "planner", {"marker": "o", "color": COLOURS[0]}),
+        ("guided_pendulum", "bchg, modelled", "planner", {"marker": "s", "color": COLOURS[1]}),
+        ("guided_pendulum, SAC", "model_based", "SAC", {"marker": "^", "color": COLOURS[0], "markerfacecolor": "none"}),
+    ):
+        rows = [row for row in stored["rows"] if (row["study"], row["leader"]) == (name, leader)]
+        if rows:
+            label = f"{leader} against {told}, {rows[0]['transitions'][-1]:,}"
+            numbers, values = ([row[key] for row in rows] for key in ("seed", "value"))
+            ends.plot(numbers, values, linestyle="none", label=label, **style)
     for label, level in {"no push": -9.67, "push 1, planner": -6.17, "push 1, SAC": -7.07}.items():
         ends.axhline(level, color="0.6", linewidth=0.8, linestyle=":")
         ends.annotate(label, (9.6, level), va="bottom", fontsize=8, color="0.4")
     ends.set(xlabel="seed", ylabel="played return of the recommendation", xlim=(-0.7, 13.5), xticks=range(0, 10, 3))
-    ends.set_title("guided_pendulum-v0, 12,800 transitions", loc="left", fontsize=10)
+    ends.set_title("guided_pendulum-v0, after so many transitions", loc="left", fontsize=10)
     ends.legend(frameon=False, fontsize=8, loc="center right")
     for axes in (curves, ends):
         axes.spines[["top", "right"]].set_visible(False)
