@@ -4,7 +4,7 @@ Run with ``OMP_NUM_THREADS=1 python benchmarks/gradient_table.py``; it stores
 ``docs/data/gradients.json``, from which the documentation's pages on leaders are made. Every
 estimate starts from nothing: critics and gradient come from the same transitions, in three amounts.
 Compared with the exact hypergradient at one commitment in each game. ``--games`` measures some games
-anew and keeps the stored rows of the others.
+anew, ``--leaders`` some leaders, and the stored rows of the others are kept.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ VARIANTS: dict[str, dict[str, dict[str, Any]]] = {
         'estimation="oracle"': {"estimation": "oracle"},
     },
     "sobirl": {"": {}, "truncated=True": {"truncated": True}},
+    "stackelberg_ppo": {"": {}, "damping=0.0": {"damping": 0.0}},
 }
 ONLY = {
     "thermal_control-v0": {UNROLLED},
@@ -77,9 +78,9 @@ def commitment(name: str, game: Any) -> Any:
     return game.commitment(0, 0.3 if name == "preference_grid-v0" else 1.0)
 
 
-def candidates() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Every leader that estimates a gradient, with its variants."""
-    for name in sg.leaders():
+def candidates(leaders: list[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Those of the leaders that estimate a gradient, with their variants."""
+    for name in leaders:
         if isinstance(sg.make_leader(name), GradientLeader):
             for label, settings in VARIANTS.get(name, {"": {}}).items():
                 yield name, label, settings
@@ -105,10 +106,10 @@ def measure(name: str, leader: str, settings: dict[str, Any], episodes: int, bat
     }
 
 
-def rows(games: list[str], batches: int) -> Iterator[dict[str, Any]]:
+def rows(games: list[str], leaders: list[str], batches: int) -> Iterator[dict[str, Any]]:
     """All cells; a leader that cannot play a game is left out there."""
     for name in games:
-        for leader, label, settings in candidates():
+        for leader, label, settings in candidates(leaders):
             if leader == "bchg" and label and label not in ONLY.get(name, set(VARIANTS["bchg"]) - {UNROLLED}):
                 continue
             for episodes in CASES[name].episodes:
@@ -127,18 +128,19 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=200, help="independent estimates in each cell")
     parser.add_argument("--games", nargs="+", choices=list(CASES), default=list(CASES), help="the others are kept")
     parser.add_argument("--out", type=Path, default=Path("docs/data/gradients.json"))
+    parser.add_argument("--leaders", nargs="+", choices=sg.leaders(), default=sg.leaders(), help="the others are kept")
     chosen = parser.parse_args()
     kept = json.loads(chosen.out.read_text())["rows"] if chosen.out.exists() else []
-    fresh = list(rows(chosen.games, chosen.batches))
-    by_game = {name: [row for row in kept if row["game"] == name] for name in CASES if name not in chosen.games}
-    by_game |= {name: [row for row in fresh if row["game"] == name] for name in chosen.games}
+    anew = {(name, leader) for name in chosen.games for leader in chosen.leaders}
+    found = [row for row in kept if (row["game"], row["leader"]) not in anew]
+    found += rows(chosen.games, chosen.leaders, chosen.batches)
     stored = {
         "command": f"python benchmarks/gradient_table.py --batches {chosen.batches}",
         "version": sg.__version__,
         "batches": chosen.batches,
         "settings": {name: case.settings for name, case in CASES.items()},
         "temperatures": {name: case.temperature for name, case in CASES.items()},
-        "rows": [row for name in CASES for row in by_game[name]],
+        "rows": sorted(found, key=lambda row: (list(CASES).index(row["game"]), row["leader"])),
     }
     chosen.out.write_text(json.dumps(stored, indent=1) + "\n")
 

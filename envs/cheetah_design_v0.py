@@ -120,9 +120,15 @@ def _body(longer: tuple[float, ...], thread: int) -> Body:
 
 def _lowest(model: Any) -> float:
     """Height of the lowest point at rest."""
-    data = _mujoco().MjData(model)
-    _mujoco().mj_kinematics(model, data)
-    return float(min(min(one[1], other[1]) - radius for _, one, other, radius in capsules(Body(model, data))))
+    parts = at_rest(Body(model, _mujoco().MjData(model)))
+    return float(min(min(one[1], other[1]) - radius for _, one, other, radius in parts))
+
+
+def at_rest(body: Body) -> list[tuple[str, FloatArray, FloatArray, float]]:
+    """Its ``capsules`` at rest."""
+    body.data.qpos[:] = 0.0
+    _mujoco().mj_kinematics(body.model, body.data)
+    return capsules(body)
 
 
 def capsules(body: Body) -> list[tuple[str, FloatArray, FloatArray, float]]:

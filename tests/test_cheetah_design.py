@@ -13,7 +13,7 @@ import torch
 
 import stackelberg_games as sg
 from stackelberg_games.envs import cheetah_design_v0
-from stackelberg_games.envs.cheetah_design_v0 import METRES, USUAL, capsules
+from stackelberg_games.envs.cheetah_design_v0 import METRES, USUAL, at_rest
 from stackelberg_games.errors import (
     InvalidActionError,
     InvalidArgumentError,
@@ -24,7 +24,7 @@ from stackelberg_games.errors import (
 )
 from stackelberg_games.numerics.randomness import Streams
 
-mujoco = pytest.importorskip("mujoco")
+pytest.importorskip("mujoco")
 IDLE = np.zeros(1, dtype=np.int64)
 LEGS = [USUAL, (-0.5,) * 6, (0.5,) * 6, (-0.5, 0.5, 0.2, -0.1, 0.4, -0.3)]
 
@@ -60,16 +60,12 @@ def test_the_usual_body_is_gymnasiums() -> None:
 @pytest.mark.parametrize("longer", LEGS)
 def test_segments_are_as_long_as_they_were_set_and_hang_together(longer: tuple[float, ...]) -> None:
     body = made(longer).body
-    body.data.qpos[:] = 0.0
-    mujoco.mj_kinematics(body.model, body.data)
-    parts = {name: (one, other) for name, one, other, _ in capsules(body)}
+    parts = {name: (one, other) for name, one, other, _ in at_rest(body)}
     found = [np.linalg.norm(parts[name][1] - parts[name][0]) for name in cheetah_design_v0.SEGMENTS]
     np.testing.assert_allclose(found, METRES * (1 + np.array(longer)), rtol=1e-12)
-    lowest = min(float(min(one[1], other[1]) - radius) for _, one, other, radius in capsules(body))
     usual = made(USUAL).body
-    usual.data.qpos[:] = 0.0
-    mujoco.mj_kinematics(usual.model, usual.data)
-    assert lowest == pytest.approx(min(float(min(a[1], b[1]) - r) for _, a, b, r in capsules(usual)), abs=1e-12)
+    lowest, before = (min(min(a[1], b[1]) - r for _, a, b, r in at_rest(each)) for each in (body, usual))
+    assert lowest == pytest.approx(before, abs=1e-12)
     for leg in "bf":  # each joint as far along the segment above it as ever
         for upper, lower in (("thigh", "shin"), ("shin", "foot")):
             above, more = body.model.body(leg + upper).id, longer[cheetah_design_v0.SEGMENTS.index(leg + upper)]

@@ -10,7 +10,8 @@ simulated tournaments say of the intervals, ``headlines/tournament_statistics`` 
 ``reasons/literature_reasons`` by why leaders miss those optima, ``remembered/memory`` by what older replies are worth,
 ``judged/preference_study`` by that in environments of others,
 ``windows/shaping_windows`` by where leaders that shape the follower end,
-``momentum/stochastic_sobirl`` by what recursive momentum does there.
+``momentum/stochastic_sobirl`` by what recursive momentum does there,
+``bodies/cheetah_design`` by the bodies that leaders designed.
 """
 
 from __future__ import annotations
@@ -284,6 +285,26 @@ def momentum(name: str) -> str:
     )
 
 
+def bodies(name: str) -> str:
+    """What the bodies that leaders designed are worth, and what they are like, a row for every run."""
+    data = stored(name)
+    lines = [
+        "| seed | leader | return | metres run | follower's return | back thigh, shin, foot; front thigh, shin, foot |"
+    ]
+    lines.append("|---" * 6 + "|")
+    for row in data["rows"]:
+        legs = [f"{share:+.0%}" for share in row["longer"]]
+        shape = f"{', '.join(legs[:3])}; {', '.join(legs[3:])}"
+        worth = f"{row['return']:.2f} ± {row['error']:.2f} | {row['metres']:.2f} | {row['follower']:.1f}"
+        lines.append(f"| {row['seed']} | `{row['leader']}` | {worth} | {shape} |")
+    seeds = {row["seed"]: row for row in data["rows"]}
+    seconds = sum(row["seconds"] for row in data["rows"]) + sum(row["practice_seconds"] for row in seeds.values())
+    first = ", ".join(f"{row['before']['return']:.2f}" for row in seeds.values())
+    took = f"{len(seeds)} seeds, {data['rows'][0]['transitions']:,} transitions a run, {seconds / 60:.0f} CPU minutes in all"
+    begun = f"before the leaders began the usual body was worth {first}"
+    return "\n".join([*lines, "", f"<small>{took}; {begun}. Stored by `{data['command']}`, {data['date']}.</small>"])
+
+
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace the marks of a page."""
     makers = {
@@ -306,5 +327,6 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         "preferences": preferences,
         "judged": judged,
         "momentum": momentum,
+        "bodies": bodies,
     }
     return _MARK.sub(lambda match: makers[match[1]](match[2]), markdown)
