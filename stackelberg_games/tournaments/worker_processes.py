@@ -10,8 +10,9 @@ import sys
 import threading
 import time
 from collections.abc import Collection, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from concurrent.futures import BrokenExecutor, Future
 from functools import cache
+from queue import Empty, SimpleQueue
 from typing import Any, Self
 
 from joblib.externals.loky import ProcessPoolExecutor
@@ -55,6 +56,7 @@ class _Pool:
 
     def __init__(self, workers: int) -> None:
         self.broken = False
+        self._done: SimpleQueue[Future[Outcome]] = SimpleQueue()
         self._executor = ProcessPoolExecutor(
             workers, context=get_context("loky"), env=ONE_THREAD, initializer=_prepare, initargs=(os.getpid(),)
         )
@@ -65,10 +67,17 @@ class _Pool:
         except BrokenExecutor as error:
             task = Future()
             task.set_exception(error)
+        task.add_done_callback(self._done.put)
         return task
 
     def wait(self, tasks: Sequence[Future[Outcome]], seconds: float | None) -> Collection[Future[Outcome]]:
-        return wait(tasks, seconds, FIRST_COMPLETED).done
+        try:
+            done = [self._done.get(timeout=None if seconds is None else max(0.0, seconds))]
+        except Empty:
+            return []
+        while not self._done.empty():
+            done.append(self._done.get())
+        return done
 
     def outcome(self, task: Future[Outcome]) -> Outcome | None:
         try:
