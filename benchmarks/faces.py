@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from measuring import ratio
 from pettingzoo.utils.conversions import parallel_to_aec, turn_based_aec_to_parallel
 from rich.console import Console
 from rich.table import Table
@@ -25,6 +26,7 @@ from stackelberg_games.play.rollout import TabularResponse
 
 LEADER, FOLLOWER = "leader_0", "follower_0"
 ACTIONS = {LEADER: 1, FOLLOWER: 2}
+THEIR_ACTIONS = {"player_0": 1, "player_1": 2}
 TURNS = 30_000
 
 
@@ -102,33 +104,36 @@ def configured(game: Any) -> dict[str, tuple[int, Callable[[int], int]]]:
     }
 
 
-def beside_rps(pairs: int) -> Table:
-    """The same game by both packages, 15 rounds an episode, alternating in one process."""
-    from pettingzoo.classic import rps_v2
-
+def rps_contests() -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
+    """The same game by both packages, 15 rounds an episode: what makes a face here, and there."""
     pays = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]])
     ours = sg.make("matrix-v0", leader=pays, follower=-pays, horizon=15)
-    theirs = {"player_0": 1, "player_1": 2}
-    contests: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
-        "raw_env()": (ours.raw_env, rps_v2.raw_env),
-        "env()": (ours.env, rps_v2.env),
-    }
+    return {"raw_env()": (ours.raw_env, lambda: theirs().raw_env()), "env()": (ours.env, lambda: theirs().env())}
+
+
+def theirs() -> Any:
+    """PettingZoo's module, which needs Pygame."""
+    from pettingzoo.classic import rps_v2
+
+    return rps_v2
+
+
+def beside_rps(pairs: int) -> Table:
+    """Both, alternating in one process."""
     table = Table(title=f"Rock, paper, scissors: turns per CPU second, {pairs} alternating pairs")
     table.add_column("face")
     for column in ("matrix-v0", "rps_v2", "ratio"):
         table.add_column(column, justify="right")
-    for name, makers in contests.items():
+    for name, makers in rps_contests().items():
         rates = []
         for _ in range(pairs + 1):  # the first loads and compiles
             pair = []
-            for make, actions in zip(makers, (ACTIONS, theirs), strict=True):
+            for make, actions in zip(makers, (ACTIONS, THEIR_ACTIONS), strict=True):
                 start = time.process_time()
                 pair.append(aec(make(), TURNS, actions) / (time.process_time() - start))
             rates.append(pair)
         mine, yours = (statistics.median(column) for column in zip(*rates[1:], strict=True))
-        ratios = sorted(one / other for one, other in rates[1:])
-        spread = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
-        table.add_row(name, f"{mine:,.0f}", f"{yours:,.0f}", spread)
+        table.add_row(name, f"{mine:,.0f}", f"{yours:,.0f}", ratio([(other, one) for one, other in rates[1:]]))
     return table
 
 

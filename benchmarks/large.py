@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 import torch
-from measuring import print_table
+from measuring import print_table, ratio
 
 import stackelberg_games as sg
 from stackelberg_games.arrays import FloatArray, IntArray
@@ -207,14 +207,13 @@ def contests(pairs: int) -> list[list[str]]:
                 times.append((fast, slow))
                 builds.append(fresh)
                 apart = max(apart, float(np.abs(found - expected).max()))
-            ratios = sorted(slow / fast for fast, slow in times)
             table.append(
                 [
                     f"{side * side:,}",
                     f"{discount}",
                     name,
                     *(f"{statistics.median(column):.2f}" for column in zip(*times, strict=True)),
-                    f"{statistics.median(ratios):.1f} ({ratios[0]:.1f} to {ratios[-1]:.1f})",
+                    ratio(times),
                     f"{built:.2f} / {statistics.median(builds):.2f}",
                     f"{apart:.0e}",
                 ]

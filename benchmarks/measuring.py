@@ -43,6 +43,12 @@ def cpu_seconds(work: Callable[[], Any], repeats: int, least: float = 0.02) -> f
     return statistics.median(samples)
 
 
+def ratio(pairs: list[tuple[float, float]]) -> str:
+    """Of the second over the first in every pair: the median, with the least and the largest."""
+    ratios = sorted(second / first for first, second in pairs)
+    return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+
+
 def peak_bytes(work: Callable[[], Any]) -> int:
     """Largest amount of memory that Python and NumPy held for ``work`` at any time."""
     work()

@@ -28,6 +28,7 @@ BENCHMARKS = {
     "solver": ["benchmarks/solver.py", "--plot", "docs/images/solver_cost.png"],
     "large": ["benchmarks/large.py"],
     "large_hard": ["benchmarks/large.py", "--hard", "--pairs", "3"],
+    "against": ["benchmarks/against_published.py", "--pairs", "3"],
     "sweep": ["benchmarks/sweep.py", "overhead"],
     "tournament": ["benchmarks/tournament.py", "overhead"],
     "estimator": ["benchmarks/estimator.py", "--plot", "docs/images/estimator_cost.png"],

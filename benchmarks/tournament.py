@@ -46,28 +46,39 @@ def overhead(matches: int) -> None:
     begun = time.process_time()
     cup = ten_leaders(matches)
     planning = time.process_time() - begun
-    idle = [Idle(m.game, m.leader, m.follower, m.seed, m.rules, m.held_out, m.key) for m in cup.matches]
+    played = idle(cup)
     sample = cup.matches[-1]
     sample.play()
     begun = time.process_time()
     sample.play()
     real = time.process_time() - begun
-    print(f"{len(idle):,} matches; planning {1e3 * planning / len(idle):.3f} ms a match")
-    for workers, played in ((1, idle[: len(idle) // 10]), (2, idle)):  # by itself every match waits for the disk
-        with tempfile.TemporaryDirectory() as folder, Store(folder, write=True) as store:
-            list(play_all(idle[:8], workers=workers))  # workers are up before the clock starts
-            wall, cpu = time.perf_counter(), time.process_time()
-            store.add_plan(cup.plan())
-            how = {"what": "matches", "total": len(played), "progress": False, "begin": store.begin}
-            play_and_keep(played, store.put_all, workers=workers, **how)
-            size = (Path(folder) / "results.sqlite").stat().st_size
-            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        each = 1e3 / len(played)
+    print(f"{len(played):,} matches; planning {1e3 * planning / len(played):.3f} ms a match")
+    for workers, some in ((1, played[: len(played) // 10]), (2, played)):  # by itself every match waits for the disk
+        with tempfile.TemporaryDirectory() as folder:
+            cpu, wall, size = kept(cup, some, workers, folder)
+        each = 1e3 / len(some)
         print(
             f"{workers} worker{'s' if workers > 1 else ' '}: driver {each * cpu:.3f} ms of CPU a match, "
-            f"{each * wall:.3f} ms of wall time, {size / len(played):,.0f} bytes stored; "
+            f"{each * wall:.3f} ms of wall time, {size / len(some):,.0f} bytes stored; "
             f"the smallest real match takes {1e3 * real:.1f} ms of CPU, {1e3 * real / (each * cpu):.0f} times the driver's"
         )
+
+
+def idle(cup: Tournament) -> list[Idle]:
+    """Its matches, of which nothing is played."""
+    return [Idle(m.game, m.leader, m.follower, m.seed, m.rules, m.held_out, m.key) for m in cup.matches]
+
+
+def kept(cup: Tournament, matches: list[Idle], workers: int, folder: str) -> tuple[float, float, int]:
+    """CPU seconds of this process, seconds, and bytes stored, of playing matches and keeping them in a folder."""
+    with Store(folder, write=True) as store:
+        list(play_all(matches[:8], workers=workers))  # workers are up before the clock starts
+        wall, cpu = time.perf_counter(), time.process_time()
+        store.add_plan(cup.plan())
+        how = {"what": "matches", "total": len(matches), "progress": False, "begin": store.begin}
+        play_and_keep(matches, store.put_all, workers=workers, **how)
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    return cpu, wall, (Path(folder) / "results.sqlite").stat().st_size
 
 
 def report(matches: int) -> None:
