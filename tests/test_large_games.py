@@ -380,6 +380,35 @@ def test_newton_steps_from_what_a_sweep_leaves_behind_end_at_the_response_of_the
     assert found.policy == pytest.approx(expected.policy, abs=1e-9)
 
 
+@pytest.mark.parametrize("settings", SETTINGS[:2])
+def test_single_precision_is_refined_to_double(settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    game = grid(30, **settings)
+    logits = np.random.default_rng(2).normal(size=(game.states, 4))
+    found = []
+    for many in (10**6, 0):
+        monkeypatch.setattr(chain_system, "MANY", many)
+        policy = sg.TabularPolicy(game, logits)
+        value = exact.leader_objective(game, policy, TEMPERATURE)
+        value.backward()  # type: ignore[no-untyped-call]
+        assert policy.logits.grad is not None
+        found.append((value.item(), policy.logits.grad.numpy(), exact.best_response(game, policy, TEMPERATURE)))
+    (expected, gradient, answer), (other, single, again) = found
+    assert other == pytest.approx(expected, rel=1e-11)
+    assert single == pytest.approx(gradient, abs=1e-11 * np.abs(gradient).max())
+    assert again.values == pytest.approx(answer.values, abs=1e-11 * np.abs(answer.values).max())
+
+
+def test_what_single_precision_cannot_solve_is_left_to_double(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain_system, "MANY", 0)
+    game = grid(12)
+    policy, response = np.full((144, 4), 0.25), np.full((144, 4, 4), 0.25)
+    system = chain_system.ChainSystem.of(lists_of(game), policy, response, 0.99, np.ones(144, dtype=np.bool_))
+    monkeypatch.setattr(system, "_single", lambda right, goal, transposed: 0.0 * right)
+    reward = np.random.default_rng(0).normal(size=144)
+    chain = lists_of(game).chain(policy[:, :, None] * response)
+    assert system.solve(reward) == pytest.approx(np.linalg.solve(np.eye(144) - 0.99 * chain, reward), rel=1e-9)
+
+
 def test_mixing_games_are_swept_and_local_ones_stepped() -> None:
     def solved(game: TabularGame) -> Any:
         arrays = Arrays.of(game, game.model(sg.TabularPolicy(game)))

@@ -38,6 +38,12 @@ INFLATED = 1.01
 PATIENCE = 250
 """Iterations with Gauss-Seidel before an incomplete factorisation is made."""
 
+SINGLE = 1e-4
+"""Share of a right-hand side to which single precision solves."""
+
+MANY = 2**16
+"""States beyond which it is used: what is less stays in the processor's caches."""
+
 DROPPED = 1e-4
 ATTEMPTS = 4
 
@@ -112,22 +118,18 @@ class ChainSystem:
 
     def roughly(self, vector: FloatArray, tolerance: float) -> FloatArray:
         """A solution whose residual is at most ``tolerance`` in each state, or what the iterations came to."""
-        found = np.zeros(len(vector))
         unit = _unit(vector)
-        right, goal = vector / self.diagonal / unit, 0.5 * tolerance / unit
-        self.iterations += _bicgstab(tuple(self.pattern[:3]), self.scaled, right, found, goal, PATIENCE, False)
-        return found * unit
+        right, goal = vector / self.diagonal / unit, tolerance / unit
+        single = len(right) > MANY and goal >= SINGLE
+        return (self._single if single else self._iterated)(right, goal, False) * unit
 
     def _solve(self, right: FloatArray, transposed: bool, tolerance: float) -> FloatArray:
-        size = np.abs(right).sum if transposed else np.abs(right).max
-        goal = tolerance * float(size())
+        goal = tolerance * _size(right, transposed)
         found: FloatArray = np.zeros(len(right))
         missing: FloatArray = right
         for attempt in range(ATTEMPTS):
             if self._factors is None:
-                step: FloatArray = np.zeros(len(right))
-                parts = tuple(self.pattern[:3])
-                self.iterations += _bicgstab(parts, self.scaled, missing, step, 0.5 * goal, PATIENCE, transposed)
+                step = self._refined(missing, goal, transposed)
             else:
                 step = self._factorised(missing, goal, transposed)
             found = found + step
@@ -146,6 +148,32 @@ class ChainSystem:
             f"a linear system of {len(right)} states: residual {left:.3g} of {goal:.3g} after {self.iterations} iterations; "
             "lower the discount"
         )
+
+    def _iterated(self, right: FloatArray, goal: float, transposed: bool) -> FloatArray:
+        """BiCGSTAB from zero, until the residual is at most half of the goal."""
+        found: FloatArray = np.zeros(len(right))
+        parts = tuple(self.pattern[:3])
+        self.iterations += _bicgstab(parts, self.scaled, right, found, 0.5 * goal, PATIENCE, transposed)
+        return found
+
+    def _single(self, right: FloatArray, goal: float, transposed: bool) -> FloatArray:
+        """The same in single precision, which is half of what has to come from memory."""
+        found = np.zeros(len(right), dtype=np.float32)
+        parts, scaled = tuple(self.pattern[:3]), self.scaled.astype(np.float32)
+        self.iterations += _bicgstab(parts, scaled, right.astype(np.float32), found, 0.5 * goal, PATIENCE, transposed)
+        return found.astype(np.float64)
+
+    def _refined(self, right: FloatArray, goal: float, transposed: bool) -> FloatArray:
+        """The same to a goal beyond single precision: what single steps have left is solved for again, in double where they fail."""
+        found: FloatArray = np.zeros(len(right))
+        missing, size = right, _size(right, transposed)
+        while len(right) > MANY and size > goal:
+            found = found + self._single(missing, max(goal, SINGLE * size), transposed)
+            missing, last = right - self.times(found, transposed), size
+            size = _size(missing, transposed)
+            if not size < 0.1 * last:
+                break
+        return found + self._iterated(missing, goal, transposed) if size > goal else found
 
     def times(self, vector: FloatArray, transposed: bool = False) -> FloatArray:
         """The scaled matrix, or its transpose, times a vector ``[S]``."""
@@ -214,6 +242,11 @@ def product(pattern: Pattern, entries: FloatArray, vector: FloatArray, transpose
     out = np.zeros(len(vector))
     _times(pattern.first, pattern.columns, entries, vector, out, transposed)
     return out
+
+
+def _size(vector: FloatArray, transposed: bool) -> float:
+    """The norm in which residuals are measured."""
+    return float(np.abs(vector).sum() if transposed else np.abs(vector).max())
 
 
 def _unit(vector: FloatArray) -> float:
@@ -341,8 +374,8 @@ def _bicgstab(parts: Any, scaled: Any, right: Any, x: Any, goal: float, most: in
     first, columns, own = parts
     r = right.copy()
     _lower(first, columns, own, scaled, r, transposed)
-    shadow, p, v = r.copy(), np.zeros(states), np.zeros(states)
-    t, work = np.empty(states), np.empty(states)
+    shadow, p, v = r.copy(), np.zeros_like(r), np.zeros_like(r)
+    t, work = np.empty_like(r), np.empty_like(r)
     rho, alpha, omega = 1.0, 1.0, 1.0
     size, again, done = 0.0, 0.0, 0
     for s in range(states):

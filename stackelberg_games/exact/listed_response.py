@@ -141,7 +141,7 @@ def _swept(problem: ListedProblem, temperature: float, values: FloatArray, way: 
     spans: list[float] = []
     shift = problem.discount / (1 - problem.discount) if problem.alive.all() else 0.0
     while True:
-        low, high = _backup(problem.parts, problem.discount, temperature, problem.sees, values, updated)
+        low, high = _backup(problem.parts, (problem.discount, temperature, problem.sees), values, updated)
         residual = max(-low, high)
         _check(problem, residual)
         spans.append(high - low)
@@ -168,13 +168,13 @@ def _newton(problem: ListedProblem, temperature: float, values: FloatArray, way:
     pattern = problem.lists.pattern
     system = ChainSystem(pattern, np.empty(len(pattern.columns)), np.empty(len(values)))
     changes, missing = np.empty(len(values)), np.empty(len(values))
+    out, widest = (changes, system.scaled, system.diagonal), int(np.diff(pattern.first).max())
+    rules = (problem.discount, temperature, problem.sees)
     best, since, last = np.inf, 0, 0.0
     for steps in range(STEPS):
-        rules = (problem.discount, temperature, problem.sees, steps % 2 == 1)
-        _check(
-            problem, _improve(problem.parts, tuple(pattern), rules, values, (changes, system.scaled, system.diagonal))
-        )
-        residual = _missing(tuple(pattern[:3]), system.scaled, system.diagonal, changes, rules[3], missing)
+        backwards = steps % 2 == 1
+        _check(problem, _improve(problem.parts, tuple(pattern), rules, backwards, values, widest, out))
+        residual = _missing(tuple(pattern[:3]), system.scaled, system.diagonal, changes, backwards, missing)
         goal = _goal(problem, temperature, values)
         way.tell(residual, goal)
         since = 0 if residual < 0.5 * best or residual > NEAR * goal else since + 1
@@ -195,7 +195,7 @@ def _newton(problem: ListedProblem, temperature: float, values: FloatArray, way:
 def _answer(problem: ListedProblem, temperature: float, values: FloatArray, steps: int) -> Solved:
     """The response to values, and whether these are its own."""
     response = np.empty((len(values), problem.policy.shape[1] if problem.sees else 1, problem.reward.shape[2]))
-    residual = _respond(problem.parts, problem.discount, temperature, problem.sees, values, response)
+    residual = _respond(problem.parts, (problem.discount, temperature, problem.sees), values, response)
     _check(problem, residual)
     return Solved(values, response, residual, steps, residual <= _goal(problem, temperature, values))
 
@@ -221,21 +221,25 @@ def _soften(g: Any, row: int, peak: float, temperature: float) -> float:
 
 
 @compiled
-def _reply(parts: Any, discount: float, temperature: float, sees: bool, values: Any, s: int, g: Any) -> float:
-    """T V(s), and the response there in ``g``."""
-    first, successors, probability, reward, policy, _ = parts
+def _reply(parts: Any, where: Any, table: Any, rules: Any, s: int, g: Any) -> float:
+    """T V(s), and the response there in ``g``; the values that entries k lead to are ``table[where[k]]``."""
+    first, _, probability, reward, policy, _ = parts
+    discount, temperature, sees = rules
     actions, replies = reward.shape[1], reward.shape[2]
     value: float = 0.0
     if not sees:
         for b in range(replies):
             g[0, b] = 0.0
+    cell = s * actions * replies
+    k = first[cell]
     for a in range(actions):
         peak = -np.inf
-        cell = (s * actions + a) * replies
         for b in range(replies):
-            total = 0.0
-            for k in range(first[cell + b], first[cell + b + 1]):
-                total += probability[k] * values[successors[k]]
+            cell += 1
+            end, total = first[cell], 0.0
+            while k < end:
+                total += probability[k] * table[where[k]]
+                k += 1
             q = reward[s, a, b] + discount * total
             if sees:
                 g[a, b] = q
@@ -253,13 +257,13 @@ def _reply(parts: Any, discount: float, temperature: float, sees: bool, values: 
 
 
 @compiled
-def _backup(parts: Any, discount: float, temperature: float, sees: bool, values: Any, updated: Any) -> Any:
+def _backup(parts: Any, rules: Any, values: Any, updated: Any) -> Any:
     """T V; returns the least and the largest difference to V."""
-    reward, alive = parts[3], parts[5]
-    g = np.empty((reward.shape[1] if sees else 1, reward.shape[2]))
+    successors, reward, alive = parts[1], parts[3], parts[5]
+    g = np.empty((reward.shape[1] if rules[2] else 1, reward.shape[2]))
     low, high = np.inf, -np.inf
     for s in range(values.shape[0]):
-        updated[s] = _reply(parts, discount, temperature, sees, values, s, g) if alive[s] else 0.0
+        updated[s] = _reply(parts, successors, values, rules, s, g) if alive[s] else 0.0
         difference = updated[s] - values[s]
         if not np.isfinite(difference):
             return np.nan, np.nan
@@ -268,11 +272,11 @@ def _backup(parts: Any, discount: float, temperature: float, sees: bool, values:
 
 
 @compiled
-def _respond(parts: Any, discount: float, temperature: float, sees: bool, values: Any, response: Any) -> float:
+def _respond(parts: Any, rules: Any, values: Any, response: Any) -> float:
     """Fills the response; returns the largest |T V - V|."""
-    alive, worst = parts[5], 0.0
+    successors, alive, worst = parts[1], parts[5], 0.0
     for s in range(values.shape[0]):
-        updated = _reply(parts, discount, temperature, sees, values, s, response[s])
+        updated = _reply(parts, successors, values, rules, s, response[s])
         if alive[s]:
             difference = abs(updated - values[s])
             if not np.isfinite(difference):
@@ -282,37 +286,46 @@ def _respond(parts: Any, discount: float, temperature: float, sees: bool, values
 
 
 @compiled
-def _improve(parts: Any, pattern: Any, rules: Any, values: Any, out: Any) -> float:
+def _improve(parts: Any, pattern: Any, rules: Any, backwards: bool, values: Any, widest: int, out: Any) -> float:
     """T V state after state, each with what those before it have come to, and the rows of the system of the policy found.
 
     Returns the largest change.
     """
     entries, _, probability, reward, policy, alive = parts
-    first, _, own, slot = pattern
-    discount, temperature, sees, backwards = rules
+    first, columns, own, slot = pattern
+    discount, _, sees = rules
     changes, scaled, diagonal = out
+    near, row = np.empty(widest), np.empty(widest)
     actions, replies = reward.shape[1], reward.shape[2]
     g = np.empty((actions if sees else 1, replies))
     worst, states = 0.0, values.shape[0]
     for i in range(states):
         s = states - 1 - i if backwards else i
-        for place in range(first[s], first[s + 1]):
-            scaled[place] = 0.0
+        begin, width = first[s], first[s + 1] - first[s]
+        for j in range(width):
+            near[j], row[j] = values[columns[begin + j]], 0.0
         changes[s] = 0.0
         if alive[s]:
-            updated = _reply(parts, discount, temperature, sees, values, s, g)
+            updated = _reply(parts, slot, near, rules, s, g)
             changes[s] = updated - values[s]
             if not np.isfinite(changes[s]):
                 return np.nan
             values[s] = updated
             worst = max(worst, abs(changes[s]))
+            cell = s * actions * replies
+            k = entries[cell]
             for a in range(actions):
                 for b in range(replies):
-                    cell = (s * actions + a) * replies + b
+                    cell += 1
+                    end = entries[cell]
                     weight = -discount * policy[s, a] * (g[a, b] if sees else g[0, b])
-                    if weight != 0.0:
-                        for k in range(entries[cell], entries[cell + 1]):
-                            scaled[first[s] + slot[k]] += weight * probability[k]
+                    if weight == 0.0:
+                        k = end
+                    while k < end:
+                        row[slot[k]] += weight * probability[k]
+                        k += 1
+        for j in range(width):
+            scaled[begin + j] = row[j]
         divide(first, own, scaled, diagonal, s)
     return worst
 
