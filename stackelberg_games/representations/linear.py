@@ -305,7 +305,7 @@ class LinearValues(Values):
     @property
     def discounts(self) -> FloatArray:
         """See ``Values.discounts``."""
-        return self.known.discounts
+        return super().discounts if self._learned.needs.players else self.known.discounts
 
     def unrolled(self, trace: Influence, credit: Credit, batch: Trajectories) -> Tensor:
         """See ``Values.unrolled``; with the follower's value beyond the end of the trajectories."""
