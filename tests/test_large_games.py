@@ -403,7 +403,7 @@ def test_what_single_precision_cannot_solve_is_left_to_double(monkeypatch: pytes
     game = grid(12)
     policy, response = np.full((144, 4), 0.25), np.full((144, 4, 4), 0.25)
     system = chain_system.ChainSystem.of(lists_of(game), policy, response, 0.99, np.ones(144, dtype=np.bool_))
-    monkeypatch.setattr(system, "_single", lambda right, goal, transposed: 0.0 * right)
+    monkeypatch.setattr(system, "_single", lambda right, *_: 0.0 * right)
     reward = np.random.default_rng(0).normal(size=144)
     chain = lists_of(game).chain(policy[:, :, None] * response)
     assert system.solve(reward) == pytest.approx(np.linalg.solve(np.eye(144) - 0.99 * chain, reward), rel=1e-9)

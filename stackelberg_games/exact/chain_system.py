@@ -149,31 +149,31 @@ class ChainSystem:
             "lower the discount"
         )
 
-    def _iterated(self, right: FloatArray, goal: float, transposed: bool) -> FloatArray:
-        """BiCGSTAB from zero, until the residual is at most half of the goal."""
+    def _iterated(self, right: FloatArray, goal: float, transposed: bool, spent: int = 0) -> FloatArray:
+        """BiCGSTAB from zero, until the residual is at most half of the goal, or patience ends."""
         found: FloatArray = np.zeros(len(right))
-        parts = tuple(self.pattern[:3])
-        self.iterations += _bicgstab(parts, self.scaled, right, found, 0.5 * goal, PATIENCE, transposed)
+        parts, most = tuple(self.pattern[:3]), PATIENCE - spent
+        self.iterations += _bicgstab(parts, self.scaled, right, found, 0.5 * goal, most, transposed)
         return found
 
-    def _single(self, right: FloatArray, goal: float, transposed: bool) -> FloatArray:
+    def _single(self, right: FloatArray, goal: float, transposed: bool, spent: int = 0) -> FloatArray:
         """The same in single precision, which is half of what has to come from memory."""
         found = np.zeros(len(right), dtype=np.float32)
-        parts, scaled = tuple(self.pattern[:3]), self.scaled.astype(np.float32)
-        self.iterations += _bicgstab(parts, scaled, right.astype(np.float32), found, 0.5 * goal, PATIENCE, transposed)
+        parts, most, scaled = tuple(self.pattern[:3]), PATIENCE - spent, self.scaled.astype(np.float32)
+        self.iterations += _bicgstab(parts, scaled, right.astype(np.float32), found, 0.5 * goal, most, transposed)
         return found.astype(np.float64)
 
     def _refined(self, right: FloatArray, goal: float, transposed: bool) -> FloatArray:
         """The same to a goal beyond single precision: what single steps have left is solved for again, in double where they fail."""
         found: FloatArray = np.zeros(len(right))
-        missing, size = right, _size(right, transposed)
+        missing, size, begun = right, _size(right, transposed), self.iterations
         while len(right) > MANY and size > goal:
-            found = found + self._single(missing, max(goal, SINGLE * size), transposed)
+            found = found + self._single(missing, max(goal, SINGLE * size), transposed, self.iterations - begun)
             missing, last = right - self.times(found, transposed), size
             size = _size(missing, transposed)
-            if not size < 0.1 * last:
+            if not size < 0.1 * last or self.iterations - begun >= PATIENCE:
                 break
-        return found + self._iterated(missing, goal, transposed) if size > goal else found
+        return found + self._iterated(missing, goal, transposed, self.iterations - begun) if size > goal else found
 
     def times(self, vector: FloatArray, transposed: bool = False) -> FloatArray:
         """The scaled matrix, or its transpose, times a vector ``[S]``."""
