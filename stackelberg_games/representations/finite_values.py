@@ -106,18 +106,19 @@ class FiniteValues(Values):
 
     def direct(self) -> Tensor:
         """See ``Values.direct``."""
-        once = self._learned.once
-        if "direct" not in once:
-            once["direct"] = self.tables.direct_weights(self.batch, self.view.leader_discount)
-            if self._log_policy is not None and self._occupied is not None:
-                once["direct"] += self._occupied[:, None] * self.tables.policy * self.tables.leader_advantage
-        total = self._scored(once["direct"])
+        once, total = self._learned.once, None
+        if self._log_policy is not None:
+            if "direct" not in once:
+                once["direct"] = self.tables.direct_weights(self.batch, self.view.leader_discount)
+                if self._occupied is not None:
+                    once["direct"] += self._occupied[:, None] * self.tables.policy * self.tables.leader_advantage
+            total = self._scored(once["direct"])
         if self._lever is None:
-            return total
+            return self._none if total is None else total
         moved = None
         if self._moves:
             moved = self.discounts * self.view.leader_discount * self.tables.leader_next(self.batch)
-        total = total + self._pulled(self.batch, leader=self.discounts, moved=moved)
+        total = self._pulled(self.batch, total, leader=self.discounts, moved=moved)
         if self._occupied is None:
             return total
         weights = self._occupied[:, None, None] * self._learned.pair.joint
@@ -128,18 +129,17 @@ class FiniteValues(Values):
         before, after = None, None
         if credit.table is not None and not batch.terminated.all():
             before, after = self._beyond.owed(credit.table, self._occupied, self._beyond.at_ends(batch, trace.carry))
-        if self._log_policy is None:
-            total = self._none
-        else:
+        total = None
+        if self._log_policy is not None:
             weights = self.tables.response_weights(batch, trace)
             beyond = before if self.tables.sees else after
             total = self._scored(weights if beyond is None else weights + self.tables.owing(beyond))
         if self._lever is None:
-            return total
+            return self._none if total is None else total
         moved = None
         if self._moves:
             moved = trace.after * self.view.follower_discount * self.tables.follower_next(batch)
-        total = total + self._pulled(batch, follower=trace.after, moved=moved)
+        total = self._pulled(batch, total, follower=trace.after, moved=moved)
         if after is None:
             return total
         return total + self._pulled_beyond(after, self.tables.follower_values, self.view.follower_discount)
@@ -199,22 +199,28 @@ class FiniteValues(Values):
     def _pulled(
         self,
         batch: Trajectories,
+        total: Tensor | None,
         *,
         leader: FloatArray | None = None,
         follower: FloatArray | None = None,
         moved: FloatArray | None = None,
     ) -> Tensor:
-        """Weights ``[N, T]`` of the lever's terms at the stages of a batch."""
+        """Weights ``[N, T]`` of the lever's terms at the stages of a batch, added to what there is."""
         assert self._lever is not None
         collapse = self._lever.collapse
-        parts = (None if weights is None else collapse(batch, weights) for weights in (leader, follower, moved))
-        return self._dot(*parts)
+        parts = [None if weights is None else collapse(batch, weights) for weights in (leader, follower, moved)]
+        return self._dot(parts[0], parts[1], parts[2], total)
 
-    def _dot(self, leader: FloatArray | None, follower: FloatArray | None, moved: FloatArray | None) -> Tensor:
-        """Weights of the lever's terms at the stages that it was asked about."""
+    def _dot(
+        self,
+        leader: FloatArray | None,
+        follower: FloatArray | None,
+        moved: FloatArray | None,
+        total: Tensor | None = None,
+    ) -> Tensor:
+        """Weights of the lever's terms at the stages that it was asked about, added to what there is."""
         assert self._lever is not None
         assert self._terms is not None
-        total = torch.zeros((), dtype=torch.float64)
         share = None if leader is None else self._lever.share * leader
         for weights, term in (
             (share, self._terms.leader_reward),
@@ -222,8 +228,9 @@ class FiniteValues(Values):
             (moved, self._terms.log_transition),
         ):
             if weights is not None and term is not None:
-                total = total + torch.from_numpy(weights) @ term
-        return total
+                pulled = torch.dot(torch.from_numpy(weights), term)
+                total = pulled if total is None else total + pulled
+        return self._none if total is None else total
 
     @property
     def _beyond(self) -> Beyond:
