@@ -19,6 +19,7 @@ import pytest
 from stackelberg_games.tournaments import runner
 from stackelberg_games.tournaments.match import Outcome
 from stackelberg_games.tournaments.store import Store
+from stackelberg_games.tournaments.worker_processes import TASK_SECONDS
 
 REPO = Path(__file__).parents[1]
 
@@ -46,29 +47,38 @@ class Timed:
 
 @dataclass
 class FakePool:
-    """Workers on the clock, as many as there are matches."""
+    """Workers on the clock, as many as there are tasks; a match whose name ends with ! cannot be read there."""
 
     clock: Clock
     broken: bool = False
+    tasks: dict[str, list[str]] = field(default_factory=dict)
     ends: dict[str, float] = field(default_factory=dict)
     killed: list[str] = field(default_factory=list)
 
-    def submit(self, match: Any, timeout: float | None) -> str:
-        self.ends[match.key] = self.clock.now + match.seconds
-        key: str = match.key
-        return key
+    def submit(self, matches: Sequence[Any], timeout: float | None) -> str:
+        task, spent = matches[0].key, 0.0
+        self.tasks[task] = []
+        for match in matches:
+            if spent > TASK_SECONDS:
+                break
+            self.tasks[task].append(match.key)
+            spent += match.seconds
+        self.ends[task] = self.clock.now + spent
+        return str(task)
 
     def wait(self, tasks: Sequence[str], seconds: float | None) -> Collection[str]:
         first = min(self.ends[task] for task in tasks)
         self.clock.now = max(self.clock.now, min(first, np.inf if seconds is None else self.clock.now + seconds))
         return [task for task in tasks if self.ends[task] <= self.clock.now]
 
-    def outcome(self, task: str) -> Outcome | None:
-        return Outcome("done", note=task) if self.ends[task] <= self.clock.now else None
+    def outcomes(self, task: str) -> list[Outcome] | Outcome | None:
+        if any(key.endswith("!") for key in self.tasks[task]):
+            return Outcome("failed", error="unreadable")
+        return [Outcome("done", note=key) for key in self.tasks[task]] if self.ends[task] <= self.clock.now else None
 
     def kill(self) -> None:
         self.broken = True
-        self.killed = [key for key, end in self.ends.items() if end > self.clock.now]
+        self.killed = [key for task, end in self.ends.items() if end > self.clock.now for key in self.tasks[task]]
 
 
 def groups(
@@ -88,8 +98,31 @@ def groups(
 
 def test_what_finishes_together_is_handed_back_together(monkeypatch: pytest.MonkeyPatch) -> None:
     found, _ = groups(monkeypatch, [0.01] * 40, ahead=2)
-    assert [key for _, keys in found for key in keys] == [f"{k}" for k in range(40)]
-    assert len(found) == 2  # two at a time, for 0.2 s
+    assert sorted(int(key) for _, keys in found for key in keys) == [*range(40)]
+    assert len(found) <= 3
+
+
+def test_short_matches_share_a_task_and_others_do_not_wait_behind_a_long_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths = [0.001] * 500 + [60.0] * 4
+    found, pool = groups(monkeypatch, lengths, ahead=4)
+    sizes = [len(keys) for keys in pool.tasks.values()]
+    assert sorted(key for _, keys in found for key in keys) == sorted(f"{k}" for k in range(504))
+    assert max(sizes) == runner.MOST
+    long = [keys for keys in pool.tasks.values() if {"500", "501", "502", "503"} & {*keys}]
+    assert len(long) == 4  # none is played behind another
+
+
+def test_of_several_matches_of_which_one_cannot_be_read_each_is_tried_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(runner, "time", clock)
+    matches = deque([*(Timed(f"{k}", 0.001) for k in range(6)), Timed("6!", 0.001)])
+    handed = [pair for group in runner._together(nullcontext(FakePool(clock)), matches, 1, None) for pair in group]
+    lost = [match.key for match, outcome in handed if outcome is None]
+    assert "6!" in lost
+    assert len(lost) > 1
+    (alone,) = runner._together(nullcontext(FakePool(clock)), deque([Timed("6!", 0.001)]), 1, None)
+    assert alone[0][1] is not None
+    assert alone[0][1].error == "unreadable"
 
 
 def test_no_match_waits_for_a_slower_one(monkeypatch: pytest.MonkeyPatch) -> None:

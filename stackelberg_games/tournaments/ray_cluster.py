@@ -64,8 +64,8 @@ class _Pool:
         self._play = ray.remote(num_cpus=1, max_retries=0)(play_bounded)
         self._open: set[Any] = set()
 
-    def submit(self, match: Any, timeout: float | None) -> Any:
-        task = self._play.remote(match, timeout)
+    def submit(self, matches: Sequence[Any], timeout: float | None) -> Any:
+        task = self._play.remote(matches, timeout)
         self._open.add(task)
         return task
 
@@ -73,15 +73,15 @@ class _Pool:
         done: list[Any] = self._ray.wait(tasks, num_returns=1, timeout=seconds)[0]
         return done
 
-    def outcome(self, task: Any) -> Outcome | None:
+    def outcomes(self, task: Any) -> list[Outcome] | Outcome | None:
         self._open.discard(task)
         try:
-            outcome: Outcome = self._ray.get(task, timeout=0)
+            outcomes: list[Outcome] = self._ray.get(task, timeout=0)
         except self._ray.exceptions.RayTaskError:  # it could not be read there
             return Outcome("failed", error=traceback_text())
         except self._ray.exceptions.RayError:
             return None
-        return outcome
+        return outcomes
 
     def kill(self) -> None:
         for task in self._open:

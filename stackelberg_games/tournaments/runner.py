@@ -1,7 +1,7 @@
 """Playing many matches: in this process, in worker processes, or on a Ray cluster.
 
-A worker gets a match (plain data, a few kilobytes; see ``Playable``) and sends back its ``Outcome`` (as little);
-nothing else travels. Outcomes arrive in whatever order they finish.
+A worker gets matches (plain data, a few kilobytes each; see ``Playable``), one at a time or several short ones, and sends back
+their ``Outcome`` (as little); nothing else travels. Outcomes arrive in whatever order they finish.
 
 One contract for all backends: a match that fails is an outcome. One whose worker dies while it is played, or
 that does not end long after its time, is played once more, alone; if that happens again, it has failed. Nothing
@@ -40,14 +40,17 @@ class Pool(Protocol):
     broken: bool
     """Whether the death of a worker took the others along, so that it plays no more."""
 
-    def submit(self, match: Playable, timeout: float | None) -> Any:
-        """Hand out a match; the task that is returned can be a key."""
+    def submit(self, matches: Sequence[Playable], timeout: float | None) -> Any:
+        """Hand out matches, to be played one after another; the task that is returned can be a key."""
 
     def wait(self, tasks: Sequence[Any], seconds: float | None) -> Collection[Any]:
         """The tasks that are done, at least one of them; none after so many seconds."""
 
-    def outcome(self, task: Any) -> Outcome | None:
-        """What came of a task that is done; None where its worker died or was killed."""
+    def outcomes(self, task: Any) -> list[Outcome] | Outcome | None:
+        """What came of a task that is done: outcomes of its first matches, the others were not begun.
+
+        One outcome stands for a task that could not be sent or read; None for one whose worker died or was killed.
+        """
 
     def kill(self) -> None:
         """Give up every task that is not done."""
@@ -73,7 +76,9 @@ MAX_SECONDS = 1e9
 PATIENCE_SECONDS = 30
 """How long after its time a match may still end by itself; then its worker is taken for stopped or stuck."""
 AHEAD = 2
-"""Matches that are handed out at a time, for each worker."""
+"""Tasks that are handed out at a time, for each worker."""
+MOST = 32
+"""Matches in a task, where they are so short that a worker ends it in time."""
 GROUP_SECONDS = 0.1
 """How long a match that a worker has finished waits for others, to be kept together with them."""
 DIED = "the worker process died, or did not end in time, while playing this match; so it did when it played it alone"
@@ -188,14 +193,15 @@ def _together(
 ) -> Iterator[list[tuple[P, Outcome | None]]]:
     """Matches in one pool, until there are no more or it is broken; None for those that were lost with a worker."""
     patience = None if timeout is None else timeout + PATIENCE_SECONDS
-    playing: dict[Any, P] = {}
+    playing: dict[Any, list[P]] = {}
+    size = 1
     finished: list[tuple[P, Outcome | None]] = []
     due = 0.0
     with opened as pool:
         while True:
             while waiting and len(playing) < ahead and not pool.broken:
-                match = waiting.popleft()
-                playing[pool.submit(match, timeout)] = match
+                handed = [waiting.popleft() for _ in range(min(size, len(waiting)))]
+                playing[pool.submit(handed, timeout)] = handed
             left = due - time.monotonic()
             if finished and (left <= 0 or not playing):
                 yield finished
@@ -208,4 +214,11 @@ def _together(
                 done = list(playing)
             if not finished:
                 due = time.monotonic() + GROUP_SECONDS
-            finished += [(playing.pop(task), pool.outcome(task)) for task in done]
+            for task in done:
+                handed, found = playing.pop(task), pool.outcomes(task)
+                if isinstance(found, list):
+                    finished += zip(handed, found, strict=False)
+                    waiting.extendleft(reversed(handed[len(found) :]))
+                    size = min(2 * len(found), MOST) if len(found) == len(handed) else len(found)
+                else:  # where one of several could not be read, each is tried by itself
+                    finished += [(match, found if len(handed) == 1 else None) for match in handed]

@@ -27,6 +27,8 @@ ONE_THREAD = dict.fromkeys(
 """For the environment of a worker."""
 GRACE_SECONDS = 10
 """How long after its time a match may still raise; then its worker ends, whatever code it is in."""
+TASK_SECONDS = 0.05
+"""How long after the beginning of a task a worker begins another match of it."""
 _LOOK_SECONDS = 0.5
 
 
@@ -56,21 +58,21 @@ class _Pool:
 
     def __init__(self, workers: int) -> None:
         self.broken = False
-        self._done: SimpleQueue[Future[Outcome]] = SimpleQueue()
+        self._done: SimpleQueue[Future[list[Outcome]]] = SimpleQueue()
         self._executor = ProcessPoolExecutor(
             workers, context=get_context("loky"), env=ONE_THREAD, initializer=_prepare, initargs=(os.getpid(),)
         )
 
-    def submit(self, match: Any, timeout: float | None) -> Future[Outcome]:
+    def submit(self, matches: Sequence[Any], timeout: float | None) -> Future[list[Outcome]]:
         try:
-            task: Future[Outcome] = self._executor.submit(play_bounded, match, timeout)
+            task: Future[list[Outcome]] = self._executor.submit(play_bounded, matches, timeout)
         except BrokenExecutor as error:
             task = Future()
             task.set_exception(error)
         task.add_done_callback(self._done.put)
         return task
 
-    def wait(self, tasks: Sequence[Future[Outcome]], seconds: float | None) -> Collection[Future[Outcome]]:
+    def wait(self, tasks: Sequence[Future[list[Outcome]]], seconds: float | None) -> Collection[Future[list[Outcome]]]:
         try:
             done = [self._done.get(timeout=None if seconds is None else max(0.0, seconds))]
         except Empty:
@@ -79,7 +81,7 @@ class _Pool:
             done.append(self._done.get())
         return done
 
-    def outcome(self, task: Future[Outcome]) -> Outcome | None:
+    def outcomes(self, task: Future[list[Outcome]]) -> list[Outcome] | Outcome | None:
         try:
             return task.result()
         except (BrokenExecutor, ShutdownExecutorError):
@@ -99,8 +101,19 @@ class _Pool:
         self._executor.shutdown(wait=True, kill_workers=kind is not None)
 
 
-def play_bounded(match: Any, timeout: float | None) -> Outcome:
-    """Play in a worker, which ends if the match does not, even in code that Python cannot interrupt."""
+def play_bounded(matches: Sequence[Any], timeout: float | None) -> list[Outcome]:
+    """Play in a worker; the first match, and more of them as long as all are short."""
+    begun = time.monotonic()
+    outcomes = [_play_one(matches[0], timeout)]
+    for match in matches[1:]:
+        if time.monotonic() - begun > TASK_SECONDS:
+            break
+        outcomes.append(_play_one(match, timeout))
+    return outcomes
+
+
+def _play_one(match: Any, timeout: float | None) -> Outcome:
+    """Play a match; the worker ends if it does not, even in code that Python cannot interrupt."""
     if timeout is not None:
         faulthandler.dump_traceback_later(timeout + GRACE_SECONDS, exit=True, file=sys.__stderr__ or 2)
     try:
