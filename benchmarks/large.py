@@ -42,6 +42,8 @@ TAU = 0.1
 ROWS = ((316, 0.95), (316, 0.99), (316, 0.999), (1000, 0.99))
 HARD = ((316, 0.95), (316, 0.99), (316, 0.999))
 DISCOUNT = 0.95
+COMPILED = 260
+"""Side of a square that has everything compiled that larger ones need."""
 
 
 def ahead(side: int) -> IntArray:
@@ -89,8 +91,8 @@ def valued(game: sg.TabularGame, logits: FloatArray, start: FloatArray | None) -
 
 
 def row(side: int, discount: float) -> list[str]:
-    """One row of the first table; compiled on a small game first."""
-    for size in (10, side):
+    """One row of the first table; compiled on a smaller game first."""
+    for size in (COMPILED, side):
         built, game = seconds(game_of_two, size, discount)
         rng = np.random.default_rng(5)
         logits = 0.3 * rng.normal(size=(game.states, 4))
@@ -192,7 +194,7 @@ def mdpsolver(side: int, discount: float) -> Callable[[], Any]:
 def contests(pairs: int) -> list[list[str]]:
     """Hard responses, alternating."""
     table = []
-    ours(10, 0.9)()
+    ours(COMPILED, 0.9)()
     for side, discount in HARD:
         built, mine = seconds(ours, side, discount)
         for name, other in (("quantecon", quantecon), ("mdpsolver", mdpsolver)):
