@@ -142,6 +142,9 @@ class Doubt:
             found = np.array([surprise(factor * self.declared) for factor in (1.0, *self.rivals)])
         except (InvalidGameError, SolverError):  # too little was seen to say anything
             return
+        except UnsupportedGameError:  # too large to plan in
+            self.left = 0
+            return
         if np.isfinite(found).all():
             self.gains += found[0] - found[1:]
         if self.gains.max() > CONTRADICTED:
