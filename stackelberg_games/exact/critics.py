@@ -15,6 +15,7 @@ from stackelberg_games.exact.pair import Pair
 from stackelberg_games.exact.response import Arrays
 from stackelberg_games.hypergradient import Influence, StageCritics
 from stackelberg_games.kinds.kernel import DenseKernel
+from stackelberg_games.numerics.averages import averages, owing
 from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.rules.trajectories import BLOCK, Trajectories, check_played, table_of, width
 
@@ -66,13 +67,13 @@ class CriticTables:
     def leader_action_values(self) -> FloatArray:
         """VL(s, a) = E_b QL(s, a, b), ``[(H,) S, A]``."""
         tables = self.leader_q.reshape(-1, *self.response.shape)
-        return np.asarray(_averages(self.response, tables).reshape(self.leader_q.shape[:-1]))
+        return np.asarray(averages(self.response, tables).reshape(self.leader_q.shape[:-1]))
 
     @cached_property
     def leader_values(self) -> FloatArray:
         """VL(s), zero at terminal states, ``[(H,) S]``."""
         tables = self.leader_action_values.reshape(-1, 1, *self.policy.shape)
-        return np.asarray(_averages(self.policy[None], tables).reshape(self.leader_q.shape[:-2]) * self.alive)
+        return np.asarray(averages(self.policy[None], tables).reshape(self.leader_q.shape[:-2]) * self.alive)
 
     @cached_property
     def benefit(self) -> FloatArray:
@@ -161,21 +162,7 @@ class CriticTables:
 
     def owing(self, owed: FloatArray) -> FloatArray:
         """The same for what is owed to stages, ``[S, A, B]``: u where the follower sees the action, else w."""
-        return np.asarray(self.policy * (owed.sum(axis=1, keepdims=True) * self.follower_advantage).sum(axis=2))
-
-
-@compiled
-def _averages(policy: Any, tables: Any) -> Any:
-    """Averages of tables ``[H, X, Y, Z]`` over a policy ``[X, Y, Z]``, ``[H, X, Y]``."""
-    out = np.empty(tables.shape[:3])
-    for h in range(tables.shape[0]):
-        for x in range(tables.shape[1]):
-            for y in range(tables.shape[2]):
-                total = 0.0
-                for z in range(tables.shape[3]):
-                    total += policy[x, y, z] * tables[h, x, y, z]
-                out[h, x, y] = total
-    return out
+        return np.asarray(owing(self.policy, owed, self.follower_advantage))
 
 
 @compiled

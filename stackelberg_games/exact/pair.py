@@ -8,6 +8,7 @@ import numpy as np
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.exact.response import Arrays, System
+from stackelberg_games.numerics.averages import joint_averages
 
 
 class Pair:
@@ -29,7 +30,7 @@ class Pair:
 
     def average(self, table: FloatArray) -> FloatArray:
         """Expectation of a table ``[S, A, B]``, ``[S]``; zero where terminal."""
-        return np.asarray((self.joint * table).sum(axis=(1, 2)))
+        return np.asarray(joint_averages(self.joint, table))
 
     def system(self, discount: float) -> System:
         """See ``Arrays.system``."""

@@ -18,6 +18,7 @@ from stackelberg_games.exact.critics import CriticTables, leader_q
 from stackelberg_games.exact.pair import Pair
 from stackelberg_games.exact.response import Arrays
 from stackelberg_games.kinds.kernel import DenseKernel, Kernel
+from stackelberg_games.numerics.averages import averages, shares
 from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.numerics.stateful import Stateful
 from stackelberg_games.representations.visits import ListedVisits, is_large
@@ -135,12 +136,12 @@ class TabularEstimator(Stateful):
     def follower_policy(self) -> FloatArray:
         """Estimated response ``[S, A, B]``; uniform over the actions ever seen, or over all, without recent data."""
         weights = self.recent if self.view.follower_sees_action else self._pooled(self.recent)
-        sums = weights.sum(axis=2, keepdims=True)
-        if not sums.all():
+        policy, whole = shares(weights)
+        if not whole:
             seen = self.totals > 0 if self.view.follower_sees_action else self._pooled(self.totals) > 0
-            weights = np.where(sums > 0, weights, np.where(seen.any(axis=2, keepdims=True), seen, 1.0))
-            sums = weights.sum(axis=2, keepdims=True)
-        return np.asarray(weights / sums)
+            fallback = np.where(seen.any(axis=2, keepdims=True), seen, 1.0)
+            policy, _ = shares(np.where((weights > 0).any(axis=2, keepdims=True), weights, fallback))
+        return np.asarray(policy)
 
     @staticmethod
     def _pooled(counts: Any) -> FloatArray:
@@ -191,10 +192,10 @@ class TabularEstimator(Stateful):
         if follower_q is None:
             reward = pair.average(arrays.follower_reward + surprise)
             follower_q = arrays.follower_q(pair.system(arrays.follower_discount).solve(reward))
-        action_values = (response * (follower_q + surprise)).sum(axis=2)
-        never = self.totals.sum(axis=2) == 0
+        action_values = averages(response, (follower_q + surprise)[None])[0]
+        never = ~self.totals.any(axis=2)
         action_values = _neutral(action_values, policy, never)
-        values = (policy * action_values).sum(axis=1) * self.alive
+        values = averages(policy[None], action_values[None, None])[0, 0] * self.alive
         return CriticTables(
             leader_q(pair, self.view.horizon),
             follower_q,

@@ -1,0 +1,68 @@
+"""Averages over short axes, where a reduction by NumPy costs more than what it adds up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from stackelberg_games.numerics.randomness import compiled
+
+
+@compiled
+def averages(policy: Any, tables: Any) -> Any:
+    """Averages of tables ``[H, X, Y, Z]`` over a policy ``[X, Y, Z]``, ``[H, X, Y]``."""
+    out = np.empty(tables.shape[:3])
+    for h in range(tables.shape[0]):
+        for x in range(tables.shape[1]):
+            for y in range(tables.shape[2]):
+                total = 0.0
+                for z in range(tables.shape[3]):
+                    total += policy[x, y, z] * tables[h, x, y, z]
+                out[h, x, y] = total
+    return out
+
+
+@compiled
+def joint_averages(joint: Any, table: Any) -> Any:
+    """Averages of a table ``[X, Y, Z]`` over both of the last axes, ``[X]``."""
+    out = np.zeros(table.shape[0])
+    for x in range(table.shape[0]):
+        for y in range(table.shape[1]):
+            for z in range(table.shape[2]):
+                out[x] += joint[x, y, z] * table[x, y, z]
+    return out
+
+
+@compiled
+def shares(counts: Any) -> Any:
+    """Counts ``[X, Y, Z]`` divided by their sums over the last axis, and whether there was one everywhere."""
+    out, whole = np.empty(counts.shape), True
+    for x in range(counts.shape[0]):
+        for y in range(counts.shape[1]):
+            total = 0.0
+            for z in range(counts.shape[2]):
+                total += counts[x, y, z]
+            if total > 0:
+                for z in range(counts.shape[2]):
+                    out[x, y, z] = counts[x, y, z] / total
+            else:
+                whole = False
+    return out, whole
+
+
+@compiled
+def owing(policy: Any, owed: Any, advantage: Any) -> Any:
+    """What is owed to stages ``[X, Y, Z]``, summed over y, times advantages ``[X, Y, Z]``, times a policy ``[X, Y]``."""
+    out, pooled = np.empty(policy.shape), np.empty(owed.shape[2])
+    for x in range(owed.shape[0]):
+        pooled[:] = 0.0
+        for y in range(owed.shape[1]):
+            for z in range(owed.shape[2]):
+                pooled[z] += owed[x, y, z]
+        for y in range(owed.shape[1]):
+            total = 0.0
+            for z in range(owed.shape[2]):
+                total += pooled[z] * advantage[x, y, z]
+            out[x, y] = policy[x, y] * total
+    return out
