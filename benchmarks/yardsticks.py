@@ -92,7 +92,7 @@ STUDIES = {
         "grid_planner",
         {**CARTPOLE, "points": tuple(CARTPOLE["points"])},
         (
-            Match("evolution_strategies", {"sigma": 0.5, "learning_rate": 0.5}, 96, 6, 5),
+            Match("evolution_strategies", {"sigma": 0.5, "learning_rate": 0.5}, 120, 6, 5),
             Match("model_based", {}, 4, 16, 5),
         ),
         {"no wind": 13.46, "wind 0.05": 33.64},
