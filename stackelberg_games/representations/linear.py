@@ -376,12 +376,6 @@ class LinearValues(Values):
         return *linear_objectives(game, self._policy, response, self.temperature), response
 
 
-def _second_moments(states: FloatArray, weights: FloatArray) -> tuple[FloatArray, float]:
-    """Sum of weights times x x', ``[n, n]``, and of the weights."""
-    flat, each = states.reshape(-1, states.shape[-1]), weights.reshape(-1, 1)
-    return flat.T @ (each * flat), float(each.sum())
-
-
 def _check_steering(drift: FloatArray, steering: FloatArray) -> None:
     """Refuse games in which z = drift x + steering a covers other states from one x than from another."""
     outside = drift - steering @ (np.linalg.pinv(steering, rcond=OUTSIDE) @ drift)
