@@ -174,7 +174,7 @@ def _here(
 def _elsewhere(
     place: Place, matches: Iterable[P], timeout: float | None
 ) -> Generator[list[tuple[P, Outcome]], None, None]:
-    """All matches; those whose worker died once more, each in a pool of its own."""
+    """All matches; those whose worker died once more, each alone in a pool."""
     waiting = deque(matches)
     with place:
         while waiting:
@@ -183,13 +183,14 @@ def _elsewhere(
                 suspects += [match for match, outcome in group if outcome is None]
                 if finished := [(match, outcome) for match, outcome in group if outcome is not None]:
                     yield finished
-            for match in suspects:
-                ((alone,),) = _together(place.pool(1), deque([match]), 1, timeout)
-                yield [(match, alone[1] or Outcome("failed", error=DIED))]
+            alone = deque(suspects)
+            while alone:  # one at a time; another pool where one of them ends it
+                for group in _together(place.pool(1), alone, 1, timeout, most=1):
+                    yield [(match, outcome or Outcome("failed", error=DIED)) for match, outcome in group]
 
 
 def _together(
-    opened: AbstractContextManager[Pool], waiting: deque[P], ahead: int, timeout: float | None
+    opened: AbstractContextManager[Pool], waiting: deque[P], ahead: int, timeout: float | None, most: int = MOST
 ) -> Iterator[list[tuple[P, Outcome | None]]]:
     """Matches in one pool, until there are no more or it is broken; None for those that were lost with a worker."""
     patience = None if timeout is None else timeout + PATIENCE_SECONDS
@@ -219,6 +220,6 @@ def _together(
                 if isinstance(found, list):
                     finished += zip(handed, found, strict=False)
                     waiting.extendleft(reversed(handed[len(found) :]))
-                    size = min(2 * len(found), MOST) if len(found) == len(handed) else len(found)
+                    size = min(2 * len(found), most) if len(found) == len(handed) else len(found)
                 else:  # where one of several could not be read, each is tried by itself
                     finished += [(match, found if len(handed) == 1 else None) for match in handed]
