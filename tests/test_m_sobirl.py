@@ -14,6 +14,7 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.envs import random_mdp_v0
 from stackelberg_games.envs.random_mdp_v0 import instance
 from stackelberg_games.errors import InformationError, InvalidArgumentError, SolverError, UnsupportedGameError
+from stackelberg_games.exact import implicit
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.learning.ascent import GradientLeader
@@ -223,3 +224,10 @@ def test_written_derivatives_are_those_of_automatic_differentiation(
         ours, theirs = ([each[name] for each in log] for log in (written, differentiated))
         np.testing.assert_allclose(ours, theirs, rtol=1e-12)
     assert written[0]["gradient_norm"] != written[-1]["gradient_norm"]
+
+
+def test_slopes_of_a_class_are_not_those_of_one_that_overrides_the_objective() -> None:
+    kind: Any = type(sg.make("random_mdp-v0"))
+    below = type("Halved", (kind,), {"objective": lambda self, x, g: 0.5 * kind.objective(self, x, g)})
+    assert implicit._written_down(kind)
+    assert not implicit._written_down(below)

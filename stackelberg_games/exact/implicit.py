@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import gymnasium
@@ -111,6 +112,15 @@ def action_value_pulls(
 Gradients = Callable[[FloatArray], Sequence[Tensor]]
 
 
+@cache
+def _written_down(kind: type[ConfigurableGame]) -> bool:
+    """Whether a class writes derivatives down, and none below it overrides what they are derivatives of."""
+    order = kind.__mro__
+    names = ("slopes", "objective", "follower_tables", "tables")
+    places = [next(place for place, base in enumerate(order) if name in vars(base)) for name in names]
+    return places[0] == min(places)
+
+
 @dataclass(frozen=True)
 class Differentiable:
     """A configured game at one configuration and one response: what two iterations of descent share.
@@ -149,7 +159,7 @@ class Differentiable:
     ) -> Differentiable:
         """The point at a configuration and its tables, at the same in arrays and omega, and at a response."""
         configuration, parameters = tables[0], list(commitment.parameters())
-        slopes = game.slopes(configuration.detach().numpy(), response)
+        slopes = game.slopes(configuration.detach().numpy(), response) if _written_down(type(game)) else None
         if slopes is None:
             free = torch.from_numpy(response).requires_grad_()
             graph = _Graph(game, parameters, values, tables[1], -game.objective(configuration, free))
