@@ -70,6 +70,16 @@ def test_a_state_of_other_parameters_is_refused() -> None:
         Adam(first[1:], 0.02).load_state_dict(adam.state_dict())
 
 
+def test_the_rate_is_where_torch_has_it() -> None:
+    first = fresh(torch.float64)
+    adam = Adam(first, 0.02)
+    adam.param_groups[0]["lr"] = 0.5
+    gradients(0, first)
+    adam.step()
+    assert adam.learning_rate == 0.5
+    assert float(first[0].detach().abs().min()) == pytest.approx(0.5)
+
+
 def test_gradients_are_forgotten() -> None:
     first = fresh(torch.float64)
     gradients(0, first)

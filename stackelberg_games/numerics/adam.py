@@ -25,9 +25,18 @@ class Adam:
     def __init__(
         self, parameters: Iterable[Tensor], learning_rate: float, *, maximize: bool = False, fused: bool = True
     ) -> None:
-        self.learning_rate, self.maximize, self.fused = learning_rate, maximize, fused
-        self.parameters = list(parameters)
+        self.maximize, self.fused, self.parameters = maximize, fused, list(parameters)
+        self.param_groups: list[dict[str, Any]] = [{"params": self.parameters, "lr": learning_rate}]
         self._state: dict[int, dict[str, Tensor]] = {}
+
+    @property
+    def learning_rate(self) -> float:
+        """Also ``param_groups[0]["lr"]``, where code that is written for torch looks for it."""
+        return float(self.param_groups[0]["lr"])
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float) -> None:
+        self.param_groups[0]["lr"] = rate
 
     def zero_grad(self) -> None:
         """Forget gradients."""
