@@ -21,6 +21,7 @@ from stackelberg_games.commitments.gaussian import LinearGaussianPolicy
 from stackelberg_games.commitments.networks import MLPCategoricalPolicy
 from stackelberg_games.envs import random_game_v0
 from stackelberg_games.envs.thermal_control_v0 import POWER_COST, SPREAD, ThermalControl, design_cost, transition
+from stackelberg_games.exact.pair import Pair
 from stackelberg_games.exact.response import Arrays
 from stackelberg_games.kinds.chain import accumulate, leader_chain
 from stackelberg_games.kinds.configurable import ConfigurableGame
@@ -117,6 +118,7 @@ def informed_tables(learned: Finite, game: TabularGame, commitment: Commitment, 
         learned.tables, learned.response = tables, tables.response
         with torch.no_grad():
             learned.arrays = Arrays.of(game, game.model(commitment))
+        learned.pair = Pair(learned.arrays, learned.response)
 
     learned.observe = knowing  # type: ignore[assignment, method-assign]
 

@@ -103,6 +103,7 @@ class ModelBased(GradientLeader):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See ``Leader.load_state_dict``."""
         super().load_state_dict(state)
+        self.doubt = None  # the first batches were looked at when they were played
         if self.thermometer is not None:
             self.thermometer.resume(self.learned, state["thermometer"])
             self.planner.temperature = self.thermometer.value

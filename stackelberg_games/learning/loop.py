@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Generator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
@@ -290,7 +291,8 @@ class TrainingLoop:
         twin.playing = self.playing.rehearsal()
         try:
             for _ in range(REHEARSALS):
-                twin.play()
+                with warnings.catch_warnings(action="ignore"):  # whatever there is to say was said when it was played
+                    twin.play()
                 yield restored.still(twin._state(seal(b"", 0)))
         except Exception as error:
             raise CheckpointError(

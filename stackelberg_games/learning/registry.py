@@ -269,7 +269,7 @@ def games() -> list[str]:
     Examples:
         >>> import stackelberg_games as sg
         >>> sg.games()[:3]
-        ['bayesian_matrix-v0', 'continuous_toy-v0', 'contract-v0']
+        ['bayesian_matrix-v0', 'cheetah_design-v0', 'continuous_toy-v0']
     """
     return ids("game")
 

@@ -66,12 +66,12 @@ class Algorithm(GradientAscent):
     @property
     def information(self) -> Information:
         """TRAJECTORIES, or what is read of the follower beside them."""
-        return READ[self.needs.reads]
+        return READ[getattr(self, "reads", "none")]
 
     @property
     def granted_follower_rewards(self) -> bool:
         """See ``Leader``."""
-        return self.needs_follower_rewards and not self.needs.infers
+        return self.needs_follower_rewards and getattr(self, "follower_rewards", "observed") == "observed"
 
     @property
     def needs(self) -> Needs:
@@ -132,5 +132,6 @@ class Algorithm(GradientAscent):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """See ``Leader.load_state_dict``."""
         super().load_state_dict(state)
+        self.doubt = None  # the first batches were looked at when they were played
         if self.thermometer is not None:
             self.thermometer.resume(self.learned, state["thermometer"])

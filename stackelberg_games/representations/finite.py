@@ -52,7 +52,6 @@ class Finite(Representation):
     """
 
     keeps: ClassVar[tuple[str, ...]] = ("counts", "starts", "updates", "sarsa", "random")
-    rivals: tuple[float, ...] = (0.5,)
 
     def __init__(
         self,

@@ -120,8 +120,9 @@ class Thermometer:
 class Doubt:
     """Warns once where replies contradict a temperature that was declared.
 
-    It adds up how much better the replies are explained at other temperatures, ``Representation.rivals`` times the declared one. A game of
-    which little is known yet makes replies look random, hence hot: only where a fit is close or refused, replies are held against hotter ones.
+    It adds up how much better the replies are explained at other temperatures, ``Representation.rivals`` times the declared one. Only where a
+    fit is close or refused: a game of which little is known makes replies look random, hence hot, and values that do not carry far enough
+    make them look cold.
 
     Args:
         declared: tau > 0.
@@ -142,9 +143,6 @@ class Doubt:
             found = np.array([surprise(factor * self.declared) for factor in (1.0, *self.rivals)])
         except (InvalidGameError, SolverError):  # too little was seen to say anything
             return
-        except UnsupportedGameError:  # too large to plan in
-            self.left = 0
-            return
         if np.isfinite(found).all():
             self.gains += found[0] - found[1:]
         if self.gains.max() > CONTRADICTED:
@@ -159,8 +157,8 @@ class Doubt:
 
 def doubt(view: LeaderView, needs: Needs, learned: Representation) -> Doubt | None:
     """What doubts a declared temperature, where one is used and the representation tells what follows from another."""
-    declared = view.temperature
-    if declared is None or view.estimates or needs.infers or view.judged is not None or not learned.rivals:
+    declared, used = view.temperature, needs.follower or needs.players
+    if declared is None or not used or view.estimates or needs.infers or view.judged is not None or not learned.rivals:
         return None
     return Doubt(declared, learned.rivals)
 
