@@ -1,13 +1,13 @@
 """DRLHF: a reward fitted to a judge's labels, as if the pairs had nothing to do with it (Christiano et al., arXiv 1706.03741).
 
-direct    - mean of dl over all labels so far,     l = softplus(D) - y D,     D of two segments' returns under the reward x
+    direct    - mean of dl over all labels so far,     l = softplus(D) - y D
+with D the difference of two segments' returns under the reward x. The response row is left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from operator import attrgetter
 
 from torch import Tensor
 
@@ -38,7 +38,7 @@ class DRLHF(GradientAscent):
 
     information = Information.TRAJECTORIES
     needs_payment = "judge"
-    asks = property(attrgetter("pairs"))
+    asks = property(lambda self: self.pairs)
     keeps = ("answered",)
 
     def __post_init__(self) -> None:
