@@ -12,7 +12,7 @@ from stackelberg_games import checks
 from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.exact.pair import Pair
-from stackelberg_games.exact.response import Arrays
+from stackelberg_games.exact.response import Arrays, Response
 from stackelberg_games.hypergradient import Influence, StageCritics
 from stackelberg_games.kinds.kernel import DenseKernel
 from stackelberg_games.numerics.averages import averages, owing
@@ -186,6 +186,27 @@ def _visit(tables: Any, states: Any, lengths: Any, weights: Any, out: Any) -> No
             for a in range(out.shape[1]):
                 out[s, a] += weight * tables[min(last - t, settled) if last else 0, s, a]
             weight *= discount
+
+
+def critic_tables(arrays: Arrays, solved: Response, horizon: int | None) -> CriticTables:
+    """All values of both players at a commitment and a soft-optimal response to it.
+
+    Args:
+        arrays: the game under the commitment.
+        solved: the response.
+        horizon: of the leader's objective.
+    """
+    return CriticTables(
+        leader_q(Pair(arrays, solved.policy), horizon),
+        solved.q,
+        solved.action_values,
+        solved.values,
+        solved.policy,
+        arrays.policy,
+        arrays.alive,
+        arrays.sees,
+        horizon,
+    )
 
 
 def leader_q(pair: Pair, horizon: int | None) -> FloatArray:

@@ -11,9 +11,8 @@ from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import PrecisionError
 from stackelberg_games.exact.bounds import EPSILON
-from stackelberg_games.exact.critics import CriticTables, leader_q
+from stackelberg_games.exact.critics import CriticTables, critic_tables
 from stackelberg_games.exact.objective import overflow_is_checked, require_finite
-from stackelberg_games.exact.pair import Pair
 from stackelberg_games.exact.posed import pose
 from stackelberg_games.exact.response import Arrays, lift, overflowed
 from stackelberg_games.exact.soft_response import soft_response
@@ -76,24 +75,13 @@ def critics(game: TabularGame, commitment: Commitment, temperature: float) -> Cr
     game.check_temperature(temperature)
     with torch.no_grad():
         arrays = Arrays.of(game, game.model(commitment))
-    solved = soft_response(arrays, temperature)
-    led = leader_q(Pair(arrays, solved.policy), game.horizon)
-    if not np.isfinite(led).all():
+    found = critic_tables(arrays, soft_response(arrays, temperature), game.horizon)
+    if not np.isfinite(found.leader_q).all():
         raise overflowed("the leader's values", arrays.leader_reward)
-    for constant, table in zip(arrays.offsets, (led, solved.q), strict=True):
+    for constant, table in zip(arrays.offsets, (found.leader_q, found.follower_q), strict=True):
         if constant and EPSILON * np.abs(table).max() > LOST * np.ptp(table):
             raise PrecisionError(
                 f"tables of values around {table.flat[0]:.3g} cannot hold their differences, of {np.ptp(table):.3g} at "
                 f"most: take the constant {constant:.6g} out of the rewards, it decides nothing"
             )
-    return CriticTables(
-        led,
-        solved.q,
-        solved.action_values,
-        solved.values,
-        solved.policy,
-        arrays.policy,
-        arrays.alive,
-        game.follower_sees_action,
-        game.horizon,
-    )
+    return found

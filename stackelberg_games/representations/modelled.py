@@ -15,13 +15,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import logsumexp
 from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
-from stackelberg_games.exact.critics import CriticTables, leader_q
-from stackelberg_games.exact.pair import Pair
+from stackelberg_games.exact.critics import critic_tables
 from stackelberg_games.exact.soft_response import soft_response
 from stackelberg_games.hypergradient import Influence
 from stackelberg_games.learning.information import Evidence
@@ -50,29 +48,15 @@ class StageTables:
     ) -> None:
         assert view.temperature is not None
         self.view, self.game, self.batch, self.played = view, game, batch, played
-        self.tables = self._solved(policy, view.temperature)
+        arrays = game.arrays(policy, view.temperature)
+        solved = soft_response(arrays, view.temperature, tolerance=TOLERANCE)
+        self.tables = critic_tables(arrays, solved, view.horizon)
         shape = game.shape
         self.benefits: FloatArray = self.tables.benefit.reshape(-1, *shape)
         self.points, self.near = combinations(game.features / game.scale, played.states / game.scale)
         stage = np.broadcast_to(np.arange(batch.stages), batch.mask.shape)[batch.mask]
         left = len(self.benefits) - 1 if view.horizon is None else view.horizon - 1 - stage
         self.left = np.broadcast_to(np.minimum(left, len(self.benefits) - 1), stage.shape)[:, None]
-
-    def _solved(self, policy: Tensor, temperature: float) -> CriticTables:
-        """Critics on the points."""
-        view, arrays = self.view, self.game.arrays(policy, temperature)
-        found = soft_response(arrays, temperature, tolerance=TOLERANCE)
-        return CriticTables(
-            leader_q(Pair(arrays, found.policy), view.horizon),
-            found.q,
-            temperature * logsumexp(found.q / temperature, axis=2),
-            found.values,
-            found.policy,
-            arrays.policy,
-            arrays.alive,
-            view.follower_sees_action,
-            view.horizon,
-        )
 
     def benefit(self) -> FloatArray:
         """B of the replies, ``[N, T]``."""
