@@ -30,6 +30,9 @@ READ = {
 class Algorithm(GradientAscent):
     """A leader that estimates the hypergradient from trajectories; a subclass says how, in ``surrogate``.
 
+    A subclass with a setting ``reads`` is of the information class that this names (see ``READ``), and one whose setting
+    ``follower_rewards`` is ``"unobserved"`` is not granted these.
+
     Examples:
         >>> import stackelberg_games as sg
         >>> from stackelberg_games.representations.protocol import Needs
