@@ -409,6 +409,20 @@ def test_what_single_precision_cannot_solve_is_left_to_double(monkeypatch: pytes
     assert system.solve(reward) == pytest.approx(np.linalg.solve(np.eye(144) - 0.99 * chain, reward), rel=1e-9)
 
 
+@pytest.mark.parametrize("narrow", [True, False])
+def test_the_preconditioner_of_narrow_rows_has_the_diagonal_of_the_system(narrow: bool) -> None:
+    rng, first = np.random.default_rng(1), np.full(81, 1 / 81)
+    policy, response = rng.dirichlet(np.ones(4), size=81), rng.dirichlet(np.ones(4), size=(81, 4))
+    lists = lists_of(grid(9) if narrow else TabularGame.from_successors(*random_lists(1, (81, 4, 4, 20)), first))
+    system = chain_system.ChainSystem.of(lists, policy, response, 0.99, np.ones(81, dtype=np.bool_))
+    places = (system.scaled, lists.pattern.columns, lists.pattern.first)
+    scaled = scipy.sparse.csr_matrix(places, shape=(81, 81)).toarray()
+    truth = np.eye(81) - 0.99 * lists.chain(policy[:, :, None] * response)
+    assert system.pivots[:, None] * scaled == pytest.approx(truth, abs=1e-14)
+    factors = (np.eye(81) + np.tril(scaled, -1)) @ (np.eye(81) + np.triu(scaled, 1))
+    assert np.diag(scaled) == pytest.approx(np.diag(factors) if narrow else np.ones(81), rel=1e-13)
+
+
 def test_mixing_games_are_swept_and_local_ones_stepped() -> None:
     def solved(game: TabularGame) -> Any:
         arrays = Arrays.of(game, game.model(sg.TabularPolicy(game)))

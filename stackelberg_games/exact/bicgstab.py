@@ -1,4 +1,4 @@
-"""BiCGSTAB with symmetric Gauss-Seidel by Eisenstat's trick, compiled, for systems whose diagonal is one; see ``chain_system``."""
+"""BiCGSTAB, preconditioned from both sides by Eisenstat's trick, compiled, for systems scaled as in ``chain_system``."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _apply(parts: Any, scaled: Any, y: Any, work: Any, other: Any, z: Any, trans
             for place in range(first[s + 1] - 1, own[s], -1):  # the value that is waited for comes last
                 value -= scaled[place] * z[columns[place]]
             z[s] = value
-        work[s] = y[s] - value
+        work[s] = y[s] + scaled[own[s]] * value - value - value
     product, square = 0.0, 0.0
     for s in range(states):
         value = work[s]

@@ -1,13 +1,14 @@
 """Linear systems I - discount * chain on lists of successors, both ways round, without a matrix of pairs of states.
 
-The rows are divided by their diagonal, which leaves A = I + L + U with triangles L and U. Symmetric Gauss-Seidel
-(I + L)(I + U) is the preconditioner of BiCGSTAB, applied from both sides: since (I + U) z = y gives A z = (I + L) z + y - z,
+The rows are divided by the pivots that elimination without fill would leave, which makes A = E + L + U with a diagonal E and triangles
+L and U, where (I + L)(I + U) has the diagonal of A (van der Vorst, "Preconditioning by incomplete decompositions", 1982). This is the
+preconditioner of BiCGSTAB, applied from both sides: since (I + U) z = y gives A z = (I + L) z + y + (E - 2) z,
 
-    (I + L)^-1 A (I + U)^-1 y = z + (I + L)^-1 (y - z)
+    (I + L)^-1 A (I + U)^-1 y = z + (I + L)^-1 (y + (E - 2) z)
 
 costs two triangular solves and no product with A (Eisenstat, "Efficient implementation of a class of preconditioned
 conjugate gradient methods", SIAM J. Sci. Stat. Comput. 1981). Where it takes too many iterations, as for visits at discounts near 1,
-an incomplete LU factorisation is made once and kept for all later right-hand sides.
+an incomplete LU factorisation with fill is made once and kept for all later right-hand sides.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ BOUNDED = 1e-6
 INFLATED = 1.01
 """For the rounding of bounds."""
 
+NARROW = 16
+"""Entries of a row up to which its pivot takes in what elimination leaves; that of longer rows is their diagonal."""
+
 PATIENCE = 250
 """Iterations with Gauss-Seidel before an incomplete factorisation is made."""
 
@@ -54,15 +58,15 @@ class ChainSystem:
 
     Args:
         pattern: which states can follow which.
-        scaled: entries of I - discount * chain divided by the diagonal of their row, 1 on the diagonal, ``[N]``.
-        diagonal: what they were divided by, ``[S]``.
+        scaled: entries of I - discount * chain divided by the pivot of their row, ``[N]``.
+        pivots: what they were divided by, ``[S]``.
 
     Attributes:
         iterations: used so far, for all right-hand sides.
     """
 
-    def __init__(self, pattern: Pattern, scaled: FloatArray, diagonal: FloatArray) -> None:
-        self.pattern, self.scaled, self.diagonal = pattern, scaled, diagonal
+    def __init__(self, pattern: Pattern, scaled: FloatArray, pivots: FloatArray) -> None:
+        self.pattern, self.scaled, self.pivots = pattern, scaled, pivots
         self.iterations = 0
         self._factors: Any = None
 
@@ -79,10 +83,9 @@ class ChainSystem:
             discount: of what is accumulated.
             alive: bool ``[S]``; nothing follows the other states.
         """
-        pattern, diagonal = lists.pattern, np.empty(len(policy))
-        scaled = weighted_chain(lists, policy, response, -discount, alive)
-        _divide_rows(pattern.first, pattern.diagonal, scaled, diagonal)
-        return cls(pattern, scaled, diagonal)
+        pivots, scaled = np.empty(len(policy)), weighted_chain(lists, policy, response, -discount, alive)
+        _divide_rows(lists.pattern.parts, scaled, pivots)
+        return cls(lists.pattern, scaled, pivots)
 
     def solve(self, vector: FloatArray) -> FloatArray:
         """(I - discount * chain)^-1 vector, ``[S]``.
@@ -91,7 +94,7 @@ class ChainSystem:
             SolverError: the iterations did not converge.
         """
         unit = _unit(vector)
-        return self._solve(vector / unit / self.diagonal, False, TOLERANCE) * unit
+        return self._solve(vector / unit / self.pivots, False, TOLERANCE) * unit
 
     def solve_transposed(self, vector: FloatArray) -> FloatArray:
         """The same for the transposed matrix: discounted visits from a weight of first states, ``[S]``.
@@ -100,7 +103,7 @@ class ChainSystem:
             SolverError: see ``solve``.
         """
         unit = _unit(vector)
-        return self._solve(vector / unit, True, TOLERANCE) / self.diagonal * unit
+        return self._solve(vector / unit, True, TOLERANCE) / self.pivots * unit
 
     def bound(self, vector: FloatArray) -> FloatArray:
         """No less than ``solve`` of a vector without negative entries, whatever rounding does, ``[S]``.
@@ -111,16 +114,16 @@ class ChainSystem:
             SolverError: see ``solve``.
         """
         unit = _unit(vector)
-        found = self._solve(vector / unit / self.diagonal, False, BOUNDED) * unit
-        missing = vector - self.diagonal * self.times(found)
-        kept = float((self.diagonal * self.times(np.ones(len(vector)))).min())  # of 1 - discount * sums of rows
+        found = self._solve(vector / unit / self.pivots, False, BOUNDED) * unit
+        missing = vector - self.pivots * self.times(found)
+        kept = float((self.pivots * self.times(np.ones(len(vector)))).min())  # of 1 - discount * sums of rows
         left = max(0.0, float(missing.max())) / kept if kept > 0 else np.inf
         return np.asarray(INFLATED * (found + left))
 
     def roughly(self, vector: FloatArray, tolerance: float) -> FloatArray:
         """A solution whose residual is at most ``tolerance`` in each state, or what the iterations came to."""
         unit = _unit(vector)
-        right, goal = vector / self.diagonal / unit, tolerance / unit
+        right, goal = vector / self.pivots / unit, tolerance / unit
         single = len(right) > MANY and goal >= SINGLE
         return (self._single if single else self._iterated)(right, goal, False) * unit
 
@@ -153,14 +156,14 @@ class ChainSystem:
     def _iterated(self, right: FloatArray, goal: float, transposed: bool, spent: int = 0) -> FloatArray:
         """BiCGSTAB from zero, until the residual is at most half of the goal, or patience ends."""
         found: FloatArray = np.zeros(len(right))
-        parts, most = tuple(self.pattern[:3]), PATIENCE - spent
+        parts, most = self.pattern.parts, PATIENCE - spent
         self.iterations += bicgstab(parts, self.scaled, right, found, 0.5 * goal, most, transposed)
         return found
 
     def _single(self, right: FloatArray, goal: float, transposed: bool, spent: int = 0) -> FloatArray:
         """The same in single precision, which is half of what has to come from memory."""
         found = np.zeros(len(right), dtype=np.float32)
-        parts, most, scaled = tuple(self.pattern[:3]), PATIENCE - spent, self.scaled.astype(np.float32)
+        parts, most, scaled = self.pattern.parts, PATIENCE - spent, self.scaled.astype(np.float32)
         self.iterations += bicgstab(parts, scaled, right.astype(np.float32), found, 0.5 * goal, most, transposed)
         return found.astype(np.float64)
 
@@ -182,7 +185,7 @@ class ChainSystem:
 
     def _incomplete(self) -> Any:
         """Factors of the transpose, whose columns are the rows that are stored."""
-        states = len(self.diagonal)
+        states = len(self.pivots)
         places = (self.pattern.columns, self.pattern.first.astype(np.int32))
         matrix = scipy.sparse.csc_matrix((self.scaled, *places), shape=(states, states))
         try:
@@ -275,19 +278,31 @@ def _fill(lists: Any, pattern: Any, policy: Any, response: Any, alive: Any, weig
 
 
 @compiled
-def divide(first: Any, own: Any, scaled: Any, diagonal: Any, s: int) -> None:
-    """Make a row of -discount * chain one of the scaled system."""
-    diagonal[s] = 1.0 + scaled[own[s]]
-    inverse = 1.0 / diagonal[s]
+def divide(parts: Any, scaled: Any, pivots: Any, s: int) -> None:
+    """Make a row of -discount * chain one of the scaled system; those before it are."""
+    first, columns, own = parts
+    scaled[own[s]] += 1.0
+    pivot = scaled[own[s]]
+    if first[s + 1] - first[s] <= NARROW:
+        for place in range(first[s], own[s]):
+            before = columns[place]
+            for back in range(own[before] + 1, first[before + 1]):
+                if columns[back] >= s:
+                    if columns[back] == s:
+                        pivot -= scaled[place] * scaled[back]
+                    break
+        if not pivot > 0.0:  # of rows that sum to more than one
+            pivot = scaled[own[s]]
+    inverse = 1.0 / pivot
     for place in range(first[s], first[s + 1]):
         scaled[place] *= inverse
-    scaled[own[s]] = 1.0
+    pivots[s] = pivot
 
 
 @compiled
-def _divide_rows(first: Any, own: Any, scaled: Any, diagonal: Any) -> None:
-    for s in range(diagonal.shape[0]):
-        divide(first, own, scaled, diagonal, s)
+def _divide_rows(parts: Any, scaled: Any, pivots: Any) -> None:
+    for s in range(pivots.shape[0]):
+        divide(parts, scaled, pivots, s)
 
 
 @compiled

@@ -14,7 +14,7 @@ import numpy as np
 from stackelberg_games.arrays import BoolArray, FloatArray
 from stackelberg_games.errors import PrecisionError, SolverError
 from stackelberg_games.exact.chain_system import ChainSystem, divide
-from stackelberg_games.kinds.successors import SuccessorLists
+from stackelberg_games.kinds.successors import SuccessorLists, unsigned
 from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.progress import Advance, patiently
 
@@ -61,7 +61,8 @@ class ListedProblem(NamedTuple):
     @property
     def parts(self) -> tuple[Any, ...]:
         """For compiled code."""
-        return self.lists.first, self.lists.successors, self.lists.probability, self.reward, self.policy, self.alive
+        lists = self.lists
+        return lists.first, unsigned(lists.successors), lists.probability, self.reward, self.policy, self.alive
 
 
 class Solved(NamedTuple):
@@ -168,13 +169,16 @@ def _newton(problem: ListedProblem, temperature: float, values: FloatArray, way:
     pattern = problem.lists.pattern
     system = ChainSystem(pattern, np.empty(len(pattern.columns)), np.empty(len(values)))
     changes, missing = np.empty(len(values)), np.empty(len(values))
-    out, widest = (changes, system.scaled, system.diagonal), int(np.diff(pattern.first).max())
-    rules = (problem.discount, temperature, problem.sees)
+    out, widest = (changes, system.scaled), int(np.diff(pattern.first).max())
+    rules, places = (
+        (problem.discount, temperature, problem.sees),
+        (pattern.first, unsigned(pattern.columns), pattern.slot),
+    )
     best, since, last = np.inf, 0, 0.0
     for steps in range(STEPS):
         backwards = steps % 2 == 1
-        _check(problem, _improve(problem.parts, tuple(pattern), rules, backwards, values, widest, out))
-        residual = _missing(tuple(pattern[:3]), system.scaled, system.diagonal, changes, backwards, missing)
+        _check(problem, _improve(problem.parts, places, rules, backwards, values, widest, out))
+        residual = _missing(pattern.parts, system.scaled, system.pivots, changes, backwards, missing)
         goal = _goal(problem, temperature, values)
         way.tell(residual, goal)
         since = 0 if residual < 0.5 * best or residual > NEAR * goal else since + 1
@@ -292,9 +296,9 @@ def _improve(parts: Any, pattern: Any, rules: Any, backwards: bool, values: Any,
     Returns the largest change.
     """
     entries, _, probability, reward, policy, alive = parts
-    first, columns, own, slot = pattern
+    first, columns, slot = pattern
     discount, _, sees = rules
-    changes, scaled, diagonal = out
+    changes, rows = out
     near, row = np.empty(widest), np.empty(widest)
     actions, replies = reward.shape[1], reward.shape[2]
     g = np.empty((actions if sees else 1, replies))
@@ -325,21 +329,24 @@ def _improve(parts: Any, pattern: Any, rules: Any, backwards: bool, values: Any,
                         row[slot[k]] += weight * probability[k]
                         k += 1
         for j in range(width):
-            scaled[begin + j] = row[j]
-        divide(first, own, scaled, diagonal, s)
+            rows[begin + j] = row[j]
     return worst
 
 
 @compiled
-def _missing(pattern: Any, scaled: Any, diagonal: Any, changes: Any, backwards: bool, out: Any) -> float:
-    """T_g V - V after a sweep: what states met later have changed, each in its own row too; returns the largest."""
-    first, columns, own = pattern
+def _missing(parts: Any, rows: Any, pivots: Any, changes: Any, backwards: bool, out: Any) -> float:
+    """T_g V - V after a sweep: what states met later have changed, each in its own row too; returns the largest.
+
+    Makes the rows those of a scaled system.
+    """
+    first, columns, own = parts
     worst = 0.0
     for s in range(out.shape[0]):
         total = 0.0
-        begin, end = (first[s], own[s]) if backwards else (own[s] + 1, first[s + 1])
+        begin, end = (first[s], own[s] + 1) if backwards else (own[s], first[s + 1])
         for place in range(begin, end):
-            total -= scaled[place] * changes[columns[place]]
-        out[s] = (1.0 - diagonal[s]) * changes[s] + diagonal[s] * total
-        worst = max(worst, abs(out[s]))
+            total -= rows[place] * changes[columns[place]]
+        out[s] = total
+        worst = max(worst, abs(total))
+        divide(parts, rows, pivots, s)
     return worst

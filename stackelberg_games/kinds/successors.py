@@ -36,6 +36,16 @@ class Pattern(NamedTuple):
     diagonal: IntArray
     slot: IntArray
 
+    @property
+    def parts(self) -> tuple[Any, Any, Any]:
+        """``first``, ``columns`` and ``diagonal`` for compiled code, which need not ask whether they count from the end."""
+        return unsigned(self.first), unsigned(self.columns), unsigned(self.diagonal)
+
+
+def unsigned(indices: IntArray) -> Any:
+    """The same indices, all of them >= 0, as numbers without a sign."""
+    return indices.view(f"u{indices.itemsize}")
+
 
 @dataclass(frozen=True)
 class SuccessorLists(SparseKernel):
