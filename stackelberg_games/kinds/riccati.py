@@ -33,9 +33,15 @@ from stackelberg_games.commitments.gaussian import LinearGaussianPolicy, LinearG
 from stackelberg_games.errors import InvalidArgumentError, SolverError
 from stackelberg_games.kinds.moments import StateReward
 from stackelberg_games.numerics.randomness import compiled
-
-DOUBLINGS = 60
-"""Iterations of the Riccati solver; each doubles the stages that it has counted."""
+from stackelberg_games.numerics.small_matrices import (
+    DOUBLINGS,
+    combination,
+    largest,
+    product,
+    solution,
+    symmetric,
+    transposed,
+)
 
 SETTLED = 1e-8
 """Share of P by which it may miss its equation before the Newton step, which squares that."""
@@ -179,7 +185,7 @@ def solve_riccati(
     equation = tuple(np.ascontiguousarray(part) for part in (scale * drift, scale * push, cost, control))
     try:
         value, settled, stable = doubled(*equation)
-    except np.linalg.LinAlgError:  # what grows beyond all bounds
+    except (np.linalg.LinAlgError, ZeroDivisionError):  # what grows beyond all bounds
         settled = stable = False
     if not (settled and stable):  # rounding, or an unstable part of the state that costs the follower nothing
         try:
@@ -194,8 +200,12 @@ def solve_riccati(
 
 @compiled
 def doubled(turned: Any, pushed: Any, cost: Any, control: Any) -> Any:
-    """P by doubling, whether it solves the equation up to ``SETTLED``, and whether the loop that it closes is stable."""
-    value = _doubled(turned, pushed @ np.linalg.solve(control, np.ascontiguousarray(pushed.T)), cost)
+    """P by doubling, whether it solves the equation up to ``SETTLED``, and whether the loop that it closes is stable.
+
+    Raises:
+        ZeroDivisionError: what grows beyond all bounds has made a matrix singular.
+    """
+    value = _doubled(turned, product(pushed, solution(control, transposed(pushed))[0]), cost)
     settled, stable = _checked(value, turned, pushed, cost, control)
     return value, settled, stable
 
@@ -203,15 +213,17 @@ def doubled(turned: Any, pushed: Any, cost: Any, control: Any) -> Any:
 @compiled
 def _checked(value: Any, turned: Any, pushed: Any, cost: Any, control: Any) -> Any:
     """Whether P solves the equation up to ``SETTLED``, and whether the loop that it closes is stable."""
-    if not np.isfinite(value).all():
+    pulled = product(transposed(pushed), value)
+    score = combination(1.0, control, 1.0, product(pulled, pushed))
+    if not np.isfinite(largest(score)):
         return False, False
-    pulled = np.ascontiguousarray(pushed.T) @ value
-    loop = turned - pushed @ np.linalg.solve(control + pulled @ pushed, pulled @ turned)
-    if not np.isfinite(loop).all():
+    loop = combination(1.0, turned, -1.0, product(pushed, solution(score, product(pulled, turned))[0]))
+    backed = combination(1.0, cost, 1.0, product(transposed(turned), product(value, loop)))
+    if not np.isfinite(largest(backed)):
         return False, False
-    missed = np.abs(cost + np.ascontiguousarray(turned.T) @ value @ loop - value).max()
-    radius = np.abs(np.linalg.eigvals(loop.astype(np.complex128))).max()
-    return missed <= SETTLED * np.abs(value).max(), radius < 1
+    missed = largest(combination(1.0, backed, -1.0, value))
+    rates = np.linalg.eigvals(loop.astype(np.complex128)).reshape(1, -1)
+    return missed <= SETTLED * largest(value), largest(rates) < 1
 
 
 def _unstable(matrix: FloatArray) -> SolverError:
@@ -227,20 +239,19 @@ def _doubled(matrix: Any, control: Any, cost: Any) -> Any:
 
     Every iteration doubles the stages that are counted (Anderson, 1978; Chu, Fan, Lin and Wang, 2004).
     """
-    ahead, spread, value = matrix.copy(), control.copy(), cost.copy()
+    ahead, spread, value = matrix, control, cost
     unit = np.eye(len(matrix))
     for _ in range(DOUBLINGS):
-        solved = np.linalg.solve(unit + spread @ value, np.concatenate((ahead, spread), axis=1))
-        moved, carried = solved[:, : len(matrix)].copy(), solved[:, len(matrix) :].copy()
-        turned = np.ascontiguousarray(ahead.T)
-        added = turned @ value @ moved
-        spread = spread + ahead @ carried @ turned
-        value = value + 0.5 * (added + added.T)
-        ahead = ahead @ moved
-        size = np.abs(value).max()
+        met = combination(1.0, unit, 1.0, product(spread, value))
+        moved, carried = solution(met, ahead)[0], solution(met, spread)[0]
+        added = symmetric(product(transposed(ahead), product(value, moved)))
+        spread = combination(1.0, spread, 1.0, product(product(ahead, carried), transposed(ahead)))
+        value = combination(1.0, value, 1.0, added)
+        ahead = product(ahead, moved)
+        size = largest(value)
         if not np.isfinite(size):
             break
-        if np.abs(added).max() <= 1e-15 * size:
+        if largest(added) <= 1e-15 * size:
             return value
     return np.full_like(value, np.nan)
 

@@ -16,6 +16,16 @@ import numpy as np
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.kinds.riccati import Plant, doubled, solve_riccati
 from stackelberg_games.numerics.randomness import compiled
+from stackelberg_games.numerics.small_matrices import (
+    combination,
+    product,
+    sandwiched,
+    scaled,
+    solution,
+    summed_powers,
+    symmetric,
+    transposed,
+)
 
 
 class LinearLaw(NamedTuple):
@@ -92,7 +102,7 @@ def respond(
     """
     try:
         value, settled = _solved(plant, law, discount)
-    except np.linalg.LinAlgError:
+    except (np.linalg.LinAlgError, ZeroDivisionError):
         settled = False
     if not settled:
         drift = plant.state + plant.leader @ law.gain
@@ -124,59 +134,60 @@ def value_slope(
         weight: w.
     """
     always = weights + weight * discount / (1 - discount) * reply.noise
-    return np.asarray(_value_slope(plant, law, reply.loop, worth.seen_value, discount, always))
+    return 2 * np.asarray(_value_slope(plant, law, reply.loop, worth.seen_value, discount, always))
 
 
 @compiled
 def _solved(plant: Any, law: Any, discount: float) -> Any:
     scale = math.sqrt(discount)
-    turned = scale * (plant.state + plant.leader @ law.gain)
-    value, settled, stable = doubled(turned, scale * plant.follower, plant.state_cost, plant.control_cost)
+    turned, pushed = scaled(scale, _drift(plant, law)), scaled(scale, plant.follower)
+    value, settled, stable = doubled(turned, pushed, plant.state_cost, plant.control_cost)
     return value, settled and stable
+
+
+@compiled
+def _drift(plant: Any, law: Any) -> Any:
+    """D = A + C K."""
+    return combination(1.0, plant.state, 1.0, product(plant.leader, law.gain))
 
 
 @compiled
 def _response_to(value: Any, plant: Any, law: Any, discount: float, temperature: float) -> Any:
     """A Newton step from P, and response and values that go with it; see ``riccati``."""
-    drift = plant.state + plant.leader @ law.gain
-    _, gain, seen = _backup(value, plant, discount)
-    missed = plant.state_cost + np.ascontiguousarray(drift.T) @ seen @ drift - value
-    loop = np.ascontiguousarray((drift - plant.follower @ (gain @ drift)).T)
-    system = np.eye(value.size) - discount * np.kron(loop, loop)
-    value = _symmetric(value + np.linalg.solve(system, missed.ravel()).reshape(value.shape))
-    score, gain, seen = _backup(value, plant, discount)
-    entropy = 0.5 * temperature * (len(score) * math.log(math.pi * temperature) - np.linalg.slogdet(score)[1])
-    shaken = np.trace(seen @ (plant.leader @ law.covariance @ np.ascontiguousarray(plant.leader.T)))
-    constant = (discount * np.trace(value @ plant.noise) - entropy + shaken) / (1 - discount)
-    return value, constant, seen, gain, _symmetric(0.5 * temperature * np.linalg.inv(score))
+    drift = _drift(plant, law)
+    gain, seen = _backup(value, plant, discount)[:2]
+    updated = combination(1.0, plant.state_cost, 1.0, sandwiched(transposed(drift), seen))
+    scale = math.sqrt(discount)
+    loop = combination(scale, drift, -scale, product(plant.follower, product(gain, drift)))
+    missed = symmetric(combination(1.0, updated, -1.0, value))
+    value = combination(1.0, value, 1.0, summed_powers(transposed(loop), missed))
+    gain, seen, score, volume = _backup(value, plant, discount)
+    entropy = 0.5 * temperature * (len(score) * math.log(math.pi * temperature) - math.log(volume))
+    shaken = np.trace(product(seen, sandwiched(plant.leader, law.covariance)))
+    constant = (discount * np.trace(product(value, plant.noise)) - entropy + shaken) / (1 - discount)
+    inverse = symmetric(solution(score, np.eye(len(score)))[0])
+    return value, constant, seen, gain, scaled(0.5 * temperature, inverse)
 
 
 @compiled
 def _backup(value: Any, plant: Any, discount: float) -> Any:
-    """S, L and G for a given P."""
-    pulled = discount * np.ascontiguousarray(plant.follower.T) @ value
-    score = plant.control_cost + pulled @ plant.follower
-    gain = np.linalg.solve(score, pulled)
-    return score, gain, _symmetric(discount * value - np.ascontiguousarray(pulled.T) @ gain)
+    """L, G, S and its determinant for a given P."""
+    pushed = product(transposed(plant.follower), value)
+    score = combination(1.0, plant.control_cost, discount, product(pushed, plant.follower))
+    gain, volume = solution(score, scaled(discount, pushed))
+    seen = symmetric(combination(discount, value, -discount, product(transposed(pushed), gain)))
+    return gain, seen, score, volume
 
 
 @compiled
 def _loop(plant: Any, law: Any, gain: Any, covariance: Any) -> Any:
-    left = np.eye(len(plant.state)) - plant.follower @ gain
-    pushed = left @ plant.leader
-    noise = pushed @ law.covariance @ np.ascontiguousarray(pushed.T)
-    noise += plant.follower @ covariance @ np.ascontiguousarray(plant.follower.T)
-    return left @ (plant.state + plant.leader @ law.gain), _symmetric(noise + plant.noise)
+    left = combination(1.0, np.eye(len(plant.state)), -1.0, product(plant.follower, gain))
+    pushed = product(left, plant.leader)
+    noise = combination(1.0, sandwiched(pushed, law.covariance), 1.0, sandwiched(plant.follower, covariance))
+    return product(left, _drift(plant, law)), combination(1.0, noise, 1.0, plant.noise)
 
 
 @compiled
 def _value_slope(plant: Any, law: Any, loop: Any, seen: Any, discount: float, always: Any) -> Any:
-    system = np.eye(always.size) - discount * np.kron(loop, loop)
-    occupied = np.linalg.solve(system, always.ravel()).reshape(always.shape)
-    drift = plant.state + plant.leader @ law.gain
-    return 2.0 * np.ascontiguousarray(plant.leader.T) @ seen @ drift @ occupied
-
-
-@compiled
-def _symmetric(matrix: Any) -> Any:
-    return 0.5 * (matrix + matrix.T)
+    occupied = summed_powers(scaled(math.sqrt(discount), loop), always)
+    return product(transposed(plant.leader), product(seen, product(_drift(plant, law), occupied)))

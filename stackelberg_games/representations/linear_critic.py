@@ -21,6 +21,15 @@ from stackelberg_games.kinds.linear_quadratic import LinearGaussianGame
 from stackelberg_games.kinds.moments import Bump, Quadratic
 from stackelberg_games.kinds.riccati_compiled import ClosedReply, LinearLaw
 from stackelberg_games.numerics.randomness import compiled
+from stackelberg_games.numerics.small_matrices import (
+    combination,
+    largest,
+    multiply,
+    product,
+    sandwiched,
+    solution,
+    symmetric,
+)
 
 NOTHING = 1e-100
 """Powers of the closed loop below it move no state that a double tells from another."""
@@ -180,14 +189,19 @@ def _spreads(loop: Any, noise: Any, count: int) -> Any:
     """M^i and S_i of the first ``count`` stages; powers below ``NOTHING`` are zero, as their squares are slow."""
     size = len(loop)
     powers, spread = np.zeros((count, size, size)), np.zeros((count, size, size))
-    powers[0], half, grown = np.eye(size), np.empty((size, size)), np.empty((size, size))
+    half, grown = np.empty((size, size)), np.empty((size, size))
+    for j in range(size):
+        powers[0, j, j] = 1.0
     for i in range(1, count):
-        _multiply(powers[i - 1], loop, powers[i])
-        _multiply(powers[i - 1], noise, half)
-        _multiply(half, powers[i - 1].T, grown)
-        spread[i] = spread[i - 1] + grown
-        if np.abs(powers[i]).max() < NOTHING:
-            powers[i] = 0.0
+        multiply(powers[i - 1], loop, powers[i])
+        multiply(powers[i - 1], noise, half)
+        multiply(half, powers[i - 1].T, grown)
+        faded = largest(powers[i]) < NOTHING
+        for j in range(size):
+            for k in range(size):
+                spread[i, j, k] = spread[i - 1, j, k] + grown[j, k]
+                if faded:
+                    powers[i, j, k] = 0.0
     return powers, spread
 
 
@@ -195,60 +209,18 @@ def _spreads(loop: Any, noise: Any, count: int) -> Any:
 def _shapes(powers: Any, spread: Any, covariance: Any, precision: Any, target: Any, heights: Any) -> Any:
     """M^i, P_i M^i and P_i t, where P_i = H (I + S_i H)^-1; ``heights`` are divided by the root of det(I + S_i H)."""
     count, size = powers.shape[0], powers.shape[1]
-    turning, shifts = np.empty_like(powers), np.empty((count, size))
-    one, two, both = np.empty((size, size)), np.empty((size, size)), np.empty((size, 2 * size))
-    unit, centre = np.eye(size), target.reshape(-1, 1)
+    turning, shifts = np.empty((count, size, size)), np.zeros((count, size))
+    unit = np.eye(size)
     for i in range(count):
-        _multiply(powers[i], covariance, one)
-        _multiply(one, powers[i].T, two)
-        two += spread[i]
-        _multiply(two, precision, both[:, :size])
-        both[:, :size] += unit
-        both[:, size:] = unit
-        heights[i] /= np.sqrt(_eliminated(both))
-        _multiply(precision, both[:, size:], one)
+        spreads = combination(1.0, sandwiched(powers[i], covariance), 1.0, spread[i])
+        inverse, determinant = solution(combination(1.0, unit, 1.0, product(spreads, precision)), unit)
+        heights[i] /= np.sqrt(determinant)
+        shape = symmetric(product(precision, inverse))
+        multiply(shape, powers[i], turning[i])
         for j in range(size):
             for k in range(size):
-                two[j, k] = 0.5 * (one[j, k] + one[k, j])
-        _multiply(two, powers[i], turning[i])
-        _multiply(two, centre, shifts[i].reshape(-1, 1))
+                shifts[i, j] += shape[j, k] * target[k]
     return powers, turning, shifts
-
-
-@compiled
-def _multiply(left: Any, right: Any, out: Any) -> None:
-    """A product of small matrices, which costs less here than a call of BLAS."""
-    for i in range(left.shape[0]):
-        for j in range(right.shape[1]):
-            total = 0.0
-            for k in range(left.shape[1]):
-                total += left[i, k] * right[k, j]
-            out[i, j] = total
-
-
-@compiled
-def _eliminated(both: Any) -> float:
-    """The determinant of the left half, which Gauss's and Jordan's elimination with pivots makes the identity."""
-    size, determinant = both.shape[0], 1.0
-    for j in range(size):
-        pivot = j
-        for i in range(j + 1, size):
-            if abs(both[i, j]) > abs(both[pivot, j]):
-                pivot = i
-        if pivot != j:
-            determinant = -determinant
-            for k in range(2 * size):
-                both[j, k], both[pivot, k] = both[pivot, k], both[j, k]
-        determinant *= both[j, j]
-        scale = 1.0 / both[j, j]
-        for k in range(2 * size):
-            both[j, k] *= scale
-        for i in range(size):
-            factor = both[i, j]
-            if i != j:
-                for k in range(2 * size):
-                    both[i, k] -= factor * both[j, k]
-    return determinant
 
 
 @compiled
