@@ -123,7 +123,7 @@ def practised(game: CheetahDesign, seed: int) -> tuple[Any, float, dict[str, Any
 def main() -> None:
     """Play what is missing, a seed at a time."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--out", type=Path, default=OUT)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
