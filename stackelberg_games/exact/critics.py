@@ -257,7 +257,10 @@ def _backward(given: Any, tables: Any, values: Any, begin: int) -> int:
                         total += transition[s, a, b, n] * values[n]
                     tables[h, s, a, b] = reward[s, a, b] + discount * total
                     updated[s] += joint[s, a, b] * tables[h, s, a, b]
-        if (updated == values).all():
+        same = True
+        for s in range(states):
+            same = same and updated[s] == values[s]
+            values[s] = updated[s]
+        if same:
             return h + 1
-        values[:] = updated
     return int(horizon)
