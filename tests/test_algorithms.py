@@ -152,8 +152,8 @@ ON_ANCHORS: list[tuple[str, dict[str, Any]]] = [
 @pytest.mark.parametrize(("leader", "settings"), ON_ANCHORS)
 def test_a_game_fitted_to_vectors_has_the_exact_hypergradient(leader: str, settings: dict[str, Any]) -> None:
     quick = {"representation": {"steps": 20}}
-    few, _ = misses(KINDS["networks"], leader, {**settings, **quick}, 20, 4)
-    many, noise = misses(KINDS["networks"], leader, {**settings, **quick}, 2000, 3)
+    few, _ = misses(KINDS["networks"], leader, {**settings, **quick}, 20, 2)
+    many, noise = misses(KINDS["networks"], leader, {**settings, **quick}, 2000, 2)
     assert many < max(0.5 * few, 4 * noise, 0.05)
     assert many < 0.15 + 4 * noise
 
@@ -191,7 +191,7 @@ def pendulum() -> Kind:
 
 @pytest.mark.parametrize(("leader", "settings"), ON_ANCHORS[:1])
 def test_on_visited_states_of_a_pendulum_the_gradient_points_uphill(leader: str, settings: dict[str, Any]) -> None:
-    rows, game, commitment = estimates(pendulum(), sg.make_leader(leader, **settings), 3, informed=False)
+    rows, game, commitment = estimates(pendulum(), sg.make_leader(leader, **settings), 2, informed=False)
     exact = pendulum().gradient(game, commitment)
     cosines = rows @ exact / np.linalg.norm(rows, axis=1) / np.linalg.norm(exact)
     assert cosines.min() > 0.9
