@@ -61,6 +61,32 @@ def test_a_configured_game_begins_its_memory_anew() -> None:
         assert np.abs(table(answer, wanted.shape) - wanted).sum(axis=2).mean() / 2 < 0.1
 
 
+def test_where_all_stages_pay_alike_it_learns_to_put_off_the_end() -> None:
+    """Three states; the right reply keeps play alive, the other one ends it one time in five, and a stage pays 1."""
+    kernel = np.zeros((4, 1, 2, 4))
+    kernel[:3, 0, :, 3] = 0.2
+    kernel[[0, 1, 2], 0, [0, 1, 0], 3] = 0.0
+    kernel[:3, 0, :, :3] = (1 - kernel[:3, 0, :, 3:]) / 3
+    kernel[3, :, :, 3] = 1
+    paid = np.broadcast_to(np.array([1.0, 1.0, 1.0, 0.0])[:, None, None], (4, 1, 2))
+    game = sg.TabularGame(
+        kernel,
+        paid,
+        paid,
+        np.ones(4) * [1, 1, 1, 0] / 3,
+        terminal=np.arange(4) == 3,
+        follower_discount=0.98,
+        horizon=100,
+    )
+    follower = sg.make_follower("soft_dqn", temperature=0.5, budget=4000)
+    follower.begin(game, seed=0)
+    policy = TabularPolicy(game)
+    found = table(follower.respond(game, policy), (4, 1, 2))[:3]
+    wanted = exact.best_response(game, policy, 0.5).policy[:3]
+    assert wanted.max(axis=2).min() > 0.99
+    assert np.abs(found - wanted).max() < 0.05
+
+
 def test_vectors_are_answered_and_drawn_by_their_chances() -> None:
     game = sg.make("pendulum_grid-v0")
     follower = sg.make_follower("soft_dqn", temperature=2.0, budget=1500)

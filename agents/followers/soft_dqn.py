@@ -349,8 +349,10 @@ class SoftDQN(Follower):
             return
         if self.scale is None:
             rewards, far = self.kept.rewards[: self.held], 1 / (1 - discount)
-            origin = 0.0 if self.kept.ended[: self.held].any() else float(rewards.mean()) * far
-            self.scale = max(float(rewards.std()) * far * SPREAD, self.temperature), origin
+            # Where play ends, an end is worth nothing, and values differ by what is earned before it, alike as rewards may be.
+            usual = 0.0 if self.kept.ended[: self.held].any() else float(rewards.mean())
+            spread = float(np.sqrt(np.square(rewards - usual).mean()))
+            self.scale = max(spread * far * SPREAD, self.temperature), usual * far
         self.owed += played * self.updates
         while self.owed >= 1:
             self._descend(discount, random.integers(self.held, size=ROWS))
