@@ -158,17 +158,35 @@ def test_counts_outgrow_the_room_they_had(monkeypatch: pytest.MonkeyPatch) -> No
             batch = sg.Trajectories(
                 entered, acted[0][:, 1:], acted[1][:, 1:], rewards[0], rewards[1], lengths, lengths < 7
             )
-            counted.add(batch)
+            counted.add(batch, batch.states)
             kept.observe(batch)
     following = counted.following(np.arange(19))
-    counted.gather(following, excerpt)
-    assert (following == np.arange(19)).all()
+    assert (np.sort(following) == np.arange(19)).all()
+    order = rng.permutation(19)  # of the states in the excerpt
+    numbers = counted.gather(order, excerpt, np.array([[4, 0], [18, 4]]))
+    assert (order[numbers] == [[4, 0], [18, 4]]).all()
+    kept_times = kept.counted[order][..., order]
     for name in ("totals", "recent", "leader_rewards", "follower_rewards", "alive"):
-        assert getattr(excerpt, name) == pytest.approx(getattr(kept, name), rel=1e-13), name
-    assert isinstance(excerpt.visits, visits.ListedVisits)
-    cells = np.stack(np.nonzero(kept.counted.reshape(-1, 19)))
-    assert (np.stack([excerpt.visits.cells, excerpt.visits.successors]) == cells).all()
-    assert (excerpt.visits.counts == kept.counted[kept.counted > 0]).all()
+        assert getattr(excerpt, name) == pytest.approx(getattr(kept, name)[order], rel=1e-13), name
+    first, successors, times = excerpt.listed
+    cells = np.repeat(np.arange(len(first) - 1), np.diff(first))
+    assert (np.stack([cells, successors]) == np.stack(np.nonzero(kept_times.reshape(-1, 19)))).all()
+    assert (times == kept_times[kept_times > 0]).all()
+    shares = kept_times / np.maximum(kept.totals[order], 1)[..., None] * kept.alive[order]
+    assert excerpt.kernel().dense == pytest.approx(shares, rel=1e-15)
+
+
+def test_a_policy_in_some_states_is_the_policy_as_it_stands() -> None:
+    policy = sg.TabularPolicy((6, 3), np.random.default_rng(0).normal(size=(6, 3)))
+    some = seen.AtStates(policy, np.array([1, 4]), sparse=False)
+    for moved in (0.0, 0.5):
+        assert some.probabilities().detach().numpy() == pytest.approx(policy.probabilities()[[1, 4]].detach().numpy())
+        with torch.no_grad():
+            policy.logits[4, 0] += moved
+        for _ in range(2):
+            found = some.log_probabilities()
+            assert found.requires_grad
+            assert found.detach().numpy() == pytest.approx(policy.log_probabilities()[[1, 4]].detach().numpy())
 
 
 @pytest.mark.parametrize("name", ["lola", "model_based", "stackelberg_actor_critic", "stackelberg_ppo"])

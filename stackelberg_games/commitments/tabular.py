@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
+from stackelberg_games.numerics.log_rows import log_rows
 from stackelberg_games.numerics.randomness import Lane, Streams
 from stackelberg_games.numerics.sampling import check_probabilities, cumulative
 from stackelberg_games.numerics.threads import in_own_modes
@@ -160,7 +161,7 @@ class TabularPolicy(DiscretePolicy):
     def rows(self, states: Tensor, *, sparse: bool = False) -> Tensor:
         """See ``DiscretePolicy.rows``; no other row is looked at."""
         states = states if self._seen is None else self._seen[states]
-        return torch.log_softmax(nn.functional.embedding(states, self.logits, sparse=sparse), dim=1)
+        return log_rows(self.logits, states, sparse=sparse)
 
 
 class PolicyRows(NamedTuple):

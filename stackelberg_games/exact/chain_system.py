@@ -60,19 +60,26 @@ class ChainSystem:
         pattern: which states can follow which.
         scaled: entries of I - discount * chain divided by the pivot of their row, ``[N]``.
         pivots: what they were divided by, ``[S]``.
+        tolerance: see ``TOLERANCE``.
 
     Attributes:
         iterations: used so far, for all right-hand sides.
     """
 
-    def __init__(self, pattern: Pattern, scaled: FloatArray, pivots: FloatArray) -> None:
-        self.pattern, self.scaled, self.pivots = pattern, scaled, pivots
+    def __init__(self, pattern: Pattern, scaled: FloatArray, pivots: FloatArray, tolerance: float = TOLERANCE) -> None:
+        self.pattern, self.scaled, self.pivots, self.tolerance = pattern, scaled, pivots, tolerance
         self.iterations = 0
         self._factors: Any = None
 
     @classmethod
     def of(
-        cls, lists: SuccessorLists, policy: FloatArray, response: FloatArray, discount: float, alive: Any
+        cls,
+        lists: SuccessorLists,
+        policy: FloatArray,
+        response: FloatArray,
+        discount: float,
+        alive: Any,
+        tolerance: float = TOLERANCE,
     ) -> ChainSystem:
         """The system of the chain under two policies.
 
@@ -82,10 +89,11 @@ class ChainSystem:
             response: the follower's, ``[S, A, B]``, or ``[S, 1, B]`` where it is the same for every a.
             discount: of what is accumulated.
             alive: bool ``[S]``; nothing follows the other states.
+            tolerance: see ``TOLERANCE``.
         """
         pivots, scaled = np.empty(len(policy)), weighted_chain(lists, policy, response, -discount, alive)
         _divide_rows(lists.pattern.parts, scaled, pivots)
-        return cls(lists.pattern, scaled, pivots)
+        return cls(lists.pattern, scaled, pivots, tolerance)
 
     def solve(self, vector: FloatArray) -> FloatArray:
         """(I - discount * chain)^-1 vector, ``[S]``.
@@ -94,7 +102,7 @@ class ChainSystem:
             SolverError: the iterations did not converge.
         """
         unit = _unit(vector)
-        return self._solve(vector / unit / self.pivots, False, TOLERANCE) * unit
+        return self._solve(vector / unit / self.pivots, False, self.tolerance) * unit
 
     def solve_transposed(self, vector: FloatArray) -> FloatArray:
         """The same for the transposed matrix: discounted visits from a weight of first states, ``[S]``.
@@ -103,7 +111,7 @@ class ChainSystem:
             SolverError: see ``solve``.
         """
         unit = _unit(vector)
-        return self._solve(vector / unit, True, TOLERANCE) / self.pivots * unit
+        return self._solve(vector / unit, True, self.tolerance) / self.pivots * unit
 
     def bound(self, vector: FloatArray) -> FloatArray:
         """No less than ``solve`` of a vector without negative entries, whatever rounding does, ``[S]``.

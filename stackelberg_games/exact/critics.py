@@ -90,12 +90,16 @@ class CriticTables:
         return np.asarray(self.leader_action_values - self.leader_values[..., None])
 
     @cached_property
+    def _action_advantage(self) -> FloatArray:
+        """VF(s, a) - VF(s), ``[S, A]``."""
+        values = averages(self.policy[None], self.follower_action_values[None, None])[0, 0]
+        return np.asarray(self.follower_action_values - values[:, None])
+
+    @cached_property
     def follower_advantage(self) -> FloatArray:
         """AF, ``[S, A, B]``: VF(s, a) - VF(s), or QF - E_a QF for an unseen a."""
         if self.sees:
-            seen = self.follower_action_values
-            centred = seen - (self.policy * seen).sum(axis=1, keepdims=True)
-            return np.broadcast_to(centred[:, :, None], self.follower_q.shape)
+            return np.broadcast_to(self._action_advantage[:, :, None], self.follower_q.shape)
         mean = (self.policy[:, :, None] * self.follower_q).sum(axis=1, keepdims=True)
         return np.asarray(self.follower_q - mean)
 
@@ -157,11 +161,16 @@ class CriticTables:
 
     def response_weights(self, batch: Trajectories, influence: Influence) -> FloatArray:
         """Table ``[S, A]`` whose product with log f is the response term, averaged over the action."""
-        trace = influence.before if self.sees else influence.after
-        return self.owing(table_of(batch, trace, self.follower_q.shape) / batch.episodes)
+        if not self.sees:
+            return self.owing(table_of(batch, influence.after, self.follower_q.shape) / batch.episodes)
+        check_played(batch, self.follower_q.shape)
+        played, weights = batch.states[:, :-1][batch.mask], influence.before[batch.mask]
+        return self.owing(np.bincount(played, weights, minlength=len(self.policy)) / batch.episodes)
 
     def owing(self, owed: FloatArray) -> FloatArray:
-        """The same for what is owed to stages, ``[S, A, B]``: u where the follower sees the action, else w."""
+        """The same for what is owed to states by earlier replies, u ``[S]``; to stages by their own too, w ``[S, A, B]``, if a is not seen."""
+        if self.sees:
+            return np.asarray(self.policy * self._action_advantage * (owed * self.alive)[:, None])
         return np.asarray(owing(self.policy, owed, self.follower_advantage))
 
 

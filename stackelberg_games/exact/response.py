@@ -15,7 +15,7 @@ from scipy.linalg import lapack
 
 from stackelberg_games.arrays import BoolArray, FloatArray
 from stackelberg_games.errors import PrecisionError, SolverError
-from stackelberg_games.exact.chain_system import INFLATED, ChainSystem
+from stackelberg_games.exact.chain_system import INFLATED, TOLERANCE, ChainSystem
 from stackelberg_games.kinds.chain import accumulated
 from stackelberg_games.kinds.conditioning import Condition
 from stackelberg_games.kinds.finite import Model, TabularGame
@@ -89,6 +89,7 @@ class Arrays:
         initial: distribution of the first state, ``[S]``; needed where there is a horizon.
         offsets: constants that all of the leader's and all of the follower's rewards have in common; solvers
             take them out.
+        tolerance: of linear systems of games given as lists; see ``ChainSystem``.
     """
 
     policy: FloatArray
@@ -102,6 +103,7 @@ class Arrays:
     horizon: int | None = None
     initial: FloatArray | None = None
     offsets: tuple[float, float] = (0.0, 0.0)
+    tolerance: float = TOLERANCE
 
     @classmethod
     def of(cls, game: TabularGame, model: Model, condition: Condition | None = None) -> Arrays:
@@ -139,11 +141,11 @@ class Arrays:
 
     def leader_q(self, values: FloatArray) -> FloatArray:
         """QL = rL + gL P VL, ``[S, A, B]``."""
-        return self.leader_reward + self.leader_discount * self.kernel.expected(values)
+        return _ahead(self.leader_reward, self.leader_discount, self.kernel, values)
 
     def follower_q(self, values: FloatArray) -> FloatArray:
         """QF = rF + gF P VF, ``[S, A, B]``."""
-        return self.follower_reward + self.follower_discount * self.kernel.expected(values)
+        return _ahead(self.follower_reward, self.follower_discount, self.kernel, values)
 
     def chain(self, response: FloatArray) -> FloatArray:
         """State transitions when both players follow their policies, ``[S, S]``."""
@@ -154,7 +156,8 @@ class Arrays:
         lists = self.kernel
         if not isinstance(lists, SuccessorLists):
             return Factorised(self.chain(response), discount)
-        return ChainSystem.of(lists, self.policy, response if self.sees else response[:, :1], discount, self.alive)
+        rows = response if self.sees else response[:, :1]
+        return ChainSystem.of(lists, self.policy, rows, discount, self.alive, self.tolerance)
 
     def accumulated(self, response: FloatArray, reward: FloatArray, discount: float, horizon: int) -> FloatArray:
         """Sum over t < horizon of (discount * chain)^t reward ``[S]``, ``[S]``."""
@@ -203,6 +206,14 @@ class Arrays:
         leader, follower = self.leader_reward - self.offsets[0], self.follower_reward - self.offsets[1]
         centred = replace(self, leader_reward=leader, follower_reward=follower, offsets=(0.0, 0.0))
         return centred, lift(self.offsets[1], 1 / (1 - self.follower_discount))
+
+
+def _ahead(reward: FloatArray, discount: float, kernel: Kernel, values: FloatArray) -> FloatArray:
+    """Reward + discount * P values, ``[S, A, B]``; large tables are made once."""
+    table = kernel.expected(values)
+    table *= discount
+    table += reward
+    return table
 
 
 class System(Protocol):

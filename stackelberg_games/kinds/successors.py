@@ -17,6 +17,9 @@ from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.kinds.kernel import SparseKernel
 from stackelberg_games.numerics.randomness import compiled
 
+SHORT = 16
+"""States that follow one, up to which they are sorted by insertion."""
+
 DENSE_BYTES = 2**28
 """Arrays [S, A, B, S] and [S, S] of games given as lists are made up to this size."""
 
@@ -179,6 +182,20 @@ def _count_pattern(lists: Any, successors: Any, per_state: int, first: Any, mark
 
 
 @compiled
+def _sort(columns: Any, begin: int, end: int) -> None:
+    """Sort a part of an array: by insertion where it is short."""
+    if end - begin > SHORT:
+        columns[begin:end].sort()
+        return
+    for i in range(begin + 1, end):
+        column, j = columns[i], i
+        while j > begin and columns[j - 1] > column:
+            columns[j] = columns[j - 1]
+            j -= 1
+        columns[j] = column
+
+
+@compiled
 def _fill_pattern(lists: Any, successors: Any, per_state: int, first: Any, mark: Any, out: Any) -> None:
     columns, diagonal, slot = out
     for s in range(mark.shape[0]):
@@ -191,7 +208,7 @@ def _fill_pattern(lists: Any, successors: Any, per_state: int, first: Any, mark:
                 mark[successors[k]] = begin
                 columns[end] = successors[k]
                 end += 1
-        columns[begin:end].sort()
+        _sort(columns, begin, end)
         for place in range(begin, end):
             mark[columns[place]] = place
         diagonal[s] = mark[s]

@@ -16,6 +16,7 @@ from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.learning.leader import Leader
 from stackelberg_games.numerics.adam import Adam
+from stackelberg_games.numerics.log_rows import added_up
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.view import LeaderView
 
@@ -109,9 +110,7 @@ class GradientAscent(GradientLeader):
     def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
         """See ``Leader.begin``."""
         super().begin(view, seed=seed, commitment=commitment)
-        self.optimizer: Adam | torch.optim.SparseAdam = Adam(
-            self.commitment.parameters(), self.learning_rate, maximize=True
-        )
+        self.optimizer = Adam(self.commitment.parameters(), self.learning_rate, maximize=True)
 
     def update(self, evidence: Evidence) -> dict[str, float]:
         """Learn from the batch, then climb."""
@@ -124,6 +123,6 @@ class GradientAscent(GradientLeader):
             self.optimizer.step()
         for parameter in parameters:
             if parameter.grad is not None:
-                held = parameter.grad.coalesce().values() if parameter.grad.is_sparse else parameter.grad
+                held = added_up(parameter.grad).values() if parameter.grad.is_sparse else parameter.grad
                 norm += float(held.square().sum())
         return {"gradient_norm": norm**0.5}

@@ -5,15 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
+from stackelberg_games.numerics.log_rows import added_up
+from stackelberg_games.numerics.randomness import compiled
+
 _KEPT = ("exp_avg", "exp_avg_sq")
+FAST, SLOW, LEAST = 0.9, 0.999, 1e-8
+"""How much of the averages of gradients and of their squares stays, and what is added to the root of the latter."""
 
 
 class Adam:
     """Adam (Kingma and Ba, 2015) with its usual constants; bit for bit the steps of ``torch.optim.Adam``.
+
+    Where a gradient is a sparse tensor, its rows and their averages alone move, by the steps of ``torch.optim.SparseAdam``.
 
     Args:
         parameters: what is stepped, by what ``backward`` left in ``grad``; those without a gradient stay.
@@ -45,7 +53,14 @@ class Adam:
 
     def step(self) -> None:
         """One step."""
-        moved = [number for number, parameter in enumerate(self.parameters) if parameter.grad is not None]
+        moved = []
+        for number, parameter in enumerate(self.parameters):
+            if parameter.grad is None:
+                continue
+            if parameter.grad.is_sparse:
+                self._step_rows(parameter, added_up(parameter.grad), self._of(number))
+            else:
+                moved.append(number)
         states = [self._of(number) for number in moved]
         means, squares = ([state[name] for state in states] for name in _KEPT)
         parameters = [self.parameters[number] for number in moved]
@@ -60,13 +75,22 @@ class Adam:
                 foreach=False,
                 fused=self.fused,
                 amsgrad=False,
-                beta1=0.9,
-                beta2=0.999,
+                beta1=FAST,
+                beta2=SLOW,
                 lr=self.learning_rate,
                 weight_decay=0.0,
-                eps=1e-8,
+                eps=LEAST,
                 maximize=self.maximize,
             )
+
+    def _step_rows(self, parameter: Tensor, gradient: Tensor, state: dict[str, Tensor]) -> None:
+        state["step"] += 1
+        taken = float(state["step"])
+        size = self.learning_rate * (1 - SLOW**taken) ** 0.5 / (1 - FAST**taken)
+        tables = tuple(table.detach().numpy() for table in (parameter, *(state[name] for name in _KEPT)))
+        rows, pulls = gradient.indices()[0].numpy(), gradient.values().numpy()
+        _move(rows, -pulls if self.maximize else pulls, tables, -size)
+        torch.autograd.graph.increment_version(parameter)
 
     def _of(self, number: int) -> dict[str, Tensor]:
         if number not in self._state:
@@ -91,3 +115,14 @@ class Adam:
             if any(loaded[number][name].shape != shape for name in _KEPT):
                 raise ValueError(f"the optimizer's state number {number} belongs to other parameters")
         self._state = loaded
+
+
+@compiled
+def _move(rows: Any, gradients: Any, tables: Any, size: float) -> None:
+    parameter, mean, square = tables
+    for i in range(rows.shape[0]):
+        for j in range(gradients.shape[1]):
+            s, gradient = rows[i], gradients[i, j]
+            mean[s, j] += (gradient - mean[s, j]) * (1 - FAST)
+            square[s, j] += (gradient * gradient - square[s, j]) * (1 - SLOW)
+            parameter[s, j] += size * (mean[s, j] / (np.sqrt(square[s, j]) + LEAST))

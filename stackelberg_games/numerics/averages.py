@@ -35,20 +35,35 @@ def joint_averages(joint: Any, table: Any) -> Any:
 
 
 @compiled
-def shares(counts: Any) -> Any:
-    """Counts ``[X, Y, Z]`` divided by their sums over the last axis, and whether there was one everywhere."""
-    out, whole = np.empty(counts.shape), True
+def shares(counts: Any, seen: Any) -> Any:
+    """Counts ``[X, Y, Z]`` divided by their sums over the last axis; without any, equal shares of what was seen, or of all."""
+    out = np.empty(counts.shape)
     for x in range(counts.shape[0]):
         for y in range(counts.shape[1]):
-            total = 0.0
+            total, known = 0.0, 0
             for z in range(counts.shape[2]):
                 total += counts[x, y, z]
-            if total > 0:
-                for z in range(counts.shape[2]):
+                known += seen[x, y, z] > 0
+            for z in range(counts.shape[2]):
+                if total > 0:
                     out[x, y, z] = counts[x, y, z] / total
-            else:
-                whole = False
-    return out, whole
+                elif known == 0:
+                    out[x, y, z] = 1.0 / counts.shape[2]
+                else:
+                    out[x, y, z] = 1.0 / known if seen[x, y, z] > 0 else 0.0
+    return out
+
+
+@compiled
+def entropies(policy: Any) -> Any:
+    """Entropies of the rows of a policy ``[X, Y, Z]``, ``[X, Y]``."""
+    out = np.zeros(policy.shape[:2])
+    for x in range(policy.shape[0]):
+        for y in range(policy.shape[1]):
+            for z in range(policy.shape[2]):
+                if 0.0 < policy[x, y, z] < 1.0:
+                    out[x, y] -= policy[x, y, z] * np.log(policy[x, y, z])
+    return out
 
 
 @compiled

@@ -90,9 +90,6 @@ class Algorithm(GradientAscent):
         """
         super().begin(view, seed=seed, commitment=commitment)
         self.learned = choose(view, self.commitment, self.needs, seed, self.representation)
-        if self.learned.sparse:  # Adam for the rows that are touched; the others stay as they are
-            parameters = list(self.commitment.parameters())
-            self.optimizer = torch.optim.SparseAdam(parameters, lr=self.learning_rate, maximize=True)
         self.thermometer = thermometer(view, self.needs, self.learned)
         self.doubt = doubt(view, self.needs, self.learned)
 

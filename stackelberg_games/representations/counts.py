@@ -18,13 +18,16 @@ from stackelberg_games.exact.critics import CriticTables, leader_q
 from stackelberg_games.exact.pair import Pair
 from stackelberg_games.exact.response import Arrays
 from stackelberg_games.kinds.kernel import DenseKernel, Kernel
-from stackelberg_games.numerics.averages import averages, shares
+from stackelberg_games.numerics.averages import averages, entropies, shares
 from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.numerics.stateful import Stateful
 from stackelberg_games.representations.visits import ListedVisits, is_large
 from stackelberg_games.rules.lever import Stages
 from stackelberg_games.rules.trajectories import Trajectories, check_played
 from stackelberg_games.rules.view import LeaderView
+
+ESTIMATED = 1e-9
+"""Of the linear systems of large estimated games, relative: their values are known to a hundredth at best."""
 
 
 @compiled
@@ -135,13 +138,9 @@ class TabularEstimator(Stateful):
 
     def follower_policy(self) -> FloatArray:
         """Estimated response ``[S, A, B]``; uniform over the actions ever seen, or over all, without recent data."""
-        weights = self.recent if self.view.follower_sees_action else self._pooled(self.recent)
-        policy, whole = shares(weights)
-        if not whole:
-            seen = self.totals > 0 if self.view.follower_sees_action else self._pooled(self.totals) > 0
-            fallback = np.where(seen.any(axis=2, keepdims=True), seen, 1.0)
-            policy, _ = shares(np.where((weights > 0).any(axis=2, keepdims=True), weights, fallback))
-        return np.asarray(policy)
+        if self.view.follower_sees_action:
+            return np.asarray(shares(self.recent, self.totals))
+        return np.asarray(shares(self._pooled(self.recent), self._pooled(self.totals)))
 
     @staticmethod
     def _pooled(counts: Any) -> FloatArray:
@@ -160,6 +159,7 @@ class TabularEstimator(Stateful):
             self.view.leader_discount,
             self.view.follower_discount,
             self.view.follower_sees_action,
+            tolerance=ESTIMATED,
         )
 
     def kernel(self) -> Kernel:
@@ -188,13 +188,13 @@ class TabularEstimator(Stateful):
             follower_q: its soft values QF where they are given; estimated otherwise.
         """
         arrays, policy, response = pair.arrays, pair.arrays.policy, pair.response
-        surprise = -temperature * np.log(np.where(response > 0, response, 1.0))
+        surprise = temperature * entropies(response)
         if follower_q is None:
-            reward = pair.average(arrays.follower_reward + surprise)
+            open_to = averages(policy[None], surprise[None, None])[0, 0] * self.alive
+            reward = pair.average(arrays.follower_reward) + open_to
             follower_q = arrays.follower_q(pair.system(arrays.follower_discount).solve(reward))
-        action_values = averages(response, (follower_q + surprise)[None])[0]
-        never = ~self.totals.any(axis=2)
-        action_values = _neutral(action_values, policy, never)
+        action_values = averages(response, follower_q[None])[0] + surprise
+        _neutralise(action_values, policy, self.totals)
         values = averages(policy[None], action_values[None, None])[0, 0] * self.alive
         return CriticTables(
             leader_q(pair, self.view.horizon),
@@ -209,11 +209,20 @@ class TabularEstimator(Stateful):
         )
 
 
-def _neutral(action_values: FloatArray, policy: FloatArray, never: Any) -> FloatArray:
+@compiled
+def _neutralise(action_values: Any, policy: Any, totals: Any) -> None:
     """Give leader actions that were never tried the value of their state, so that they carry no signal."""
-    if not never.any():
-        return action_values
-    known = np.where(never, 0.0, policy)
-    weight = known.sum(axis=1)
-    mean = (known * action_values).sum(axis=1) / np.where(weight > 0, weight, 1.0)
-    return np.asarray(np.where(never, mean[:, None], action_values))
+    states, actions, replies = totals.shape
+    tried = np.empty(actions, dtype=np.bool_)
+    for s in range(states):
+        weight, mean = 0.0, 0.0
+        for a in range(actions):
+            tried[a] = False
+            for b in range(replies):
+                tried[a] |= totals[s, a, b] != 0.0
+            if tried[a]:
+                weight += policy[s, a]
+                mean += policy[s, a] * action_values[s, a]
+        for a in range(actions):
+            if not tried[a]:
+                action_values[s, a] = mean / weight if weight > 0.0 else mean

@@ -55,19 +55,21 @@ class Beyond:
 
     def owed(
         self, credit: FloatArray, occupied: FloatArray | None, entering: FloatArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """What is owed to stages, ``[S, A, B]``: without and with the credit of their own reply.
+    ) -> tuple[FloatArray, FloatArray | None]:
+        """What is owed to states by earlier replies, dF ``[S]``, and to stages by their own, W ``[S, A, B]``; None for zeros.
 
         Args:
             credit: c of a stage of weight one, ``[S, A, B]``.
             occupied: see ``occupied``.
             entering: what the traces carried over the end, ``[S]``.
         """
-        arrays, joint = self.pair.arrays, self.pair.joint
-        own = np.zeros_like(joint)
+        arrays, own = self.pair.arrays, None
         if occupied is not None:
-            own = occupied[:, None, None] * joint * credit
+            own = occupied[:, None, None] * self.pair.joint * credit
             entering = entering + arrays.follower_discount * arrays.kernel.inflow(own)
-        following = self.pair.system(arrays.follower_discount).solve_transposed(entering)
-        before = np.asarray(following[:, None, None] * joint)
-        return before, own + before
+        return self.pair.system(arrays.follower_discount).solve_transposed(entering), own
+
+    def at_stages(self, following: FloatArray, own: FloatArray | None) -> FloatArray:
+        """All that is owed to stages, ``[S, A, B]``; see ``owed``."""
+        before = np.asarray(following[:, None, None] * self.pair.joint)
+        return before if own is None else before + own

@@ -126,13 +126,16 @@ class FiniteValues(Values):
 
     def unrolled(self, trace: Influence, credit: Credit, batch: Trajectories) -> Tensor:
         """See ``Values.unrolled``."""
-        before, after = None, None
+        following, after = None, None
         if credit.table is not None and not batch.terminated.all():
-            before, after = self._beyond.owed(credit.table, self._occupied, self._beyond.at_ends(batch, trace.carry))
+            entering = self._beyond.at_ends(batch, trace.carry)
+            following, own = self._beyond.owed(credit.table, self._occupied, entering)
+            if self._lever is not None or not self.tables.sees:
+                after = self._beyond.at_stages(following, own)
         total = None
         if self._log_policy is not None:
             weights = self.tables.response_weights(batch, trace)
-            beyond = before if self.tables.sees else after
+            beyond = following if self.tables.sees else after
             total = self._scored(weights if beyond is None else weights + self.tables.owing(beyond))
         if self._lever is None:
             return self._none if total is None else total

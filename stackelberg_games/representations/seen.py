@@ -46,10 +46,24 @@ class AtStates(DiscretePolicy):
         super().__init__()
         self.policy, self.numbers, self.sparse = policy, torch.from_numpy(numbers), sparse
         self.states, self.actions = len(numbers), policy.actions
+        self._held: tuple[Tensor, list[int]] | None = None
 
     def log_probabilities(self) -> Tensor:
+        """See ``DiscretePolicy``; what ``probabilities`` has made serves once, while the policy is what it was."""
+        held, self._held = self._held, None
+        return held[0] if held is not None and held[1] == self._versions() else self._rows()
+
+    def probabilities(self) -> Tensor:
         """See ``DiscretePolicy``."""
+        with torch.enable_grad():
+            self._held = self._rows(), self._versions()
+        return self._held[0].exp()
+
+    def _rows(self) -> Tensor:
         return self.policy.rows(self.numbers, sparse=self.sparse)
+
+    def _versions(self) -> list[int]:
+        return [parameter._version for parameter in self.policy.parameters()]
 
 
 class Seen(Representation):
@@ -78,6 +92,7 @@ class Seen(Representation):
         self.numbers: IntArray = np.zeros(0, dtype=np.int64)
         self.near: IntArray = np.zeros(1, dtype=np.int64)
         self.sparse = isinstance(commitment, TabularPolicy) and commitment.logits.numel() > LAZY
+        self._played: AtStates | None = None
         self._code = np.full(view.sizes()[0], -1, dtype=np.int64)
         self.inner = Finite(self._facing(1), self.among(commitment), needs, seed, **settings)
         memory = self.inner.counts.memory
@@ -112,33 +127,35 @@ class Seen(Representation):
         """Number the states that are new, count, and learn of what can follow."""
         batch = evidence.require_trajectories()
         check_played(batch, self.view.sizes())
-        new = np.unique(batch.states[self._code[batch.states] < 0])
-        if len(new):
+        played = self._code[batch.states]
+        if (new := np.unique(batch.states[played < 0])).size:
             self._code[new] = len(self.numbers) + np.arange(len(new))
             self.numbers = np.concatenate([self.numbers, new])
             self.tally.grow(len(self.numbers))
-        played = self._code[batch.states]
-        self.tally.add(replace(batch, states=played))
-        following = self.tally.following(played)
-        self.near = self.numbers[following]
-        self._gather(following)
-        coded: dict[str, Any] = {"trajectories": replace(batch, states=np.searchsorted(following, played))}
+            played = self._code[batch.states]
+        self.tally.add(batch, played)
+        self.near = np.sort(self.numbers[self.tally.following(played)])
+        following = self._code[self.near]
+        coded: dict[str, Any] = {"trajectories": replace(batch, states=self._gather(following, played))}
         if evidence.follower_policy is not None and self.needs.reads != "none":
             coded["follower_policy"] = TabularResponse(evidence.require_table()[self.near])
         if evidence.follower_values is not None:
             held = evidence.follower_values
             parts = {name: getattr(held, name)[self.near] for name in ("policy", "q", "values")}
             coded["follower_values"] = replace(held, **parts, error=None)
-        self.inner.observe(replace(evidence, **coded), self.among(commitment))
+        self._played = self.among(commitment)
+        self.inner.observe(replace(evidence, **coded), self._played)
 
-    def _gather(self, following: IntArray) -> None:
-        """Make the states that can follow those of ``Finite``."""
+    def _gather(self, following: IntArray, played: IntArray) -> IntArray:
+        """Make the states that can follow those of ``Finite``; returns the numbers there of those played."""
         self.inner.view = self._excerpt.view = self._facing(len(following))
-        self.tally.gather(following, self._excerpt)
         self.inner.starts = np.zeros(len(following))
+        return self.tally.gather(following, self._excerpt, played)
 
     def at(self, commitment: Commitment) -> Values:
         """See ``Representation.at``."""
+        if self._played is not None and self._played.policy is commitment:
+            return self.inner.at(self._played)
         return self.inner.at(self.among(commitment))
 
     def fitted(self) -> Fitted:

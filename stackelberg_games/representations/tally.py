@@ -12,10 +12,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from stackelberg_games.arrays import BoolArray, FloatArray, IntArray
+from stackelberg_games.kinds.kernel import Kernel
+from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.numerics.stateful import Stateful
 from stackelberg_games.representations.counts import TabularEstimator
-from stackelberg_games.representations.visits import SHIFT, ListedVisits
+from stackelberg_games.representations.visits import SHIFT
 from stackelberg_games.rules.trajectories import Trajectories
 
 TABLES = ("totals", "recent", "leader_rewards", "follower_rewards")
@@ -32,7 +34,20 @@ class Excerpt(TabularEstimator):
     Args:
         view: what the leader knows of the game, its states those of the excerpt.
         memory: of the tally.
+
+    Attributes:
+        listed: the transitions seen, in compressed sparse rows: where those of every cell begin, the states that followed,
+            ascending, and how often.
     """
+
+    listed: tuple[IntArray, IntArray, FloatArray]
+
+    def kernel(self) -> Kernel:
+        """See ``TabularEstimator.kernel``."""
+        first, successors, times = self.listed
+        probability = np.empty(len(times))
+        _weigh(first, successors, times, self.totals.reshape(-1), self.alive, probability)
+        return SuccessorLists(self.shape, first, successors, probability)
 
     def observe(self, batch: Trajectories) -> None:
         """Nothing: the tally has counted the batch before the excerpt was gathered."""
@@ -50,7 +65,7 @@ class Tally(Stateful):
         updates: batches counted.
         totals, recent, leader_rewards, follower_rewards, alive: see ``TabularEstimator``; with room for more states.
         faded: update up to which ``recent`` has faded in each state.
-        keys: of the transitions seen, in the order in which they were first seen; see ``ListedVisits``.
+        keys: of the transitions seen, in any order; see ``ListedVisits``.
         times: how often each was seen.
     """
 
@@ -78,44 +93,49 @@ class Tally(Stateful):
         self.faded = _longer(self.faded, room, 0)
         self._newest, self._place = _longer(self._newest, room, -1), _longer(self._place, room, -1)
 
-    def add(self, batch: Trajectories) -> None:
-        """Count a batch whose states and actions exist; without follower rewards theirs count as zero."""
+    def add(self, batch: Trajectories, entered: IntArray) -> None:
+        """Count a batch whose actions exist, in states ``[N, T + 1]`` that do; without follower rewards theirs count as zero."""
         self.updates += 1
         self._make_room(batch.transitions)
         rewards = batch.follower_rewards
         self._listed = _add(
-            (batch.states, batch.leader_actions, batch.follower_actions, batch.lengths),
+            (entered, batch.leader_actions, batch.follower_actions, batch.lengths),
             (batch.leader_rewards, np.zeros_like(batch.leader_rewards) if rewards is None else rewards),
             (self.totals, self.recent, self.leader_rewards, self.follower_rewards),
             (self.memory, self.faded, self.updates),
             (self.keys, self.times, self._before, self._newest, self._slots),
             self._listed,
         )
-        ends = batch.states[np.arange(batch.episodes), batch.lengths]
+        ends = entered[np.arange(batch.episodes), batch.lengths]
         self.alive[ends[batch.terminated]] = False
 
     def following(self, states: IntArray) -> IntArray:
-        """States of a batch and all that were seen to follow them, ascending, ``[M]``."""
+        """States of a batch and all that were seen to follow them, in the order in which they are come to, ``[M]``."""
         queue = np.empty(self.states, dtype=np.int64)
-        found = _reach(states.ravel(), self.keys, self._before, self._newest, self._place, queue)
-        near = np.sort(queue[:found])
+        near = queue[: _reach(states.ravel(), self.keys, self._before, self._newest, self._place, queue)]
         self._place[near] = -1
         return near
 
-    def gather(self, near: IntArray, excerpt: Excerpt) -> None:
-        """Give an excerpt the counts of some states ``[M]``, closed under what was seen to follow them."""
+    def gather(self, near: IntArray, excerpt: Excerpt, states: IntArray) -> IntArray:
+        """Give an excerpt the counts of some states ``[M]``, closed under what was seen to follow them.
+
+        Returns:
+            The numbers that ``states``, of those, have in the excerpt.
+        """
         for name in TABLES:
-            setattr(excerpt, name, getattr(self, name)[near])
-        excerpt.recent *= (self.memory ** (self.updates - self.faded[near]))[:, None, None]
+            setattr(excerpt, name, getattr(self, name).take(near, axis=0))
+        _fade(excerpt.recent, self.memory, self.updates - self.faded[near])
         excerpt.alive = self.alive[near]
         self._place[near] = np.arange(len(near))
-        listed = _listed_by(near, self._before, self._newest)
-        keys, times = np.empty(listed, dtype=np.int64), np.empty(listed)
         cells = self.sizes[0] * self.sizes[1]
-        _gather(near, (self.keys, self.times, self._before, self._newest, self._place), cells, (keys, times))
+        first, successors = np.zeros(len(near) * cells + 1, dtype=np.int64), np.empty(self._listed, dtype=np.int32)
+        times: FloatArray = np.empty(self._listed)
+        linked = (self.keys, self.times, self._before, self._newest, self._place)
+        found = _gather(near, linked, cells, (first, successors, times))
+        excerpt.listed = (first, successors[:found], times[:found])
+        numbers = self._place[states]
         self._place[near] = -1
-        order = np.argsort(keys)
-        excerpt.visits = ListedVisits(keys[order], times[order])
+        return np.asarray(numbers)
 
     def state_dict(self) -> dict[str, Any]:
         """See ``Stateful``; without the room for more."""
@@ -133,11 +153,12 @@ class Tally(Stateful):
         self._index()
 
     def _make_room(self, more: int) -> None:
-        """Make room for so many transitions."""
+        """Make room for so many transitions; those of a state get next to each other."""
         needed = self._listed + more
         if needed > len(self.keys):
             room = max(2 * len(self.keys), needed, ROOM)
-            self.keys, self.times = _longer(self.keys, room, 0), _longer(self.times, room, 0.0)
+            order = np.argsort(self.keys[: self._listed])
+            self.keys, self.times = (_longer(part[order], room, 0) for part in (self.keys, self.times))
             self._index()
 
     def _index(self) -> None:
@@ -228,27 +249,53 @@ def _reach(states: Any, keys: Any, before: Any, newest: Any, place: Any, queue: 
 
 
 @compiled
-def _listed_by(near: Any, before: Any, newest: Any) -> int:
-    """How many transitions some states list."""
-    count = 0
-    for i in range(near.shape[0]):
-        k = newest[near[i]]
-        while k >= 0:
-            count += 1
-            k = before[k]
-    return count
+def _fade(recent: Any, memory: float, times: Any) -> None:
+    for s in range(times.shape[0]):
+        if times[s] > 0:
+            share = memory ** times[s]
+            for a in range(recent.shape[1]):
+                for b in range(recent.shape[2]):
+                    recent[s, a, b] *= share
 
 
 @compiled
-def _gather(near: Any, listed: Any, cells: int, out: Any) -> None:
-    """Transitions of some states, with the numbers that these have among themselves."""
-    keys, times, before, newest, place = listed
-    found = 0
+def _gather(near: Any, linked: Any, cells: int, out: Any) -> int:
+    """Transitions of some states, with the numbers that these have among themselves; returns how many."""
+    keys, times, before, newest, place = linked
+    first, successors, counts = out
+    begin, found = np.empty(cells, dtype=np.int64), 0
+    held = np.empty(successors.shape[0], dtype=np.int64)  # places in the list of the transitions of one state
     for i in range(near.shape[0]):
-        k = newest[near[i]]
+        begin[:] = 0
+        k, size = newest[near[i]], 0
         while k >= 0:
-            cell = (keys[k] >> SHIFT) + (i - near[i]) * cells
-            out[0][found] = (cell << SHIFT) + place[keys[k] & ((1 << SHIFT) - 1)]
-            out[1][found] = times[k]
-            found += 1
+            held[size] = k
+            size += 1
+            begin[(keys[k] >> SHIFT) - near[i] * cells] += 1
             k = before[k]
+        for cell in range(cells):
+            found += begin[cell]
+            begin[cell] = found - begin[cell]
+            first[i * cells + cell + 1] = begin[
+                cell
+            ]  # where the next of its transitions goes, which in the end is its end
+        for entry in range(size):
+            k = held[entry]
+            cell = (keys[k] >> SHIFT) - near[i] * cells
+            following = place[keys[k] & ((1 << SHIFT) - 1)]
+            j = first[i * cells + cell + 1]
+            while j > begin[cell] and successors[j - 1] > following:
+                successors[j], counts[j] = successors[j - 1], counts[j - 1]
+                j -= 1
+            successors[j], counts[j] = following, times[k]
+            first[i * cells + cell + 1] += 1
+    return found
+
+
+@compiled
+def _weigh(first: Any, successors: Any, times: Any, totals: Any, alive: Any, out: Any) -> None:
+    for cell in range(totals.shape[0]):
+        if totals[cell] > 0.0:
+            share = 1.0 / totals[cell]
+            for k in range(first[cell], first[cell + 1]):
+                out[k] = times[k] * share if alive[successors[k]] else 0.0

@@ -1,0 +1,22 @@
+"""Compiled averages over short axes, beside NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from stackelberg_games.numerics.averages import entropies, shares
+
+
+def test_entropies_are_those_of_scipy() -> None:
+    policy = np.random.default_rng(0).dirichlet(np.ones(4), size=(5, 3))
+    policy[0, 0], policy[1, 2] = [0.0, 1.0, 0.0, 0.0], [0.25, 0.0, 0.75, 0.0]
+    assert entropies(policy) == pytest.approx(scipy.stats.entropy(policy, axis=2), abs=1e-15)
+
+
+def test_shares_fall_back_on_what_was_seen_and_then_on_everything() -> None:
+    counts = np.array([[[3.0, 1.0, 0.0]], [[0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0]]])
+    seen = np.array([[[4.0, 2.0, 1.0]], [[0.0, 1.0, 7.0]], [[0.0, 0.0, 0.0]]])
+    expected = [[[0.75, 0.25, 0.0]], [[0.0, 0.5, 0.5]], [[1 / 3, 1 / 3, 1 / 3]]]
+    assert shares(counts, seen).tolist() == expected
