@@ -7,13 +7,13 @@ and its hypergradient are exact.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
-from scipy import sparse
 from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
@@ -26,11 +26,11 @@ from stackelberg_games.exact.soft_response import soft_response
 from stackelberg_games.hypergradient import Influence
 from stackelberg_games.kinds.kernel import SparseKernel
 from stackelberg_games.representations.convex import combinations, cover, spread
-from stackelberg_games.representations.protocol import Credit, Fitted, Surprise, Values
+from stackelberg_games.representations.protocol import Credit, Fitted, Values
 from stackelberg_games.representations.regressions import repeated
 from stackelberg_games.representations.response_network import ResponseNetwork
 from stackelberg_games.representations.world import Transitions, World
-from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.commitment import Commitment, assign, flatten
 from stackelberg_games.rules.features import Features
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView
@@ -44,6 +44,8 @@ AHEAD = 2
 MISSED = 0.5
 """Share of its move by which a combination of anchors may miss where an imagined stage leads."""
 TOLERANCE = 1e-8
+COMMITMENTS = 10
+"""Last ones that are remembered, for what their replies tell."""
 STEPS = 12
 """Steps of the network of a stage for each of the others'."""
 
@@ -59,7 +61,8 @@ class PointGame(Fitted):
     """
 
     def __init__(self, view: LeaderView, world: World, anchors: FloatArray, starts: FloatArray) -> None:
-        self.view, self.features, self.states = view, anchors, _elements(view.state_space, anchors)
+        self.view, self.world, self.features = view, world, anchors
+        self.states = self.elements(anchors)
         self.leader = ActionGrid(view.leader_action_space, world.seen.leader, LEADER)
         self.follower = ActionGrid(view.follower_action_space, world.seen.follower, FOLLOWER)
         self.shape = len(anchors), len(self.leader.vectors), len(self.follower.vectors)
@@ -75,6 +78,11 @@ class PointGame(Fitted):
         count = np.bincount(numbers.ravel(), weights=weights.ravel(), minlength=len(anchors))
         self.starts: FloatArray = count / count.sum()
         self._values: FloatArray | None = None
+
+    def elements(self, vectors: FloatArray) -> Any:
+        """States, as commitments read them, from their vectors."""
+        space = self.view.state_space
+        return vectors.argmax(axis=1) + int(space.start) if isinstance(space, gymnasium.spaces.Discrete) else vectors
 
     def policy(self, commitment: Commitment) -> Tensor:
         """The commitment at the anchors, ``[S, A]``, differentiable."""
@@ -99,33 +107,6 @@ class PointGame(Fitted):
         found = derivatives(arrays, solved, self.starts, self.view.horizon)
         return found.value, carrying(found.value, (torch.from_numpy(found.policy) * policy).sum())
 
-    def response(self, commitment: Commitment, temperature: float) -> FloatArray:
-        """The soft-optimal response, ``[S, A, B]``."""
-        with torch.no_grad():
-            arrays = self.arrays(self.policy(commitment), temperature)
-        return soft_response(arrays, temperature, tolerance=1e-6).policy
-
-    def surprise(self, commitment: Commitment, played: Transitions) -> Surprise:
-        """How surprising replies under a commitment are, by the temperature."""
-        counts = self.counts(*played[:3])
-
-        def surprise(temperature: float) -> float:
-            response = self.response(commitment, temperature)
-            return -float((counts * np.log(np.maximum(response, np.finfo(np.float64).tiny))).sum())
-
-        return surprise
-
-    def counts(self, states: FloatArray, leader: FloatArray, follower: FloatArray) -> FloatArray:
-        """How often replies were given, laid on the anchors and the points of actions, ``[S, A, B]``; vectors ``[K, ...]``."""
-        numbers, weights = combinations(self.features / self.scale, states / self.scale)
-        place = sparse.csr_matrix(
-            (weights.ravel(), numbers.ravel(), np.arange(len(states) + 1) * weights.shape[1]),
-            shape=(len(states), self.shape[0]),
-        )
-        sides = self.leader.laid(leader), self.follower.laid(follower)
-        both = np.einsum("ka,kb->kab", *sides).reshape(len(states), -1)
-        return np.asarray(place.T @ both).reshape(self.shape)
-
     def distance(self, one: Commitment, other: Commitment) -> float:
         """See ``Fitted.distance``."""
         return self.leader.distance(one, other, self.states)
@@ -149,6 +130,7 @@ class PointModel:
 
     Args:
         view: what the leader was told.
+        commitment: the first one.
         anchors: at most, >= 2.
         steps: of Adam after a batch.
         seed: of weights and minibatches.
@@ -158,7 +140,7 @@ class PointModel:
         UnsupportedGameError: the states have too many coordinates.
     """
 
-    def __init__(self, view: LeaderView, anchors: int, steps: int, seed: int) -> None:
+    def __init__(self, view: LeaderView, commitment: Commitment, anchors: int, steps: int, seed: int) -> None:
         if isinstance(anchors, bool) or not isinstance(anchors, int | np.integer) or anchors < 2:
             raise InvalidArgumentError(f"anchors={anchors!r}: expected an integer >= 2")
         self.view, self.anchors, self.steps = view, int(anchors), steps
@@ -173,9 +155,12 @@ class PointModel:
         for space, points in ((view.leader_action_space, LEADER), (view.follower_action_space, FOLLOWER)):
             ActionGrid(space, np.zeros((1, Features(space).size)), points)
         self.world, self.starts = World((n, k, m), seed), np.zeros((0, n))
+        self.commitment = copy.deepcopy(commitment)
+        self.played: list[tuple[Tensor, int]] = []
+        """Parameters of the last commitments, and in how many stages each was played."""
 
-    def observe(self, batch: Trajectories) -> None:
-        """Add a batch and fit.
+    def observe(self, batch: Trajectories, commitment: Commitment) -> None:
+        """Add a batch that was played under a commitment, and fit.
 
         Raises:
             InformationError: the follower's rewards are missing.
@@ -191,21 +176,28 @@ class PointModel:
         parts = (states[:, :-1], leader, follower, states[:, 1:], batch.leader_rewards, batch.follower_rewards, ended)
         self.last = Transitions(*(part[batch.mask] for part in parts))
         self.world.observe(self.last, self.steps)
+        self.played = [*self.played, (flatten(commitment), len(self.last))][-COMMITMENTS:]
         self.starts = np.concatenate([self.starts, states[:, 0]])
 
-    def game(self) -> PointGame:
-        """The finite game on what was visited, and on where deviations would lead."""
-        seen = self.world.seen
-        points = self._covered(np.concatenate([self.starts, seen.states, seen.next_states[seen.ended == 0]]))
+    def game(self, anchors: int = 0) -> PointGame:
+        """The finite game on what was visited, and on where deviations would lead; on so many anchors if more than the setting says."""
+        seen, count = self.world.seen, max(anchors, self.anchors)
+        points = _covered(np.concatenate([self.starts, seen.states, seen.next_states[seen.ended == 0]]), count)
         if not self.features[0].discrete:
             for _ in range(AHEAD):
-                points = self._covered(np.concatenate([points, self._missed(points)]))
+                points = _covered(np.concatenate([points, self._missed(points)]), count)
         return PointGame(self.view, self.world, points, self.starts)
 
-    def _covered(self, points: FloatArray) -> FloatArray:
-        """So many of the points as may be anchors."""
-        points = np.unique(points, axis=0)
-        return points if len(points) <= self.anchors else points[cover(points / spread(points), self.anchors)]
+    def replied(self, stages: int) -> list[tuple[Commitment, Transitions]]:
+        """The last commitments, and the last stages, so many at most, in which they were played; the newest first."""
+        end, found = len(self.world.seen), []
+        for parameters, count in reversed(self.played):
+            taken, commitment = min(count, stages), copy.deepcopy(self.commitment)
+            if taken:
+                assign(commitment, parameters)
+                found.append((commitment, Transitions(*(part[end - taken : end] for part in self.world.seen))))
+            stages, end = stages - taken, end - count
+        return found
 
     def _missed(self, points: FloatArray) -> FloatArray:
         """Where the players could go from points, by the network, that no combination of the points is near."""
@@ -226,12 +218,13 @@ class PointModel:
 
     def state_dict(self) -> dict[str, Any]:
         """Networks and data."""
-        return {"world": self.world.state_dict(), "starts": self.starts}
+        return {"world": self.world.state_dict(), "starts": self.starts, "played": self.played}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from a stored state."""
         self.world.load_state_dict(state["world"])
         self.starts = np.array(state["starts"])
+        self.played = [(torch.as_tensor(parameters).clone(), int(stages)) for parameters, stages in state["played"]]
 
 
 def point_model(view: LeaderView, commitment: Commitment, anchors: int, steps: int, seed: int) -> PointModel:
@@ -246,7 +239,7 @@ def point_model(view: LeaderView, commitment: Commitment, anchors: int, steps: i
             "a lever tells of stages that were played, and a model has to know what it does in others too; bchg and "
             "policy_gradient configure games of vectors"
         )
-    return PointModel(view, anchors, STEPS * steps, seed)
+    return PointModel(view, commitment, anchors, STEPS * steps, seed)
 
 
 class PointValues(Values):
@@ -284,8 +277,7 @@ class PointValues(Values):
         raise self._lacks("unrolled responses")
 
 
-def _elements(space: gymnasium.Space[Any], vectors: FloatArray) -> Any:
-    """Elements of a space, as commitments read them, from their vectors."""
-    if isinstance(space, gymnasium.spaces.Discrete):
-        return vectors.argmax(axis=1) + int(space.start)
-    return vectors
+def _covered(points: FloatArray, count: int) -> FloatArray:
+    """So many of the points as may be anchors."""
+    points = np.unique(points, axis=0)
+    return points if len(points) <= count else points[cover(points / spread(points), count)]

@@ -27,8 +27,9 @@ from stackelberg_games.representations.counts import TabularEstimator
 from stackelberg_games.representations.finite_advantage import sarsa
 from stackelberg_games.representations.finite_model import FiniteModel
 from stackelberg_games.representations.finite_values import FiniteValues, acting
-from stackelberg_games.representations.protocol import STACKELBERG, Needs, Representation, Surprise
+from stackelberg_games.representations.protocol import STACKELBERG, Needs, Representation
 from stackelberg_games.representations.stackelberg_backup import stackelberg_q
+from stackelberg_games.representations.surprise import Surprise
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Ledger, Terms, require_lever
 from stackelberg_games.rules.trajectories import Trajectories, table_of
@@ -177,7 +178,7 @@ class Finite(Representation):
             response = model.response(commitment, temperature)
             return -float((replies * np.log(np.maximum(response, np.finfo(np.float64).tiny))).sum())
 
-        return surprise
+        return Surprise(surprise)
 
     def retell(self, temperature: float) -> None:
         """See ``Representation.retell``."""

@@ -67,10 +67,10 @@ from stackelberg_games.representations.protocol import (
     Manner,
     Needs,
     Representation,
-    Surprise,
     Values,
 )
 from stackelberg_games.representations.quadratic_features import averaged, fitted_advantages
+from stackelberg_games.representations.surprise import Surprise
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView
@@ -173,7 +173,7 @@ class Linear(Representation):
         )
         missed = batch.follower_actions[played] + pushed @ answer.gain.numpy().T
         total = float((missed * np.linalg.solve(answer.covariance.numpy(), missed.T).T).sum())
-        return lambda temperature: 0.5 * (total / temperature + missed.size * float(np.log(temperature)))
+        return Surprise(lambda temperature: 0.5 * (total / temperature + missed.size * float(np.log(temperature))))
 
     def response(self) -> tuple[FloatArray, FloatArray]:
         """Gain and factor of the follower's policy, as it was read or as it was seen."""

@@ -25,7 +25,9 @@ from stackelberg_games.hypergradient import Influence
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.representations.anchors import TOLERANCE, PointGame, point_model
 from stackelberg_games.representations.convex import combinations
-from stackelberg_games.representations.protocol import MEANS, Credit, Needs, Representation, Surprise, Values
+from stackelberg_games.representations.protocol import MEANS, Credit, Needs, Representation, Values
+from stackelberg_games.representations.replies import remembered
+from stackelberg_games.representations.surprise import Surprise
 from stackelberg_games.representations.world import Transitions
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.trajectories import Trajectories
@@ -193,7 +195,7 @@ class Modelled(Representation):
     def observe(self, evidence: Evidence, commitment: Commitment) -> None:
         """Fit the game, and work out its critics at the commitment that was played."""
         self.batch = evidence.require_trajectories()
-        self.model.observe(self.batch)
+        self.model.observe(self.batch, commitment)
         self.game = self.model.game()
         with torch.no_grad():
             self.policy = self.game.policy(commitment)
@@ -208,7 +210,7 @@ class Modelled(Representation):
 
     def surprise(self, commitment: Commitment) -> Surprise:
         """See ``Representation.surprise``."""
-        return self.game.surprise(commitment, self.model.last)
+        return remembered(self.model, self.game)
 
     def retell(self, temperature: float) -> None:
         """See ``Representation.retell``."""

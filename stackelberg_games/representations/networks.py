@@ -24,11 +24,12 @@ from stackelberg_games.representations.protocol import (
     Manner,
     Needs,
     Representation,
-    Surprise,
 )
 from stackelberg_games.representations.regressions import Estimation, NeuralEstimator, ResponseEstimator
+from stackelberg_games.representations.replies import remembered
 from stackelberg_games.representations.stackelberg_regression import StackelbergEstimator
 from stackelberg_games.representations.stage_values import StageValues
+from stackelberg_games.representations.surprise import Surprise
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Stages, Terms
 from stackelberg_games.rules.trajectories import Trajectories
@@ -98,7 +99,7 @@ class Networks(Representation):
         batch, configuration = evidence.require_trajectories(), commitment.configuration()
         self.batch = batch
         if self.model is not None:
-            self.model.observe(batch)
+            self.model.observe(batch, commitment)
             self.game = self.model.game()
             if self.planned and not self.needs.players:
                 return
@@ -141,7 +142,7 @@ class Networks(Representation):
         if self.model is None:
             return super().surprise(commitment)
         assert self.game is not None
-        return self.game.surprise(commitment, self.model.last)
+        return remembered(self.model, self.game)
 
     def retell(self, temperature: float) -> None:
         """See ``Representation.retell``; critics that are fitted follow from the next batch on."""

@@ -29,12 +29,10 @@ from stackelberg_games.hypergradient import Influence
 from stackelberg_games.learning import registry
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.numerics.stateful import Stateful
+from stackelberg_games.representations.surprise import Surprise
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView, not_estimated
-
-Surprise = Callable[[float], float]
-"""Negative log-likelihood of the replies of a batch at a temperature."""
 
 
 class Manner(NamedTuple):
@@ -368,10 +366,10 @@ class Representation(Stateful, ABC):
         )
 
     def surprise(self, commitment: Commitment) -> Surprise:
-        """How surprising the replies of the last batch are to the fitted game, by the temperature.
+        """How surprising the replies of the last batch, or those before too, are to the fitted game, by the temperature.
 
         Args:
-            commitment: under which they were given.
+            commitment: under which the last ones were given.
 
         Raises:
             InvalidGameError: too little was seen to fit a game.

@@ -1,7 +1,8 @@
 """The follower's temperature, estimated from its replies by maximum likelihood.
 
 What a fitted game says of the replies of a batch is a function of one number: how surprising they are to the soft-optimal
-response at that temperature, the fit taken for the truth. It is evaluated on a grid of temperatures and added up over the batches, older ones fading; the
+response at that temperature, the fit taken for the truth. It is evaluated on a grid of temperatures and added up over the batches, older ones fading, unless
+the fit tells of older ones itself, by what is known now; the
 estimate is the least surprising temperature of a spline through it, the interval what a likelihood ratio test at 95 % keeps.
 """
 
@@ -17,17 +18,19 @@ from scipy.special import gammaincinv
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidGameError, SolverError, UnsupportedGameError
-from stackelberg_games.representations.protocol import Needs, Representation, Surprise
+from stackelberg_games.representations.protocol import Needs, Representation
+from stackelberg_games.representations.surprise import Surprise
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView, not_estimated
 
 MEMORY = 0.9
 """Factor by which batches fade."""
-GRID, WIDE, FINE = 61, 1e4, 4001
-"""Temperatures tried, the factor by which they reach to either side of the middle, and points of the spline."""
+GRID, WIDE, FINE, ASIDE = 61, 1e4, 4001, 3
+"""Temperatures there are, the factor by which they reach to either side of the middle, points of the spline, and temperatures that
+are tried on either side at least."""
 FAR = 1e3
-"""Nats above the least surprising temperature from which colder ones are not tried."""
+"""Nats above the least surprising temperature beyond which none are tried."""
 KEPT = float(gammaincinv(0.5, 0.95))
 """Nats, half the 95 % quantile of chi-squared with one degree of freedom."""
 LOOKS, CONTRADICTED = 5, 20.0
@@ -74,15 +77,18 @@ class Thermometer:
         return found.figures
 
     def read(self, surprise: Surprise) -> Temperature:
-        """Take in a batch; the estimate from all so far."""
+        """Take in a batch; the estimate from all so far. Where that is what ``surprise`` is of, the search begins where the last one ended."""
+        again = surprise.recalls and self.count > 0
+        begin = int(np.abs(np.log(self.grid / self.value)).argmin()) if again else GRID - 1
         found, least = np.full(GRID, np.inf), np.inf
-        for number in range(GRID - 1, -1, -1):  # hot ones are the easy ones, and what is far off need not be known
-            found[number] = self._tried(surprise, self.grid[number])
-            least = min(least, found[number])
-            if found[number] > least + FAR:
-                break
+        for numbers in (range(begin, -1, -1), range(begin + 1, GRID)):
+            for number in numbers:
+                found[number] = self._tried(surprise, self.grid[number])
+                least = min(least, found[number])
+                if found[number] > least + FAR and abs(number - begin) >= ASIDE:
+                    break
         self.count += 1
-        self.surprise = MEMORY * self.surprise + found
+        self.surprise = found if surprise.recalls else MEMORY * self.surprise + found
         known = np.flatnonzero(np.isfinite(self.surprise))
         best = int(known[self.surprise[known].argmin()]) if len(known) else 0
         first = best - int(np.argmin(np.append(np.isfinite(self.surprise[best::-1]), False))) + 1
@@ -91,17 +97,19 @@ class Thermometer:
             return Temperature(float(self.grid[GRID // 2]), 0.0, np.inf)
         line = np.linspace(np.log(self.grid[first]), np.log(self.grid[last - 1]), FINE)
         values = CubicSpline(np.log(self.grid[first:last]), self.surprise[first:last])(line)
-        inside = np.flatnonzero(values <= values.min() + KEPT)
+        value = float(np.exp(line[values.argmin()]))
+        wider = 1.0 if surprise.dispersion is None else surprise.dispersion(value)
+        inside = np.flatnonzero(values <= values.min() + KEPT * wider)
         low = 0.0 if inside[0] == 0 else float(np.exp(line[inside[0]]))
         high = np.inf if inside[-1] == FINE - 1 else float(np.exp(line[inside[-1]]))
         if low == 0 and high == np.inf:
             return Temperature(float(self.grid[GRID // 2]), low, high)
-        return Temperature(float(np.exp(line[values.argmin()])), low, high)
+        return Temperature(value, low, high)
 
     @staticmethod
     def _tried(surprise: Surprise, temperature: float) -> float:
         try:
-            found = surprise(temperature)
+            found = surprise.at(temperature)
         except SolverError:
             return np.inf
         return found if np.isfinite(found) else np.inf
@@ -139,7 +147,7 @@ class Doubt:
             return
         self.left -= 1
         try:
-            surprise = learned.surprise(commitment)
+            surprise = learned.surprise(commitment).at
             found = np.array([surprise(factor * self.declared) for factor in (1.0, *self.rivals)])
         except (InvalidGameError, SolverError):  # too little was seen to say anything
             return
