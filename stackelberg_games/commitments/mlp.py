@@ -62,7 +62,8 @@ class MLPPolicy(DiscretePolicy):
         """Log-softmax of the network's outputs in every state, ``[S, A]``."""
         layers: list[Any] = list(self.network)
         first, *rest = layers
-        outputs = first.weight.T + first.bias  # what it makes of every one-hot vector
+        made = first.weight.T + first.bias  # of every one-hot vector
+        outputs = made.contiguous()  # gradients take five times as long where rows are columns in memory
         for layer in rest:
             outputs = layer(outputs)
         return self.spread(torch.log_softmax(outputs, dim=1))
