@@ -12,8 +12,9 @@ import stackelberg_games as sg
 from stackelberg_games.adapters.aec import AECGame
 from stackelberg_games.adapters.renamed import Renamed
 from stackelberg_games.conformance import CHECKS, FIRST, Report, check_game
-from stackelberg_games.envs import discrete_toy_v0, random_game_v0
+from stackelberg_games.envs import discrete_toy_v0, random_game_v0, random_mdp_v0
 from stackelberg_games.errors import ConformanceError, InvalidArgumentError
+from stackelberg_games.kinds.configurable import Slopes
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.rules.rules import Step
@@ -45,6 +46,7 @@ def test_a_correct_environment_passes() -> None:
         "every_face_plays_the_same_episodes",
         "batches_do_not_matter",
         "steps_follow_the_model",
+        "slopes_are_derivatives",
     }
     assert all(outcome.detail for outcome in report.skipped)
 
@@ -173,6 +175,35 @@ def test_mistakes_in_the_rules_of_a_game_are_caught(mistake: type[Game], check: 
     assert check in failures(check_game(mistake))
 
 
+WRONG: dict[str, Callable[[Slopes], Slopes]] = {
+    "objective is -": lambda right: right._replace(objective=right.objective * 1.001),
+    "configuration[": lambda right: right._replace(configuration=1.001 * right.configuration),
+    "response[": lambda right: right._replace(response=right.response + 0.001),
+    "response has shape (4, 3): expected (4, 1, 3)": lambda right: right._replace(response=right.response[:, 0]),
+    "rewards[": lambda right: right._replace(rewards=lambda weights: 2.0 * right.rewards(weights)),
+    "rewards[0] is nan": lambda right: right._replace(rewards=lambda weights: np.nan * right.rewards(weights)),
+}
+
+
+@pytest.mark.parametrize("named", WRONG)
+def test_slopes_are_held_against_automatic_differentiation(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    game = random_mdp_v0.game(states=4, actions=3, size=5)
+    others = [name for name in CHECKS if name != "slopes_are_derivatives"]
+    assert check_game(game, skip=others).passed[-1].name == "slopes_are_derivatives"
+    right = type(game).slopes
+    monkeypatch.setattr(type(game), "slopes", lambda self, x, g: WRONG[named](right(self, x, g)))
+    (failed,) = check_game(game, skip=others).failed
+    assert f"slopes: {named}" in failed.detail
+
+
+def test_slopes_do_not_leave_out_transitions_that_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    game = random_mdp_v0.game(states=4, actions=3, size=5)
+    transition = game.base.transition
+    monkeypatch.setattr(game, "follower_tables", lambda x: game.base._replace(transition=transition + 0.0 * x[0]))
+    (failed,) = check_game(game, skip=[name for name in CHECKS if name != "slopes_are_derivatives"]).failed
+    assert "moves the transition" in failed.detail
+
+
 def test_correct_rules_written_as_a_subclass_pass() -> None:
     check_game(Toy).require()
 
@@ -184,7 +215,7 @@ def test_a_report_names_what_is_wrong_and_how_to_mend_it() -> None:
     ):
         report.require()
     lines = str(report).splitlines()
-    assert lines[-1] == "19 passed, 1 failed, 7 skipped"
+    assert lines[-1] == "19 passed, 1 failed, 8 skipped"
     assert any(line.startswith("failed   follower_sees_the_move: follower_0 observes") for line in lines)
 
 

@@ -229,5 +229,5 @@ def test_written_derivatives_are_those_of_automatic_differentiation(
 def test_slopes_of_a_class_are_not_those_of_one_that_overrides_the_objective() -> None:
     kind: Any = type(sg.make("random_mdp-v0"))
     below = type("Halved", (kind,), {"objective": lambda self, x, g: 0.5 * kind.objective(self, x, g)})
-    assert implicit._written_down(kind)
-    assert not implicit._written_down(below)
+    assert implicit.written_down(kind)
+    assert not implicit.written_down(below)

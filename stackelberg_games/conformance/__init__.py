@@ -3,7 +3,8 @@
 ``check_game`` runs PettingZoo's own tests, with and without wrappers, and what they miss: that the
 follower sees the leader's move and the leader not the follower's, that seeds mean what they say,
 that no state survives a reset, that observations and infos are fresh objects, that copies keep a
-running episode, that every face plays the same episodes, and that the model is the truth.
+running episode, that every face plays the same episodes, that the model is the truth, and that derivatives which
+are written down are those of automatic differentiation.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from stackelberg_games import checks
+from stackelberg_games.conformance import derivatives as derivatives
 from stackelberg_games.conformance import episodes as episodes
 from stackelberg_games.conformance import faces as faces
 from stackelberg_games.conformance import protocol as protocol
@@ -55,6 +57,7 @@ CHECKS: dict[str, Check] = {
         faces.every_face_plays_the_same_episodes,
         faces.batches_do_not_matter,
         faces.steps_follow_the_model,
+        derivatives.slopes_are_derivatives,
     )
 }
 """The battery, by name."""

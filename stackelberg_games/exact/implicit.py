@@ -113,7 +113,7 @@ Gradients = Callable[[FloatArray], Sequence[Tensor]]
 
 
 @cache
-def _written_down(kind: type[ConfigurableGame]) -> bool:
+def written_down(kind: type[ConfigurableGame]) -> bool:
     """Whether a class writes derivatives down, and none below it overrides what they are derivatives of."""
     order = kind.__mro__
     names = ("slopes", "objective", "follower_tables", "tables")
@@ -159,7 +159,7 @@ class Differentiable:
     ) -> Differentiable:
         """The point at a configuration and its tables, at the same in arrays and omega, and at a response."""
         configuration, parameters = tables[0], list(commitment.parameters())
-        slopes = game.slopes(configuration.detach().numpy(), response) if _written_down(type(game)) else None
+        slopes = game.slopes(configuration.detach().numpy(), response) if written_down(type(game)) else None
         if slopes is None:
             free = torch.from_numpy(response).requires_grad_()
             graph = _Graph(game, parameters, values, tables[1], -game.objective(configuration, free))

@@ -265,6 +265,8 @@ class ConfigurableGame(TabularGame):
     def slopes(self, configuration: FloatArray, response: FloatArray) -> Slopes | None:
         """f(x, g) and its derivatives where a game writes them down, which spares automatic differentiation; else None.
 
+        ``check_game`` holds them against automatic differentiation of ``objective`` and ``follower_tables``.
+
         Args:
             configuration: x, ``[C]``.
             response: g, ``[S, 1, B]``; its rows need not be normalised.
