@@ -65,6 +65,20 @@ def test_in_games_of_vectors_it_is_near_where_plans_move_and_few_anchors_plan() 
     assert last["leader/temperature_low"] < 2.0 < last["leader/temperature_high"]
 
 
+def test_where_all_stages_pay_alike_until_play_ends_it_is_near() -> None:
+    random = np.random.default_rng(0)
+    kernel = np.zeros((4, 2, 2, 4))
+    kernel[:3, :, :, 3] = random.uniform(0, 0.3, size=(3, 2, 2))
+    kernel[:3, :, :, :3] = (1 - kernel[:3, :, :, 3:]) * random.dirichlet(np.ones(3), size=(3, 2, 2))
+    kernel[3, :, :, 3] = 1.0
+    paid = np.broadcast_to(np.array([1.0, 1.0, 1.0, 0.0])[:, None, None], (4, 2, 2))
+    begin = np.array([1.0, 1.0, 1.0, 0.0]) / 3
+    game = sg.TabularGame(kernel, paid, paid, begin, terminal=np.arange(4) == 3, follower_discount=0.95, horizon=100)
+    follower = sg.make_follower("soft_value_iteration", temperature=0.5)
+    run = sg.train(game, "bchg", follower, iterations=5, episodes=200, temperature="estimated", progress=False)
+    assert abs(run.history[-1]["leader/temperature"] / 0.5 - 1) < 0.3
+
+
 @pytest.mark.parametrize("leader", ["bchg", "model_based", "sobirl", "stackelberg_actor_critic"])
 def test_in_linear_quadratic_games_it_is_exact_up_to_noise(leader: str) -> None:
     game, follower = sg.make("lqr-v0"), sg.make_follower("maxent_lqr", temperature=0.1)

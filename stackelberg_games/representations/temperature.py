@@ -60,14 +60,17 @@ class Thermometer:
 
     def __init__(self) -> None:
         self.grid: FloatArray = np.geomspace(1 / WIDE, WIDE, GRID)
-        """Around the deviation of the follower's rewards in the first batch, so that units make no difference."""
+        """Around the size of the follower's rewards in the first batch, so that units make no difference."""
         self.surprise: FloatArray = np.zeros(GRID)
         self.count, self.value = 0, 1.0
 
     def tell(self, learned: Representation, commitment: Commitment, batch: Trajectories) -> dict[str, float]:
         """Estimate from what was learned of a batch, and make that believed; figures to log."""
         if self.count == 0 and batch.follower_rewards is not None:
-            self.grid = self.grid * max(float(batch.follower_rewards[batch.mask].std()), 1e-9)
+            rewards = batch.follower_rewards[batch.mask]
+            # Where play ends values differ by what is earned before it, alike as rewards may be.
+            apart = rewards if batch.terminated.any() else rewards - rewards.mean()
+            self.grid = self.grid * max(float(np.sqrt(np.square(apart).mean())), 1e-9)
         try:
             found = self.read(learned.surprise(commitment))
         except (InvalidGameError, SolverError):  # too little was seen to say anything
