@@ -1,4 +1,4 @@
-"""Adam by torch's own arithmetic, without its class of optimisers: making one imports torch's compiler, a second in every process."""
+"""Adam as torch has it, without its class of optimisers: making one imports torch's compiler, a second in every process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FAST, SLOW, LEAST = 0.9, 0.999, 1e-8
 
 
 class Adam:
-    """Adam (Kingma and Ba, 2015) with its usual constants; bit for bit the steps of ``torch.optim.Adam``.
+    """Adam (Kingma and Ba, 2015) with its usual constants; the steps of ``torch.optim.Adam``, double precision to the last digit.
 
     Where a gradient is a sparse tensor, its rows and their averages alone move, by the steps of ``torch.optim.SparseAdam``.
 
@@ -27,7 +27,7 @@ class Adam:
         parameters: what is stepped, by what ``backward`` left in ``grad``; those without a gradient stay.
         learning_rate: > 0; it may be set anew between steps.
         maximize: whether steps go up.
-        fused: whether one kernel does a step; it rounds otherwise than the chain of operations.
+        fused: whether one kernel does a step, our own in double precision; it rounds otherwise than the chain of operations.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Adam:
         self.maximize, self.fused, self.parameters = maximize, fused, list(parameters)
         self.param_groups: list[dict[str, Any]] = [{"params": self.parameters, "lr": learning_rate}]
         self._state: dict[int, dict[str, Tensor]] = {}
+        self._flat: dict[int, Any] = {}  # the same as arrays
 
     @property
     def learning_rate(self) -> float:
@@ -53,17 +54,29 @@ class Adam:
 
     def step(self) -> None:
         """One step."""
-        moved = []
+        others = []
         for number, parameter in enumerate(self.parameters):
             if parameter.grad is None:
                 continue
             if parameter.grad.is_sparse:
                 self._step_rows(parameter, added_up(parameter.grad), self._of(number))
+            elif self.fused and parameter.dtype == torch.float64 and parameter.is_contiguous():
+                self._step_all(number, parameter, parameter.grad)
             else:
-                moved.append(number)
-        states = [self._of(number) for number in moved]
+                others.append(number)
+        if others:
+            self._step_of_torch(others)
+
+    def _step_all(self, number: int, parameter: Tensor, gradient: Tensor) -> None:
+        if number not in self._flat:
+            self._flat[number] = tuple(self._of(number)[name].numpy().ravel() for name in ("step", *_KEPT))
+        arrays = (parameter.detach().numpy().ravel(), gradient.numpy().ravel(), *self._flat[number])
+        _move_all(arrays, self.learning_rate, -1.0 if self.maximize else 1.0)
+        torch.autograd.graph.increment_version(parameter)
+
+    def _step_of_torch(self, numbers: list[int]) -> None:
+        states, parameters = [self._of(number) for number in numbers], [self.parameters[number] for number in numbers]
         means, squares = ([state[name] for state in states] for name in _KEPT)
-        parameters = [self.parameters[number] for number in moved]
         with torch.no_grad():
             adam(
                 parameters,
@@ -114,7 +127,7 @@ class Adam:
             loaded[number] = {name: kept[name].clone() for name in ("step", *_KEPT)}
             if any(loaded[number][name].shape != shape for name in _KEPT):
                 raise ValueError(f"the optimizer's state number {number} belongs to other parameters")
-        self._state = loaded
+        self._state, self._flat = loaded, {}
 
 
 @compiled
@@ -126,3 +139,16 @@ def _move(rows: Any, gradients: Any, tables: Any, size: float) -> None:
             mean[s, j] += (gradient - mean[s, j]) * (1 - FAST)
             square[s, j] += (gradient * gradient - square[s, j]) * (1 - SLOW)
             parameter[s, j] += size * (mean[s, j] / (np.sqrt(square[s, j]) + LEAST))
+
+
+@compiled
+def _move_all(arrays: Any, rate: float, sign: float) -> None:
+    """What torch does, without looking at a few numbers for fifty microseconds before."""
+    parameter, gradients, taken, mean, square = arrays
+    taken[0] += 1
+    size, root = rate / (1 - FAST ** float(taken[0])), np.sqrt(1 - SLOW ** float(taken[0]))
+    for i in range(parameter.shape[0]):
+        gradient = sign * gradients[i]
+        mean[i] += (gradient - mean[i]) * (1 - FAST)
+        square[i] = SLOW * square[i] + (1 - SLOW) * gradient * gradient
+        parameter[i] -= size * mean[i] / (np.sqrt(square[i]) / root + LEAST)
