@@ -9,7 +9,8 @@ import pytest
 
 import stackelberg_games as sg
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.exact.response import Arrays
+from stackelberg_games.exact.banded_system import Banded
+from stackelberg_games.exact.response import Arrays, Factorised
 from stackelberg_games.exact.soft_response import soft_response
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.kernel import SPARSE_BELOW, DenseKernel, Kernel, SparseKernel, kernel
@@ -38,6 +39,22 @@ def test_both_forms_are_the_sums_of_their_definitions(states: int, density: floa
     each = draws.normal(size=(states, states))
     np.testing.assert_allclose(made.expected_each(each), np.einsum("sabn,sn->sab", weights, each), atol=1e-14)
     np.testing.assert_array_equal(made.dense, weights)
+
+
+@pytest.mark.parametrize("reach", [0, 1, 4])
+def test_a_band_is_solved_as_the_whole_matrix_is(reach: int) -> None:
+    states, draws = 40, np.random.default_rng(reach)
+    away = np.abs(np.subtract.outer(np.arange(states), np.arange(states)))
+    chances = draws.random((states, 2, 3, states)) * (away <= reach)[:, None, None]
+    lists = SparseKernel.of(chances / chances.sum(axis=-1, keepdims=True))
+    nowhere = replace(lists, successors=np.append(lists.successors, 0), probability=np.append(lists.probability, 0.0))
+    nowhere.first[-1] += 1  # the last state could lead to the first, with no chance
+    assert nowhere.reach == reach
+    joint, vector = draws.random((states, 2, 3)), draws.normal(size=states)
+    joint /= joint.sum(axis=(1, 2), keepdims=True)
+    band, whole = Banded(nowhere, joint, 0.95), Factorised(lists.chain(joint), 0.95)
+    for name in ("solve", "solve_transposed"):
+        np.testing.assert_allclose(getattr(band, name)(vector), getattr(whole, name)(vector), rtol=1e-11, atol=1e-12)
 
 
 def test_a_successor_that_is_listed_twice_counts_twice() -> None:

@@ -15,11 +15,12 @@ from scipy.linalg import lapack
 
 from stackelberg_games.arrays import BoolArray, FloatArray
 from stackelberg_games.errors import PrecisionError, SolverError
+from stackelberg_games.exact.banded_system import NARROW, Banded
 from stackelberg_games.exact.chain_system import INFLATED, TOLERANCE, ChainSystem
 from stackelberg_games.kinds.chain import accumulated
 from stackelberg_games.kinds.conditioning import Condition
 from stackelberg_games.kinds.finite import Model, TabularGame
-from stackelberg_games.kinds.kernel import Kernel
+from stackelberg_games.kinds.kernel import Kernel, SparseKernel
 from stackelberg_games.kinds.successors import SuccessorLists
 
 CELLS = 2**16
@@ -154,10 +155,12 @@ class Arrays:
     def system(self, response: FloatArray, discount: float) -> System:
         """I - discount * the chain of states when both players follow their policies."""
         lists = self.kernel
-        if not isinstance(lists, SuccessorLists):
-            return Factorised(self.chain(response), discount)
-        rows = response if self.sees else response[:, :1]
-        return ChainSystem.of(lists, self.policy, rows, discount, self.alive, self.tolerance)
+        if isinstance(lists, SuccessorLists):
+            rows = response if self.sees else response[:, :1]
+            return ChainSystem.of(lists, self.policy, rows, discount, self.alive, self.tolerance)
+        if isinstance(lists, SparseKernel) and lists.reach < NARROW * len(self.alive):
+            return Banded(lists, self.joint(response), discount)
+        return Factorised(self.chain(response), discount)
 
     def accumulated(self, response: FloatArray, reward: FloatArray, discount: float, horizon: int) -> FloatArray:
         """Sum over t < horizon of (discount * chain)^t reward ``[S]``, ``[S]``."""

@@ -137,6 +137,11 @@ class SparseKernel(Kernel):
         """See ``Kernel.terms``."""
         return int(_longest(self.first))
 
+    @cached_property
+    def reach(self) -> int:
+        """How far the number of a successor is from that of its state, at most; impossible ones do not count."""
+        return int(_farthest(self.first, self.successors, self.probability, self.shape[1] * self.shape[2]))
+
     def part(self, rows: slice) -> SparseKernel:
         """See ``Kernel.part``."""
         cells, states = self.shape[1] * self.shape[2], range(self.shape[0])[rows]
@@ -189,6 +194,16 @@ def _longest(first: Any) -> int:
     for cell in range(first.shape[0] - 1):
         longest = max(longest, first[cell + 1] - first[cell])
     return longest
+
+
+@compiled
+def _farthest(first: Any, successors: Any, probability: Any, cells: int) -> int:
+    farthest = 0
+    for cell in range(first.shape[0] - 1):
+        for k in range(first[cell], first[cell + 1]):
+            if probability[k] != 0:
+                farthest = max(farthest, abs(successors[k] - cell // cells))
+    return farthest
 
 
 @compiled
