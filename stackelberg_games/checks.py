@@ -11,6 +11,7 @@ import difflib
 import math
 import os
 from collections.abc import Collection, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -168,15 +169,19 @@ def array(
         InvalidArgumentError: it holds texts, dates, complex numbers, booleans or masked entries, is ragged, of
             another shape, or not finite; ``error`` names another class.
     """
-    plain = _numeric(name, values, error)
+    usual = type(values) is np.ndarray and values.dtype == np.float64
+    plain: NDArray[Any] = values if usual else _numeric(name, values, error)  # type: ignore[assignment]
     wanted = (None,) * shape if isinstance(shape, int) else shape
     if wanted is not None and not (
         plain.ndim == len(wanted) and all(w in (None, got) for w, got in zip(wanted, plain.shape, strict=True))
     ):
         expected = f"{shape} axes" if isinstance(shape, int) else str(wanted).replace("None", "any")
         raise error(f"{name} has shape {plain.shape}: expected {expected}")
-    with np.errstate(over="ignore"):
-        found = np.array(plain, dtype=np.float64, order="C")
+    if usual:
+        found = plain.copy()
+    else:
+        with np.errstate(over="ignore"):
+            found = np.array(plain, dtype=np.float64, order="C")
     if finite and not np.isfinite(found).all():
         where = [int(i) for i in np.argwhere(~np.isfinite(found))[0]]
         raise error(f"{name}{where or ''} is {found[tuple(where)]}: expected a finite number")
@@ -192,6 +197,7 @@ def affordable(what: str, entries: int) -> None:
         )
 
 
+@cache
 def memory() -> int:
     """Bytes of this machine's memory."""
     try:

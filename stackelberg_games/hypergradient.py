@@ -169,20 +169,11 @@ class Influence(NamedTuple):
         """``influence`` of arguments that are known to be right, for a loop that calls it often."""
         decay = trace_decay * discounts[1]
         before, after, carry = np.zeros_like(benefit), np.zeros_like(benefit), np.zeros(len(benefit))
-        _traces(benefit, batch.lengths, (discounts[0], decay), 1.0 / temperature, (before, after, carry))
+        traces = (before, after, carry)
+        _traces(benefit, batch.lengths, (discounts[0], decay), 1.0 / temperature, traces)
         if centre:
-            # Beyond the end of an episode the terms are zero but the traces go on fading; leaving that
-            # part out would correlate their mean with when the episode ends.
-            missing = batch.horizon - batch.lengths
-            rest, faded = np.zeros_like(carry), carry
-            if missing.any():
-                rest = carry * (missing if decay == 1 else (1 - decay**missing) / (1 - decay))
-                faded = carry * decay**missing
-            for trace in (before, after):
-                _centre(trace, rest, batch.lengths, batch.horizon, block)
-            own = faded if block == 1 else np.repeat(faded.reshape(-1, block).sum(axis=1), block)
-            carry = carry - (faded.sum() - own) / (batch.episodes - block)
-        return cls(before, after, carry)
+            _centre(traces, batch.lengths, batch.horizon, decay, block)
+        return cls(*traces)
 
     def left(self, batch: Trajectories) -> float:
         """Mean size of a trace where an episode was cut, as a share of the largest mean size at a stage."""
@@ -245,21 +236,30 @@ def _left(after: Any, carry: Any, terminated: Any) -> float:
 
 
 @compiled
-def _centre(trace: Any, rest: Any, lengths: Any, horizon: int, block: int) -> None:
-    """Subtract from each episode's trace the mean of other blocks', whose parts beyond the end sum to ``rest``."""
-    episodes = trace.shape[0]
-    sums = rest.copy()
+def _centre(traces: Any, lengths: Any, horizon: int, decay: float, block: int) -> None:
+    """Subtract from each episode's traces, and from what is carried over its end, the mean of other blocks'.
+
+    Beyond the end of an episode the terms are zero but the traces go on fading; leaving that part out would correlate
+    their mean with when the episode ends.
+    """
+    before, after, carry = traces
+    episodes, sums = len(carry), np.zeros((3, len(carry)))
     for i in range(episodes):
+        missing = float(horizon - lengths[i])
+        sums[:2, i] = carry[i] * (missing if decay == 1 else (1 - decay**missing) / (1 - decay))
+        sums[2, i] = carry[i] * decay**missing
         for t in range(lengths[i]):
-            sums[i] += trace[i, t]
-    total = sums.sum()
+            sums[0, i] += before[i, t]
+            sums[1, i] += after[i, t]
+    total, others = sums.sum(axis=1), np.empty(3)
     for i in range(episodes):
-        own, first = 0.0, i - i % block
-        for j in range(first, first + block):
-            own += sums[j]
-        others = (total - own) / ((episodes - block) * horizon)
+        first = i - i % block
+        for k in range(3):
+            others[k] = (total[k] - sums[k, first : first + block].sum()) / (episodes - block)
+        carry[i] -= others[2]
         for t in range(lengths[i]):
-            trace[i, t] -= others
+            before[i, t] -= others[0] / horizon
+            after[i, t] -= others[1] / horizon
 
 
 @checked

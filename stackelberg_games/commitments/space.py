@@ -7,6 +7,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from stackelberg_games import checks
 from stackelberg_games.errors import InvalidArgumentError
@@ -59,10 +60,13 @@ def check_inside(space: gymnasium.spaces.Box | None, configuration: Any) -> None
     if space is None:
         return
     try:
-        values = np.asarray(configuration.detach() if hasattr(configuration, "detach") else configuration)
+        values = configuration.detach().numpy() if isinstance(configuration, Tensor) else np.asarray(configuration)
     except ValueError:  # a ragged list
         values = np.asarray(None)
     if values.shape == space.shape and values.dtype.kind == "f":
+        inside = bool(((values >= space.low) & (values <= space.high) & np.isfinite(values)).all())
+        if inside and (not isinstance(space, BudgetBox) or values.sum() <= space.budget):
+            return
         nearest = np.clip(values, space.low, space.high)
         slack = _SLACK * np.maximum(np.abs(nearest), 1.0)
         values = np.where(np.abs(values - nearest) <= slack, nearest, values)

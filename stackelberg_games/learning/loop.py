@@ -174,8 +174,8 @@ class TrainingLoop:
         return {
             "iteration": self.iteration,
             **self._counted(played.transitions, answer.transitions),
-            "leader_return": float(batch.leader_returns(self.game.leader_discount).mean()),
-            "follower_return": float(batch.follower_returns(self.game.follower_discount).mean()),
+            "leader_return": float(batch.leader_returns(self.game.leader_discount).sum() / batch.episodes),
+            "follower_return": float(batch.follower_returns(self.game.follower_discount).sum() / batch.episodes),
             **({} if asked is None else {"labels": asked}),
         }
 

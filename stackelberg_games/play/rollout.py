@@ -287,7 +287,8 @@ def play(
 def _rollout_tables(
     game: TabularGame, commitment: Commitment, follower: TabularResponse, streams: Streams, stages: int
 ) -> Trajectories:
-    game.check_response(follower.probabilities)
+    if follower.probabilities.shape != game.leader_reward.shape:
+        game.check_response(follower.probabilities)  # refuses it; what the rows are was looked at when it was made
     with torch.no_grad():
         policy, sampler = game.policy(commitment).numpy(), game.under(commitment)
     draws = len(streams.episodes) * stages

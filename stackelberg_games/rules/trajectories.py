@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -99,12 +99,14 @@ class Trajectories:
             frozen = array.view()  # the caller's own array stays as it is
             frozen.setflags(write=False)
             object.__setattr__(self, name, frozen)
-        if self.lengths.min() < 1 or self.lengths.max() > stages:
-            wrong = np.flatnonzero((self.lengths < 1) | (self.lengths > stages))
-            raise InvalidArgumentError(f"lengths[{wrong[0]}] is {self.lengths[wrong[0]]}: expected 1 to {stages}")
         for name in ("leader_rewards", "follower_rewards"):
             rewards = getattr(self, name)
             if rewards is not None and not _sound(rewards, self.lengths):
+                wrong = np.flatnonzero((self.lengths < 1) | (self.lengths > stages))
+                if len(wrong):
+                    raise InvalidArgumentError(
+                        f"lengths[{wrong[0]}] is {self.lengths[wrong[0]]}: expected 1 to {stages}"
+                    )
                 if not np.isfinite(rewards).all():
                     raise InvalidArgumentError(f"{name} holds a value that is not finite")
                 raise InvalidArgumentError(f"{name} holds a reward beyond the length of its episode: expected zeros")
@@ -134,8 +136,7 @@ class Trajectories:
 
     def leader_returns(self, discount: float = 1.0) -> FloatArray:
         """Discounted return of the leader in every episode, ``[N]``."""
-        discount = checks.number("discount", discount, 0, 1)
-        return np.asarray(self.leader_rewards @ discount ** np.arange(self.stages))
+        return np.asarray(self.leader_rewards @ powers(checks.number("discount", discount, 0, 1), self.stages))
 
     def follower_returns(self, discount: float = 1.0) -> FloatArray:
         """Discounted return of the follower in every episode, ``[N]``.
@@ -145,8 +146,7 @@ class Trajectories:
         """
         if self.follower_rewards is None:
             raise InvalidArgumentError("these trajectories do not hold the follower's rewards")
-        discount = checks.number("discount", discount, 0, 1)
-        return np.asarray(self.follower_rewards @ discount ** np.arange(self.stages))
+        return np.asarray(self.follower_rewards @ powers(checks.number("discount", discount, 0, 1), self.stages))
 
     def without_follower_rewards(self) -> Trajectories:
         """The same episodes as seen by a leader that does not observe the follower's rewards."""
@@ -173,10 +173,20 @@ class Trajectories:
         return replace(self, **chosen)
 
 
+@lru_cache(maxsize=8)
+def powers(discount: float, stages: int) -> FloatArray:
+    """1, the discount, its square and so on, ``[T]``, read-only."""
+    found = np.asarray(discount ** np.arange(stages))
+    found.setflags(write=False)
+    return found
+
+
 @compiled
 def _sound(rewards: Any, lengths: Any) -> bool:
-    """Whether rewards are finite, and zero beyond the end of their episodes."""
+    """Whether episodes have a length that fits, and rewards are finite, and zero beyond their end."""
     for i in range(rewards.shape[0]):
+        if not 1 <= lengths[i] <= rewards.shape[1]:
+            return False
         for t in range(rewards.shape[1]):
             if not (np.isfinite(rewards[i, t]) if t < lengths[i] else rewards[i, t] == 0):
                 return False
