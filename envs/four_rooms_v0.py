@@ -112,7 +112,8 @@ class FourRooms(FloorGame):
         initial = np.zeros(states)
         initial[[k * cells + start for k in range(contexts)]] = 1 / contexts
         self._where = torch.from_numpy(self.cell_of)
-        self._penalised = torch.tensor(penalised, dtype=torch.float64)
+        self._charges = penalised
+        self._penalised = torch.tensor(penalised, dtype=torch.float64)[:, None, None]
         self._goal = torch.tensor(self.is_goal, dtype=torch.float64)[:, None, None]
         self._played = None if played_slip is None else self._moves(played_slip)[:, None]
         super().__init__(
@@ -144,9 +145,16 @@ class FourRooms(FloorGame):
         return moves
 
     def _configure(self, penalties: Tensor) -> Tables:
-        charged = (penalties.index_select(0, self._where) * self._penalised)[:, None, None]
-        leader = self.base.leader_reward - self.cost * penalties.sum() * self._goal
-        return Tables(self.base.transition, leader, self.base.follower_reward - charged)
+        paid = penalties.index_select(0, self._where)[:, None, None]
+        leader = torch.addcmul(self.base.leader_reward, self._goal, penalties.sum(), value=-self.cost)
+        return Tables(
+            self.base.transition, leader, torch.addcmul(self.base.follower_reward, self._penalised, paid, value=-1)
+        )
+
+    def pulled(self, leader: FloatArray, follower: FloatArray) -> FloatArray:
+        """See ``ConfigurableGame.pulled``."""
+        charged = np.bincount(self.cell_of, self._charges * follower.reshape(len(follower), -1).sum(axis=1))
+        return np.asarray(-charged - self.cost * leader[self.is_goal].sum())
 
     def _prepare(self, transition: FloatArray, leader: FloatArray, follower: FloatArray) -> Sampler:
         return super()._prepare(transition if self._played is None else self._played, leader, follower)

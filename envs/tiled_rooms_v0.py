@@ -119,6 +119,10 @@ class TiledRooms(FloorGame):
         charged = torch.cat([charges, charges.new_zeros(1)]) * self._charged
         return self.base._replace(follower_reward=self.base.follower_reward - charged[:, None, None])
 
+    def pulled(self, leader: FloatArray, follower: FloatArray) -> FloatArray:
+        """See ``ConfigurableGame.pulled``."""
+        return np.asarray(-(follower.sum(axis=(1, 2)) * self._charged.numpy())[:-1])
+
     def label(self, state: int) -> str:
         """Row and column of a cell."""
         if int(state) == self.plan.size:

@@ -18,6 +18,7 @@ from stackelberg_games.exact.objective import best_response
 from stackelberg_games.exact.pair import Pair
 from stackelberg_games.exact.values import critics as exact_critics
 from stackelberg_games.kinds.finite import TabularGame
+from stackelberg_games.learning.ascent import flat_gradient
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.representations.counts import TabularEstimator
 from stackelberg_games.representations.finite import Finite
@@ -134,7 +135,7 @@ def test_the_levers_terms_at_hand_serve_one_ascent_step_only(game_id: str, setti
     surrogate = leader.objective(evidence)
 
     def gradient() -> Tensor:
-        return torch.autograd.grad(surrogate(), commitment.weights)[0]
+        return flat_gradient(surrogate(), commitment)
 
     gradients = []
     for _ in range(3):

@@ -14,8 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from torch import Tensor
-
+from stackelberg_games.learning.weighted_sum import Total
 from stackelberg_games.representations.adjoint import adjoint
 from stackelberg_games.representations.algorithm import Algorithm
 from stackelberg_games.representations.protocol import Needs, Values
@@ -53,7 +52,7 @@ class BCHG(Algorithm):
         super().begin(view, seed=seed, commitment=commitment)
         self.unroll = adjoint(self.adjoint, self.learned.adjoints, self.learned.name)
 
-    def surrogate(self, values: Values) -> Tensor:
+    def surrogate(self, values: Values) -> Total:
         """The direct row, and the response row for benefits as credits."""
         credit = values.benefit().scaled(values.discounts) / values.temperature
         return values.direct() + self.unroll(values, credit)

@@ -14,8 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
-
+from stackelberg_games.learning.weighted_sum import Total
 from stackelberg_games.representations.algorithm import Algorithm
 from stackelberg_games.representations.protocol import STACKELBERG, Backup, Values
 
@@ -33,6 +32,6 @@ class BiActorCritic(Algorithm):
 
     backup: ClassVar[Backup] = STACKELBERG
 
-    def surrogate(self, values: Values) -> Tensor:
+    def surrogate(self, values: Values) -> Total:
         """The direct row."""
         return values.direct()

@@ -16,6 +16,7 @@ from torch import Tensor
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.learning.powers import Power
+from stackelberg_games.learning.weighted_sum import Total
 from stackelberg_games.representations.contextual import ContextualFollower
 from stackelberg_games.representations.counting import CountingAlgorithm
 from stackelberg_games.representations.protocol import Values
@@ -53,7 +54,7 @@ class Contextual(CountingAlgorithm):
         self.network = ContextualFollower(view, self.commitment, (self.hidden, self.hidden), self.rate, seed)
         self.updates = 0
 
-    def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
+    def objective(self, evidence: Evidence) -> Callable[[], Total]:
         """Practise while it lasts."""
         surrogate, self.updates = super().objective(evidence), self.updates + 1
         if self.updates <= self.practice:

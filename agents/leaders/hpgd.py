@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
-from torch import Tensor
 
 from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.kinds.configurable import ConfigurableGame
 from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.learning.weighted_sum import Total
 from stackelberg_games.numerics.randomness import generator
 from stackelberg_games.play.rollout import rollout
 from stackelberg_games.representations.adjoint import Average
@@ -99,13 +99,13 @@ class HPGD(Algorithm):
         self.wide: Trajectories | None = None
         self.random = generator(seed, 11)
 
-    def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
+    def objective(self, evidence: Evidence) -> Callable[[], Total]:
         """See ``Algorithm.objective``; the oracle plays its own episodes first."""
         if self.estimation == "oracle":
             self.wide = self._oracle(evidence)
         return super().objective(evidence)
 
-    def surrogate(self, values: Values) -> Tensor:
+    def surrogate(self, values: Values) -> Total:
         """The direct row, and the response row for advantages as credits."""
         wide = values.batch if self.wide is None else self.wide
         how = "monte_carlo" if self.estimation == "oracle" else self.estimation

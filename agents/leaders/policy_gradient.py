@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
+from stackelberg_games.learning.weighted_sum import Total
 from stackelberg_games.representations.algorithm import Algorithm
 from stackelberg_games.representations.protocol import Values
 
@@ -27,6 +26,6 @@ class PolicyGradient(Algorithm):
         representation: see ``Algorithm``.
     """
 
-    def surrogate(self, values: Values) -> Tensor:
+    def surrogate(self, values: Values) -> Total:
         """The direct row."""
         return values.direct()

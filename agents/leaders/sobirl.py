@@ -13,8 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
-
+from stackelberg_games.learning.weighted_sum import Total
 from stackelberg_games.representations.adjoint import Average, Truncate
 from stackelberg_games.representations.algorithm import Algorithm
 from stackelberg_games.representations.protocol import Credit, Needs, Values
@@ -46,7 +45,7 @@ class SoBiRL(Algorithm):
         """Both players' values; the leader's alone where the scores are truncated."""
         return Needs(self.backup, follower=not self.truncated)
 
-    def surrogate(self, values: Values) -> Tensor:
+    def surrogate(self, values: Values) -> Total:
         """The direct row, and the response row for returns as credits."""
         credit = Credit(values.returns(self.baseline) * values.batch.mask) / values.temperature
         return values.direct() + (Truncate() if self.truncated else Average())(values, credit)

@@ -29,6 +29,7 @@ from stackelberg_games.commitments.networks import log_prob
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.exact.total_derivative import implicit_term
 from stackelberg_games.learning.information import Evidence
+from stackelberg_games.learning.weighted_sum import Total
 from stackelberg_games.representations.algorithm import Algorithm
 from stackelberg_games.representations.finite_advantage import returns_to_go
 from stackelberg_games.representations.protocol import Needs, Values
@@ -89,7 +90,7 @@ class StackelbergPPO(Algorithm):
                 f"clip={self.clip!r}: a configuration is not drawn and has no ratio; leave it out"
             )
 
-    def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
+    def objective(self, evidence: Evidence) -> Callable[[], Total]:
         """See ``GradientLeader.objective``; ratios are to the commitment as it was played."""
         self._played: Tensor | None = None
         return super().objective(evidence)

@@ -26,6 +26,7 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning.ascent import flat_gradient
 from stackelberg_games.learning.information import Evidence
+from stackelberg_games.learning.weighted_sum import Total
 from stackelberg_games.representations.adjoint import Average
 from stackelberg_games.representations.algorithm import Algorithm
 from stackelberg_games.representations.compared import Compared
@@ -84,7 +85,7 @@ class StochasticSoBiRL(Algorithm):
         self.momentum: FloatArray | None = None
         self.earlier: FloatArray | None = None
 
-    def surrogate(self, values: Values) -> Tensor:
+    def surrogate(self, values: Values) -> Total:
         """The direct row, and the response row for losses as credits; log 2 is their baseline."""
         credit = Credit(values.returns(True) * values.batch.mask) / values.temperature
         return values.direct() + Average()(values, credit)

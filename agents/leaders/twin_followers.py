@@ -26,6 +26,7 @@ from torch import Tensor
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.learning.powers import Power
+from stackelberg_games.learning.weighted_sum import Total
 from stackelberg_games.representations.counting import CountingAlgorithm, logits_of
 from stackelberg_games.representations.protocol import Values
 from stackelberg_games.rules.commitment import Commitment
@@ -63,7 +64,7 @@ class TwinFollowers(CountingAlgorithm):
         super().begin(view, seed=seed, commitment=commitment)
         self.low, self.high = np.inf, -np.inf
 
-    def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
+    def objective(self, evidence: Evidence) -> Callable[[], Total]:
         """Have both followers answer, and count."""
         batch = evidence.require_trajectories()
         self.low, self.high = min(self.low, batch.leader_rewards.min()), max(self.high, batch.leader_rewards.max())

@@ -11,12 +11,13 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from stackelberg_games import checks
-from stackelberg_games.arrays import IntArray
+from stackelberg_games.arrays import FloatArray, IntArray
+from stackelberg_games.commitments.parametrisation import KNOWN, Parametrisation
 from stackelberg_games.commitments.tabular import DiscretePolicy
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.numerics.randomness import Streams
 from stackelberg_games.numerics.threads import in_own_modes
-from stackelberg_games.rules.commitment import Commitment, parameters_from
+from stackelberg_games.rules.commitment import Commitment, add_gradient, parameters_from
 
 
 class Configuration(Commitment):
@@ -56,6 +57,8 @@ class Configuration(Commitment):
         self.transform = transform
         self.policy = policy
         self.states = checks.integer("states", states, 1)
+        if type(self) is Configuration and (transform is None or type(transform) in KNOWN.values()):
+            self.draws = False
 
     def describe(self) -> dict[str, Any]:
         """Class, shape of the parameters, parametrisation, and the policy beside it."""
@@ -73,6 +76,17 @@ class Configuration(Commitment):
     def configuration(self) -> Tensor:
         """The configuration, a float64 tensor."""
         return self.weights if self.transform is None else self.transform(self.weights)
+
+    def pull_configuration(self, weights: FloatArray) -> None:
+        """See ``Commitment.pull_configuration``."""
+        own, found = vars(self).get("draws") is False, None  # otherwise somebody else's function decides
+        if own and self.transform is None:
+            found = weights
+        elif own and isinstance(self.transform, Parametrisation):
+            found = self.transform.pulled(self.weights.detach().numpy(), weights)
+        if found is None:
+            return super().pull_configuration(weights)
+        return add_gradient(self.weights, found)
 
     def probabilities(self) -> Tensor:
         """Action probabilities ``[S, A]``; a single sure action without a policy."""

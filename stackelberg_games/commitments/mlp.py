@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from stackelberg_games import checks
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.perceptron import perceptron
-from stackelberg_games.commitments.tabular import DiscretePolicy, FiniteSized
+from stackelberg_games.commitments.tabular import DiscretePolicy, FiniteSized, pulled
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.numerics.randomness import check_seed
 from stackelberg_games.numerics.threads import in_own_modes
+from stackelberg_games.rules.commitment import add_gradient
 
 
 class MLPPolicy(DiscretePolicy):
@@ -57,6 +60,25 @@ class MLPPolicy(DiscretePolicy):
     def describe(self) -> dict[str, Any]:
         """Class, sizes and hidden widths."""
         return {**super().describe(), "hidden": list(self.hidden)}
+
+    def pull(self, weights: FloatArray) -> None:
+        """See ``DiscretePolicy.pull``; by hand, for torch takes longer to note down what happens than it takes."""
+        if type(self).log_probabilities is not MLPPolicy.log_probabilities:
+            return super().pull(weights)
+        layers: list[Any] = list(self.network)[::2]  # the others are rectifiers
+        kernels = [layer.weight.detach().numpy() for layer in layers]
+        shifts = [layer.bias.detach().numpy() for layer in layers]
+        outputs = [np.ascontiguousarray(kernels[0].T) + shifts[0]]
+        for kernel, shift in zip(kernels[1:], shifts[1:], strict=True):
+            outputs.append(np.maximum(outputs[-1], 0.0) @ kernel.T + shift)
+        owed = pulled(outputs.pop(), weights, self.row_of)
+        while outputs:
+            layer, before = layers.pop(), outputs.pop()
+            add_gradient(layer.weight, owed.T @ np.maximum(before, 0.0))
+            add_gradient(layer.bias, owed.sum(axis=0))
+            owed = (owed @ kernels[len(layers)]) * (before > 0)
+        add_gradient(layers[0].weight, owed.T)
+        return add_gradient(layers[0].bias, owed.sum(axis=0))
 
     def log_probabilities(self) -> Tensor:
         """Log-softmax of the network's outputs in every state, ``[S, A]``."""

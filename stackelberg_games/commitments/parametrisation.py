@@ -14,11 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium.spaces import Box
+from scipy.special import expit
 from torch import Tensor
 
 from stackelberg_games import checks
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.space import BudgetBox
 from stackelberg_games.errors import CheckpointError, InvalidArgumentError
+from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.settings import check_fields, checked
 
 NEAR = 1e-3
@@ -32,6 +35,10 @@ class Parametrisation(ABC):
     @abstractmethod
     def __call__(self, parameters: Tensor) -> Tensor:
         """The configuration, float64 ``[C]``."""
+
+    def pulled(self, parameters: FloatArray, weights: FloatArray) -> FloatArray | None:
+        """The derivative in parameters of the configuration's sum with weights ``[C]``; None where torch is to find it."""
+        return None
 
     def parameters(self, configuration: Tensor) -> Tensor | None:
         """Parameters of a configuration, or of one close to it where none give it exactly; None if not known."""
@@ -65,6 +72,10 @@ class Plain(Parametrisation):
     def __call__(self, parameters: Tensor) -> Tensor:
         """Return them unchanged."""
         return parameters
+
+    def pulled(self, parameters: FloatArray, weights: FloatArray) -> FloatArray:
+        """See ``Parametrisation.pulled``."""
+        return weights
 
     def parameters(self, configuration: Tensor) -> Tensor:
         """See ``Parametrisation.parameters``."""
@@ -101,6 +112,11 @@ class Bounded(Parametrisation):
     def __call__(self, parameters: Tensor) -> Tensor:
         """Elementwise sigmoid between the bounds."""
         return self.low + (self.high - self.low) * torch.sigmoid(parameters)
+
+    def pulled(self, parameters: FloatArray, weights: FloatArray) -> FloatArray:
+        """See ``Parametrisation.pulled``."""
+        share = expit(parameters)
+        return np.asarray((self.high - self.low) * share * (1 - share) * weights)
 
     def parameters(self, configuration: Tensor) -> Tensor:
         """See ``Parametrisation.parameters``; a bound is passed over by ``NEAR`` of the range."""
@@ -143,7 +159,13 @@ class Budgeted(Parametrisation):
             raise InvalidArgumentError(
                 "parameters is a single number: expected one for each share, and one for what is not spent"
             )
-        return self.budget * torch.softmax(parameters / self.temperature, dim=0)[:-1]
+        scaled = parameters if self.temperature == 1 else parameters / self.temperature
+        return self.budget * torch.softmax(scaled, dim=0)[:-1]
+
+    def pulled(self, parameters: FloatArray, weights: FloatArray) -> FloatArray:
+        """See ``Parametrisation.pulled``."""
+        columns, rows = parameters.reshape(len(parameters), -1), weights.reshape(len(weights), -1)
+        return np.asarray(_of_shares(columns / self.temperature, rows, self.budget / self.temperature))
 
     def parameters(self, configuration: Tensor) -> Tensor:
         """See ``Parametrisation.parameters``; no share is taken below ``NEAR`` of the budget."""
@@ -159,12 +181,27 @@ class Budgeted(Parametrisation):
         return size + 1
 
 
+@compiled
+def _of_shares(parameters: Any, weights: Any, scale: float) -> Any:
+    """``scale`` times what weights of all shares but the last are in the parameters of a softmax, in every column."""
+    out = np.empty(parameters.shape)
+    for c in range(parameters.shape[1]):
+        shares = np.exp(parameters[:, c] - parameters[:, c].max())
+        shares /= shares.sum()
+        mean = 0.0
+        for k in range(weights.shape[0]):
+            mean += shares[k] * weights[k, c]
+        for k in range(shares.shape[0]):
+            out[k, c] = scale * shares[k] * ((weights[k, c] if k < weights.shape[0] else 0.0) - mean)
+    return out
+
+
 def check_budget(budget: float) -> float:
     """Return a finite budget >= 0 as a float; raise ``InvalidArgumentError`` otherwise."""
     return checks.number("budget", budget, 0)
 
 
-_KNOWN: dict[str, type[Parametrisation]] = {cls.__name__: cls for cls in (Plain, Bounded, Budgeted)}
+KNOWN: dict[str, type[Parametrisation]] = {cls.__name__: cls for cls in (Plain, Bounded, Budgeted)}
 
 
 def parametrisation(description: Mapping[str, Any]) -> Parametrisation:
@@ -175,9 +212,9 @@ def parametrisation(description: Mapping[str, Any]) -> Parametrisation:
     """
     settings = dict(description)
     name = settings.pop("name", None)
-    if name not in _KNOWN:
+    if name not in KNOWN:
         raise CheckpointError(
-            f"unknown parametrisation {name!r}; known: {', '.join(sorted(_KNOWN))}; for another, pass `commitment` to "
+            f"unknown parametrisation {name!r}; known: {', '.join(sorted(KNOWN))}; for another, pass `commitment` to "
             "load into"
         )
-    return _KNOWN[name](**settings)
+    return KNOWN[name](**settings)

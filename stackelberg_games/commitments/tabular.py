@@ -14,10 +14,10 @@ from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
 from stackelberg_games.numerics.log_rows import log_rows
-from stackelberg_games.numerics.randomness import Lane, Streams
+from stackelberg_games.numerics.randomness import Lane, Streams, compiled
 from stackelberg_games.numerics.sampling import check_probabilities, cumulative
 from stackelberg_games.numerics.threads import in_own_modes
-from stackelberg_games.rules.commitment import Commitment, parameters_from
+from stackelberg_games.rules.commitment import Commitment, add_gradient, parameters_from
 from stackelberg_games.rules.observations import Observations
 from stackelberg_games.rules.rules import Rules, require_game
 from stackelberg_games.rules.view import LeaderView
@@ -72,6 +72,11 @@ class DiscretePolicy(Commitment):
         self._seen = None if sizes.observations is None else torch.tensor(sizes.observations.numbers)
         return sizes
 
+    @property
+    def row_of(self) -> IntArray:
+        """The row of every state, ``[S]``."""
+        return np.arange(self.states) if self.observations is None else self.observations.numbers
+
     def spread(self, rows: Tensor) -> Tensor:
         """Rows of what is observed, ``[O, ...]``, as rows of the states, ``[S, ...]``."""
         return rows if self._seen is None else rows[self._seen]
@@ -88,6 +93,12 @@ class DiscretePolicy(Commitment):
             sparse: whether gradients shall hold the rows of these states alone, where that is possible.
         """
         return self.log_probabilities()[states]
+
+    def pull(self, weights: FloatArray) -> None:
+        """Add to the parameters' ``grad`` the derivative of the log-probabilities' sum with weights ``[S, A]``."""
+        decided = self.log_probabilities()
+        if decided.requires_grad:
+            decided.backward(torch.from_numpy(weights).view_as(decided))  # type: ignore[no-untyped-call]
 
     def probabilities(self) -> Tensor:
         """Action probabilities ``[S, A]``."""
@@ -158,10 +169,28 @@ class TabularPolicy(DiscretePolicy):
         """Log-softmax of the logits, ``[S, A]``."""
         return self.spread(torch.log_softmax(self.logits, dim=1))
 
+    def pull(self, weights: FloatArray) -> None:
+        """See ``DiscretePolicy.pull``."""
+        if type(self).log_probabilities is not TabularPolicy.log_probabilities:  # somebody else's softmax
+            return super().pull(weights)
+        return add_gradient(self.logits, pulled(self.logits.detach().numpy(), weights, self.row_of))
+
     def rows(self, states: Tensor, *, sparse: bool = False) -> Tensor:
         """See ``DiscretePolicy.rows``; no other row is looked at."""
         states = states if self._seen is None else self._seen[states]
         return log_rows(self.logits, states, sparse=sparse)
+
+
+@compiled
+def pulled(logits: Any, weights: Any, numbers: Any) -> Any:
+    """What weights ``[S, A]`` of a log-softmax are in its logits, ``[O, A]``; rows of the states by the numbers of theirs."""
+    out = np.zeros(logits.shape)
+    for s in range(weights.shape[0]):
+        out[numbers[s]] += weights[s]
+    for o in range(out.shape[0]):
+        chances = np.exp(logits[o] - logits[o].max())
+        out[o] -= chances / chances.sum() * out[o].sum()
+    return out
 
 
 class PolicyRows(NamedTuple):

@@ -107,6 +107,7 @@ class ConfigurableGame(TabularGame):
     """
 
     objective_is_own: bool = False
+    _found: tuple[bytes, Tables] | None = None
 
     @in_own_modes
     @checked
@@ -137,6 +138,10 @@ class ConfigurableGame(TabularGame):
         self.configuration_space = self.parametrisation.space(self.size)
         self.idle_action = 0 if self.leader_actions == 1 else None
 
+    def _hold(self, tables: Tables) -> None:
+        super()._hold(tables)
+        self._found = None
+
     @property
     def base(self) -> Tables:
         """The tables before any configuration, float64 tensors without gradient."""
@@ -163,7 +168,13 @@ class ConfigurableGame(TabularGame):
             return view
         lists = self.lists
         lever = TabularLever(
-            self.configure, self.base, self.commitment, ledger, lists=lists, constant_base=self.constant_base
+            self._decides,
+            self.base,
+            self.commitment,
+            ledger,
+            lists=lists,
+            constant_base=self.constant_base,
+            pulled=self.pulled,
         )
         return dataclasses.replace(view, lever=lever)
 
@@ -182,19 +193,29 @@ class ConfigurableGame(TabularGame):
         """
         if configuration is None or self.configure is None:
             return super().tables(configuration)
+        still = self.lists is None and isinstance(configuration, Tensor) and not configuration.requires_grad
+        key = configuration.numpy().tobytes() if still else b""
+        if still and self._found is not None and self._found[0] == key:
+            return self._found[1]
         check_inside(self.configuration_space, configuration)
         tables = self.configure(configuration)
         self._check(tables)
+        if still and tables.transition is self.base.transition:  # the follower answers to what is then played
+            self._found = key, tables
         return tables
+
+    def _decides(self, configuration: Tensor) -> Tables:
+        """What ``configure`` gives; as it is kept already where nothing is differentiated."""
+        assert self.configure is not None
+        return self.configure(configuration) if configuration.requires_grad else self.tables(configuration)
 
     def _check(self, tables: Tables) -> None:
         """Shapes and numbers; a transition that is the game's own is not looked at again."""
         for name, table, base in zip(Tables._fields, tables, self.base, strict=True):
-            expected = tuple(base.shape)
             if table is self.base.transition:
                 continue
-            if tuple(table.shape) != expected or not np.isfinite(table.detach().numpy()).all():
-                raise InvalidGameError(f"configure: {name} is not a finite table of shape {expected}")
+            if table.shape != base.shape or not np.isfinite(table.detach().numpy()).all():
+                raise InvalidGameError(f"configure: {name} is not a finite table of shape {tuple(base.shape)}")
         if tables.transition is not self.base.transition:
             probabilities = tables.transition.detach().numpy()
             if self.lists is None:
@@ -270,6 +291,13 @@ class ConfigurableGame(TabularGame):
         Args:
             configuration: x, ``[C]``.
             response: g, ``[S, 1, B]``; its rows need not be normalised.
+        """
+        return None
+
+    def pulled(self, leader: FloatArray, follower: FloatArray) -> FloatArray | None:
+        """The derivative in x of both players' rewards, summed with weights ``[S, A, B]``, ``[C]``; None where it is not written down.
+
+        A game writes it down beside ``configure`` where that is linear in x, which spares automatic differentiation.
         """
         return None
 

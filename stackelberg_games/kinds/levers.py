@@ -92,6 +92,7 @@ class TabularLever(Lever):
         ledger: which stages may be asked about; none without one.
         lists: successors of a game given as lists.
         constant_base: see ``Lever``.
+        pulled: see ``ConfigurableGame.pulled``.
     """
 
     def __init__(
@@ -103,7 +104,9 @@ class TabularLever(Lever):
         *,
         lists: SuccessorLists | None = None,
         constant_base: bool = True,
+        pulled: Callable[[FloatArray, FloatArray], FloatArray | None] | None = None,
     ) -> None:
+        self._pulled = pulled
         self._configure, self._base, self._start, self._ledger = configure, base, start, ledger
         self._lists, self.constant_base = lists, constant_base
         probe = start(0, None).configuration()
@@ -129,9 +132,23 @@ class TabularLever(Lever):
             log_transition = tables.transition.reshape(-1).index_select(0, asked.flat).log()
         return Terms(None, leader, follower, log_transition)
 
+    def pull(self, commitment: Commitment, stages: Stages, weights: Mapping[str, FloatArray]) -> None:
+        """See ``Lever.pull``."""
+        found = None
+        if self._pulled is not None and not self.moves_transitions:
+            tables = [np.zeros(tuple(table.shape)) for table in self._base[1:]]
+            for table, name in zip(tables, Tables._fields[1:], strict=True):
+                if name in weights:
+                    np.add.at(table.ravel(), self._prepare(stages).cells.numpy(), weights[name])
+            found = self._pulled(*tables)
+        if found is None:
+            return super().pull(commitment, stages, weights)
+        return commitment.pull_configuration(found)
+
     def _prepare(self, stages: Stages) -> _Asked:
         """Indices of stages that were all played; those asked about last are not looked up again."""
-        if self._asked is None or not all(map(np.array_equal, stages, self._asked.stages)):
+        key = tuple(np.asarray(part).tobytes() for part in stages)
+        if self._asked is None or key != self._asked.key:
             kept = Stages(*(np.array(part) for part in stages))
             require_played(self._ledger, kept)
             index: Any = tuple(kept)
@@ -141,14 +158,14 @@ class TabularLever(Lever):
             else:
                 flat = torch.from_numpy(self._lists.entries(*index))
             base = tuple(table.reshape(-1)[cells] for table in self._base[1:])
-            self._asked = _Asked(kept, flat, cells, base)
+            self._asked = _Asked(key, flat, cells, base)
         return self._asked
 
 
 class _Asked(NamedTuple):
-    """Stages asked about: where they stand in the flat transition and in tables of (s, a, b), and both base rewards."""
+    """Stages asked about, as bytes: where they stand in the flat transition and in tables of (s, a, b), and both base rewards."""
 
-    stages: Stages
+    key: tuple[bytes, ...]
     flat: Tensor
     cells: Tensor
     base: tuple[Tensor, ...]

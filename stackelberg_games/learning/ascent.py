@@ -15,6 +15,7 @@ from stackelberg_games.commitments.first import first_commitment
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.learning.leader import Leader
+from stackelberg_games.learning.weighted_sum import Total, WeightedSum
 from stackelberg_games.numerics.adam import Adam
 from stackelberg_games.numerics.log_rows import added_up
 from stackelberg_games.rules.commitment import Commitment
@@ -35,7 +36,7 @@ class GradientLeader(Leader):
     """
 
     @abstractmethod
-    def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
+    def objective(self, evidence: Evidence) -> Callable[[], Total]:
         """Learn from a batch.
 
         Returns:
@@ -48,9 +49,13 @@ class GradientLeader(Leader):
         return flat_gradient(self.objective(evidence)(), self.commitment)
 
 
-def flat_gradient(value: Tensor, commitment: Commitment) -> Tensor:
+def flat_gradient(value: Total, commitment: Commitment) -> Tensor:
     """The gradient of a scalar in the parameters of a commitment, ``[P]``; zero where it does not depend on them."""
-    gradients = torch.autograd.grad(value, list(commitment.parameters()), materialize_grads=True)
+    parameters = list(commitment.parameters())
+    if isinstance(value, WeightedSum):
+        gradients = value.gradients(parameters)
+    else:
+        gradients = list(torch.autograd.grad(value, parameters, materialize_grads=True))
     return torch.cat([(g.to_dense() if g.is_sparse else g).ravel() for g in gradients])
 
 
@@ -110,18 +115,19 @@ class GradientAscent(GradientLeader):
     def begin(self, view: LeaderView, *, seed: int = 0, commitment: Commitment | None = None) -> None:
         """See ``Leader.begin``."""
         super().begin(view, seed=seed, commitment=commitment)
-        self.optimizer = Adam(self.commitment.parameters(), self.learning_rate, maximize=True)
+        self.climbed = list(self.commitment.parameters())
+        self.optimizer = Adam(self.climbed, self.learning_rate, maximize=True)
 
     def update(self, evidence: Evidence) -> dict[str, float]:
         """Learn from the batch, then climb."""
         surrogate = self.objective(evidence)
-        parameters, norm = list(self.commitment.parameters()), 0.0
+        norm = 0.0
         for _ in range(self.actor_steps):
-            for parameter in parameters:
+            for parameter in self.climbed:
                 parameter.grad = None
-            surrogate().backward()  # type: ignore[no-untyped-call]
+            surrogate().backward()
             self.optimizer.step()
-        for parameter in parameters:
+        for parameter in self.climbed:
             if parameter.grad is not None:
                 held = added_up(parameter.grad).values() if parameter.grad.is_sparse else parameter.grad
                 norm += float(held.square().sum())

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from torch import Tensor
-
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.hypergradient import Influence
+from stackelberg_games.learning.weighted_sum import Total
 from stackelberg_games.representations.protocol import Adjoint, Credit, Values
 from stackelberg_games.rules.trajectories import Trajectories
 
@@ -32,7 +31,7 @@ class Unroll:
         if not 0 <= self.decay <= 1:
             raise InvalidArgumentError(f"decay={self.decay!r}: expected a number in [0, 1]")
 
-    def __call__(self, values: Values, credit: Credit) -> Tensor:
+    def __call__(self, values: Values, credit: Credit) -> Total:
         """The response row."""
         values.trace = self.trace(values, credit, values.batch)
         return values.unrolled(values.trace, credit, values.batch)
@@ -47,7 +46,7 @@ class Unroll:
 class Bootstrap:
     """dQF = gF dVF(s') from the critic of the next state at once, as TD(0) stands to Monte Carlo."""
 
-    def __call__(self, values: Values, credit: Credit) -> Tensor:
+    def __call__(self, values: Values, credit: Credit) -> Total:
         """The response row."""
         return values.bootstrapped(credit)
 
@@ -56,7 +55,7 @@ class Bootstrap:
 class Solve:
     """dQF from the fitted game, by one linear solve."""
 
-    def __call__(self, values: Values, credit: Credit) -> Tensor:
+    def __call__(self, values: Values, credit: Credit) -> Total:
         """The response row."""
         return values.solved(credit)
 
@@ -71,7 +70,7 @@ class Average:
 
     wide: Trajectories | None = None
 
-    def __call__(self, values: Values, credit: Credit) -> Tensor:
+    def __call__(self, values: Values, credit: Credit) -> Total:
         """The response row."""
         batch = values.batch if self.wide is None else self.wide
         credit = values.averaged(credit, batch)
@@ -82,7 +81,7 @@ class Average:
 class Truncate:
     """Nothing of dQF - E_b dQF but its first term, d rF(s, a, b) - E_b d rF."""
 
-    def __call__(self, values: Values, credit: Credit) -> Tensor:
+    def __call__(self, values: Values, credit: Credit) -> Total:
         """The response row."""
         return values.truncated(credit)
 

@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.learning.ascent import GradientAscent
 from stackelberg_games.learning.information import Evidence, Information
+from stackelberg_games.learning.weighted_sum import Total, WeightedSum
 from stackelberg_games.representations.choose import choose
 from stackelberg_games.representations.protocol import Backup, Needs, Values
 from stackelberg_games.representations.temperature import doubt, thermometer
@@ -94,10 +96,10 @@ class Algorithm(GradientAscent):
         self.doubt = doubt(view, self.needs, self.learned)
 
     @abstractmethod
-    def surrogate(self, values: Values) -> Tensor:
+    def surrogate(self, values: Values) -> Total:
         """A scalar whose gradient is the estimate of the hypergradient."""
 
-    def objective(self, evidence: Evidence) -> Callable[[], Tensor]:
+    def objective(self, evidence: Evidence) -> Callable[[], Total]:
         """See ``GradientLeader.objective``."""
         self.learned.observe(evidence, self.commitment)
         if self.doubt is not None:
@@ -106,19 +108,31 @@ class Algorithm(GradientAscent):
         if self.thermometer is not None:
             self.told = self.thermometer.tell(self.learned, self.commitment, evidence.require_trajectories())
 
-        weights: list[Tensor] = []
+        rows: list[WeightedSum] = []
 
-        def surrogate() -> Tensor:
-            values = self.learned.at(self.commitment)
-            if weights:
-                return torch.stack([torch.dot(*pair) for pair in zip(weights, values.terms, strict=True)]).sum()
-            self.values = values
-            total = self.surrogate(values)
-            if self.actor_steps > 1 and values.terms:  # the next steps meet other terms, with the same weights
-                weights.extend(torch.autograd.grad(total, values.terms, retain_graph=True, materialize_grads=True))
+        def surrogate() -> Total:
+            if rows:  # later steps meet other terms, with the same weights
+                return rows[0]
+            self.values = self.learned.at(self.commitment)
+            total = self.surrogate(self.values)
+            if isinstance(total, Tensor) and self.actor_steps > 1 and self.values.terms:
+                rows.append(self._linear(total))
+            if isinstance(total, WeightedSum) and self.values.lasting and not total.others:
+                rows.append(total)
             return total
 
         return surrogate
+
+    def _linear(self, total: Tensor) -> WeightedSum:
+        """A sum that is linear in the terms of its values, as it is climbed on from."""
+        weights = torch.autograd.grad(total, self.values.terms, retain_graph=True, materialize_grads=True)
+        named = {str(number): weight.numpy() for number, weight in enumerate(weights)}
+
+        def pull(weights: Mapping[str, FloatArray]) -> None:
+            terms = self.learned.at(self.commitment).terms
+            torch.autograd.backward(terms, [torch.from_numpy(weight) for weight in weights.values()])
+
+        return WeightedSum(pull, named)
 
     def update(self, evidence: Evidence) -> dict[str, float]:
         """Learn from the batch, then climb; logs what was noted on the way too."""

@@ -204,13 +204,13 @@ class ComparedValues(FiniteValues):
     def __init__(
         self, learned: Compared, commitment: Commitment, terms: Terms, response: FloatArray, weights: FloatArray
     ) -> None:
-        super().__init__(learned, commitment, terms)
+        super().__init__(learned, commitment)
         assert terms.follower_reward is not None
         gap = learned.apart @ terms.follower_reward
         self.losses = torch.nn.functional.softplus(gap) - learned.label * gap
         self.weights, self._response, self._chosen = weights, response, terms.follower_reward
 
-    terms = ()  # losses bend, and pairs weigh otherwise and are answered otherwise once the commitment has moved
+    lasting = False  # losses bend, and pairs weigh otherwise and are answered otherwise once the commitment has moved
 
     def figures(self) -> dict[str, float]:
         """Mean loss of the labels, and the share of the pairs that their weights leave."""

@@ -57,20 +57,15 @@ class ConfiguredEstimator(TabularEstimator):
         self._probability: FloatArray | None = None
         self._learn()
 
-    def observe_under(self, batch: Trajectories, configuration: Tensor) -> Terms:
-        """Add a batch that was played under a configuration, which becomes the current one.
-
-        Returns:
-            The lever's terms at the stages ``asked`` about, differentiable in the configuration.
-        """
+    def observe_under(self, batch: Trajectories, configuration: Tensor) -> None:
+        """Add a batch that was played under a configuration, which becomes the current one."""
         self.admit(batch)
-        terms = self.consider(configuration)
+        self.consider(configuration)
         if not self.lever.constant_base:
             visits = self.visits.counts if isinstance(self.visits, ListedVisits) else self.visits
             for counts in (visits, self.totals, self.leader_rewards, self.follower_rewards):
                 counts *= self.memory
         self._add(batch, self._incentives)
-        return terms
 
     def admit(self, batch: Trajectories) -> None:
         """Ask the lever about the stages of a batch, whether that is counted or not."""
@@ -99,18 +94,19 @@ class ConfiguredEstimator(TabularEstimator):
         """The lever's terms at the stages ``asked`` about."""
         return self.lever.terms(configuration, self.asked)
 
-    def consider(self, configuration: Tensor) -> Terms:
-        """Make a configuration the current one; the estimate follows. Returns the lever's terms there."""
-        self.configuration, terms = configuration.detach(), self.terms(configuration)
+    def consider(self, configuration: Tensor) -> None:
+        """Make a configuration the current one; the estimate follows."""
+        self.configuration = configuration.detach()
+        with torch.no_grad():
+            terms = self.terms(self.configuration)
         self._incentives = (self._table(terms.leader_reward), self._table(terms.follower_reward))
-        self._probability = None if terms.log_transition is None else terms.log_transition.detach().exp().numpy()
-        return terms
+        self._probability = None if terms.log_transition is None else terms.log_transition.exp().numpy()
 
     def _table(self, term: Tensor | None) -> FloatArray | None:
         if term is None:
             return None
         values = np.zeros(self.shape)
-        values[self.asked[:3]] = term.detach().numpy()
+        values[self.asked[:3]] = term.numpy()
         return values
 
     def collapse(self, batch: Trajectories, weights: FloatArray) -> FloatArray:

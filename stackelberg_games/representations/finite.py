@@ -31,7 +31,7 @@ from stackelberg_games.representations.protocol import STACKELBERG, Needs, Repre
 from stackelberg_games.representations.stackelberg_backup import stackelberg_q
 from stackelberg_games.representations.surprise import Surprise
 from stackelberg_games.rules.commitment import Commitment
-from stackelberg_games.rules.lever import Ledger, Terms, require_lever
+from stackelberg_games.rules.lever import Ledger, require_lever
 from stackelberg_games.rules.trajectories import Trajectories, table_of
 from stackelberg_games.rules.view import LeaderView
 
@@ -77,7 +77,6 @@ class Finite(Representation):
         if view.lever is None:  # there is no cost of a configuration, and no belief to tell by it
             self.planning = tuple(name for name in self.planning if name not in ("cold_share", "belief"))
         self.starts: FloatArray = np.zeros(self.counts.shape[0])
-        self.terms: Terms | None = None
         self._ledger: Ledger | None = None
         self.random = generator(seed, 7)
         self.sarsa: FloatArray | None = None if needs.sarsa is None else self.random.normal(size=self.counts.shape)
@@ -139,7 +138,7 @@ class Finite(Representation):
             configuration = commitment.configuration()
             assert configuration is not None
             self.lever.share = self.share
-            self.terms = self.lever.observe_under(batch, configuration)
+            self.lever.observe_under(batch, configuration)
         self.starts += np.bincount(batch.states[:, 0], minlength=len(self.starts))
         self.batch = batch
         self.once: dict[str, Any] = {}  # what does not depend on the commitment, for several ascent steps
@@ -209,12 +208,7 @@ class Finite(Representation):
 
     def at(self, commitment: Commitment) -> FiniteValues:
         """See ``Representation.at``; the critics are those of the commitment that was played."""
-        terms, self.terms = self.terms, None  # those of the commitment played serve once
-        if terms is None and self.lever is not None:
-            configuration = commitment.configuration()
-            assert configuration is not None
-            terms = self.lever.terms(configuration)
-        return FiniteValues(self, commitment, terms)
+        return FiniteValues(self, commitment)
 
     def fitted(self) -> FiniteModel:
         """The game that the counts describe."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import torch
@@ -16,13 +17,13 @@ from stackelberg_games.exact.players import Objectives
 from stackelberg_games.exact.response import Arrays
 from stackelberg_games.hypergradient import Influence
 from stackelberg_games.kinds.successors import SuccessorLists
+from stackelberg_games.learning.weighted_sum import Total, WeightedSum
 from stackelberg_games.representations.configured_counts import ConfiguredEstimator
 from stackelberg_games.representations.counts import TabularEstimator
 from stackelberg_games.representations.finite_advantage import averaged, monte_carlo
 from stackelberg_games.representations.finite_beyond import Beyond
 from stackelberg_games.representations.protocol import Credit, Needs, Values
 from stackelberg_games.rules.commitment import Commitment
-from stackelberg_games.rules.lever import Terms
 from stackelberg_games.rules.trajectories import Trajectories, table_of
 from stackelberg_games.rules.view import LeaderView
 
@@ -66,14 +67,14 @@ class FiniteValues(Values):
     Args:
         learned: the counts and critics.
         commitment: to differentiate in.
-        terms: of the lever at this commitment, where it configures the game.
     """
 
-    def __init__(self, learned: Learned, commitment: Commitment, terms: Terms | None) -> None:
+    lasting = True
+
+    def __init__(self, learned: Learned, commitment: Commitment) -> None:
         self.view, self.batch = learned.view, learned.batch
-        self._learned, self._lever, self._terms, self._commitment = learned, learned.lever, terms, commitment
-        policy = acting(commitment)
-        self._log_policy = None if policy is None else policy.log_probabilities().ravel()
+        self._learned, self._lever, self._commitment = learned, learned.lever, commitment
+        self._policy = acting(commitment)
 
     @property
     def tables(self) -> CriticTables:
@@ -84,17 +85,21 @@ class FiniteValues(Values):
     def _moves(self) -> bool:
         return self._lever is not None and self._lever.lever.moves_transitions
 
-    @property
-    def terms(self) -> tuple[Tensor, ...]:
-        """See ``Values.terms``."""
-        if self._learned.needs.players:
-            return ()
-        return tuple(t for t in (self._log_policy, *(self._terms or ())) if t is not None and t.requires_grad)
+    def _row(self, **weights: FloatArray | None) -> WeightedSum:
+        """Weights of log f, and of the lever's terms at the stages that it was asked about, by name."""
+        return WeightedSum(self._pull, {name: weight for name, weight in weights.items() if weight is not None})
 
-    @property
-    def _none(self) -> Tensor:
-        """A gradient of zero."""
-        return 0.0 * next(iter(self._commitment.parameters())).sum()
+    def _pull(self, weights: Mapping[str, FloatArray]) -> None:
+        """Differentiate in the commitment as it stands; a gradient of zero where nothing depends on it."""
+        terms = dict(weights)
+        scores = terms.pop("log_policy", None)
+        if self._policy is not None and scores is not None:
+            self._policy.pull(scores)
+        if terms and self._lever is not None:
+            self._lever.lever.pull(self._commitment, self._lever.asked, terms)
+        first = next(iter(self._commitment.parameters()))
+        if first.grad is None:
+            first.grad = torch.zeros_like(first)
 
     def benefit(self) -> Credit:
         """See ``Values.benefit``."""
@@ -104,27 +109,27 @@ class FiniteValues(Values):
         credit: Credit = once["benefit"]
         return credit
 
-    def direct(self) -> Tensor:
+    def direct(self) -> Total:
         """See ``Values.direct``."""
-        once, total = self._learned.once, None
-        if self._log_policy is not None:
+        once, total = self._learned.once, self._row()
+        if self._policy is not None:
             if "direct" not in once:
                 once["direct"] = self.tables.direct_weights(self.batch, self.view.leader_discount)
                 if self._occupied is not None:
                     once["direct"] += self._occupied[:, None] * self.tables.policy * self.tables.leader_advantage
-            total = self._scored(once["direct"])
+            total = self._row(log_policy=once["direct"])
         if self._lever is None:
-            return self._none if total is None else total
+            return total
         moved = None
         if self._moves:
             moved = self.discounts * self.view.leader_discount * self.tables.leader_next(self.batch)
-        total = self._pulled(self.batch, total, leader=self.discounts, moved=moved)
+        total += self._pulled(self.batch, leader=self.discounts, moved=moved)
         if self._occupied is None:
             return total
         weights = self._occupied[:, None, None] * self._learned.pair.joint
         return total + self._pulled_beyond(weights, self.tables.leader_values, self.view.leader_discount, leader=True)
 
-    def unrolled(self, trace: Influence, credit: Credit, batch: Trajectories) -> Tensor:
+    def unrolled(self, trace: Influence, credit: Credit, batch: Trajectories) -> Total:
         """See ``Values.unrolled``."""
         following, after = None, None
         if credit.table is not None and not batch.terminated.all():
@@ -132,28 +137,28 @@ class FiniteValues(Values):
             following, own = self._beyond.owed(credit.table, self._occupied, entering)
             if self._lever is not None or not self.tables.sees:
                 after = self._beyond.at_stages(following, own)
-        total = None
-        if self._log_policy is not None:
+        total = self._row()
+        if self._policy is not None:
             weights = self.tables.response_weights(batch, trace)
             beyond = following if self.tables.sees else after
-            total = self._scored(weights if beyond is None else weights + self.tables.owing(beyond))
+            total = self._row(log_policy=weights if beyond is None else weights + self.tables.owing(beyond))
         if self._lever is None:
-            return self._none if total is None else total
+            return total
         moved = None
         if self._moves:
             moved = trace.after * self.view.follower_discount * self.tables.follower_next(batch)
-        total = self._pulled(batch, total, follower=trace.after, moved=moved)
+        total += self._pulled(batch, follower=trace.after, moved=moved)
         if after is None:
             return total
         return total + self._pulled_beyond(after, self.tables.follower_values, self.view.follower_discount)
 
-    def truncated(self, credit: Credit) -> Tensor:
+    def truncated(self, credit: Credit) -> Total:
         """See ``Values.truncated``; nothing where no reward of the follower's is configured."""
-        if self._lever is None or self._terms is None or self._terms.follower_reward is None:
-            return self._none
+        if self._lever is None:
+            return self._row()
         owed = table_of(self.batch, credit.at, self._lever.shape) / self.batch.episodes
         weights = owed - self.tables.response * owed.sum(axis=2, keepdims=True)
-        return torch.from_numpy(self._lever.spread(weights)) @ self._terms.follower_reward
+        return self._row(follower_reward=self._lever.spread(weights))
 
     def averaged(self, credit: Credit, wide: Trajectories) -> Credit:
         """See ``Values.averaged``."""
@@ -182,58 +187,33 @@ class FiniteValues(Values):
         return leader, objectives.initial @ follower
 
     def _objectives(self, horizon: int | None) -> Objectives:
-        learned = self._learned
-        tables = (
-            None
-            if self._lever is None or self._terms is None
-            else self._lever.differentiable(learned.arrays, self._terms)
-        )
+        learned, configuration = self._learned, self._commitment.configuration()
+        tables = None
+        if self._lever is not None and configuration is not None:
+            tables = self._lever.differentiable(learned.arrays, self._lever.terms(configuration))
         starts = torch.from_numpy(learned.starts / learned.starts.sum())
         return Objectives(learned.arrays, starts, horizon, tables)
 
     # Sums over stages.
 
-    def _scored(self, weights: FloatArray) -> Tensor:
-        """Weights ``[S, A]`` times log f."""
-        if self._log_policy is None:
-            return self._none
-        return torch.dot(torch.from_numpy(weights.ravel()), self._log_policy)
-
     def _pulled(
         self,
         batch: Trajectories,
-        total: Tensor | None,
         *,
         leader: FloatArray | None = None,
         follower: FloatArray | None = None,
         moved: FloatArray | None = None,
-    ) -> Tensor:
-        """Weights ``[N, T]`` of the lever's terms at the stages of a batch, added to what there is."""
+    ) -> WeightedSum:
+        """Weights ``[N, T]`` of the lever's terms at the stages of a batch."""
         assert self._lever is not None
         collapse = self._lever.collapse
-        parts = [None if weights is None else collapse(batch, weights) for weights in (leader, follower, moved)]
-        return self._dot(parts[0], parts[1], parts[2], total)
+        return self._terms(*(None if part is None else collapse(batch, part) for part in (leader, follower, moved)))
 
-    def _dot(
-        self,
-        leader: FloatArray | None,
-        follower: FloatArray | None,
-        moved: FloatArray | None,
-        total: Tensor | None = None,
-    ) -> Tensor:
-        """Weights of the lever's terms at the stages that it was asked about, added to what there is."""
+    def _terms(self, leader: FloatArray | None, follower: FloatArray | None, moved: FloatArray | None) -> WeightedSum:
+        """Weights of the lever's terms at the stages that it was asked about; of its costs, a share counts."""
         assert self._lever is not None
-        assert self._terms is not None
         share = None if leader is None else self._lever.share * leader
-        for weights, term in (
-            (share, self._terms.leader_reward),
-            (follower, self._terms.follower_reward),
-            (moved, self._terms.log_transition),
-        ):
-            if weights is not None and term is not None:
-                pulled = torch.dot(torch.from_numpy(weights), term)
-                total = pulled if total is None else total + pulled
-        return self._none if total is None else total
+        return self._row(leader_reward=share, follower_reward=follower, log_transition=moved)
 
     @property
     def _beyond(self) -> Beyond:
@@ -254,13 +234,13 @@ class FiniteValues(Values):
 
     def _pulled_beyond(
         self, weights: FloatArray, values: FloatArray, discount: float, *, leader: bool = False
-    ) -> Tensor:
+    ) -> WeightedSum:
         """Weights ``[S, A, B]`` of a player's reward terms after the end, and of log P with its values ``[S]``."""
         lever, arrays = self._lever, self._learned.arrays
         assert lever is not None
         if not self._moves:
             at = weights[lever.asked[:3]]
-            return self._dot(at if leader else None, None if leader else at, None)
+            return self._terms(at if leader else None, None if leader else at, None)
         following = lever.known.next_states
         if isinstance(arrays.kernel, SuccessorLists):
             probability = arrays.kernel.probability  # an entry for each stage known, in their order
@@ -270,4 +250,4 @@ class FiniteValues(Values):
         if ends.any():
             probability = probability + ends * lever.frequency(lever.known)
         at = weights[lever.known[:3]] * probability
-        return self._dot(at if leader else None, None if leader else at, at * discount * values[following])
+        return self._terms(at if leader else None, None if leader else at, at * discount * values[following])

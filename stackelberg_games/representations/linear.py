@@ -56,6 +56,7 @@ from stackelberg_games.kinds.riccati_compiled import (
     value_slope,
 )
 from stackelberg_games.learning.information import Evidence
+from stackelberg_games.learning.weighted_sum import WeightedSum
 from stackelberg_games.representations.least_squares import LinearEstimator
 from stackelberg_games.representations.linear_critic import LeaderCritic, StagesAhead
 from stackelberg_games.representations.linear_response import FittedResponse
@@ -71,7 +72,7 @@ from stackelberg_games.representations.protocol import (
 )
 from stackelberg_games.representations.quadratic_features import averaged, fitted_advantages
 from stackelberg_games.representations.surprise import Surprise
-from stackelberg_games.rules.commitment import Commitment
+from stackelberg_games.rules.commitment import Commitment, add_gradient
 from stackelberg_games.rules.trajectories import Trajectories
 from stackelberg_games.rules.view import LeaderView
 
@@ -269,8 +270,7 @@ class LinearValues(Values):
         if learned.needs.players:
             return
         factor = policy.factor.numpy()
-        gain = policy.gain
-        self._gain, self._law = gain.view(-1), LinearLaw(gain.detach().numpy(), factor @ factor.T)
+        self._law = LinearLaw(policy.gain.detach().numpy(), factor @ factor.T)
         self.known, (self.reply, self._worth) = learned.known(), learned.answer(self._law)
         game, push, noise = self.known.game, self.known.plant.follower, self.known.plant.noise
         self._kept = np.eye(len(push)) - push @ self.reply.gain
@@ -292,49 +292,44 @@ class LinearValues(Values):
         reached, _ = self._critic.future(known.reached, known.plant.noise, known.ahead, sloped=False)
         return Credit(known.ahead.back(reached - self._values))
 
-    def direct(self) -> Tensor:
+    def direct(self) -> WeightedSum:
         """See ``Values.direct``."""
         known, game = self.known, self.known.game
-        values, pulls = self._values, (self._kept @ game.leader_matrix).T @ self._slopes
+        pulls = (self._kept @ game.leader_matrix).T @ self._slopes
         if game.effort is not None:
-            actions = known.ahead.rows(self.batch.leader_actions)
-            cost = game.effort @ actions
-            values, pulls = values - (cost * actions).sum(axis=0), pulls - 2 * cost
-        return self._through_actions(known.discounts, values, pulls)
+            pulls = pulls - 2 * game.effort @ known.ahead.rows(self.batch.leader_actions)
+        return self._through_actions(known.discounts, pulls)
 
     @property
     def discounts(self) -> FloatArray:
         """See ``Values.discounts``."""
         return super().discounts if self._learned.needs.players else self.known.discounts
 
-    def unrolled(self, trace: Influence, credit: Credit, batch: Trajectories) -> Tensor:
+    def unrolled(self, trace: Influence, credit: Credit, batch: Trajectories) -> WeightedSum:
         """See ``Values.unrolled``; with the follower's value beyond the end of the trajectories."""
         assert self._worth is not None
         known, carried = self.known, trace.carry / batch.episodes
-        turned = self._worth.seen_value @ known.pushed
-        values, pulls = -(turned * known.pushed).sum(axis=0), -2 * known.plant.leader.T @ turned
-        seen = self._through_actions(trace.before, values, pulls)
+        seen = self._through_actions(trace.before, -2 * known.plant.leader.T @ self._worth.seen_value @ known.pushed)
         last = batch.states[np.arange(batch.episodes), batch.lengths]
         return seen + self._follower_values((last.T * carried) @ last, float(carried.sum()))
 
-    def bootstrapped(self, credit: Credit) -> Tensor:
+    def bootstrapped(self, credit: Credit) -> WeightedSum:
         """See ``Values.bootstrapped``."""
         following, expected = self.known.following, self._answered
         owed = self.view.follower_discount / self.batch.episodes * credit.at.ravel()[self.known.ahead.order]
         return self._follower_values((following * owed) @ following.T - (expected * owed) @ expected.T, 0.0)
 
-    def _through_actions(self, weights: FloatArray, values: FloatArray, pulls: FloatArray) -> Tensor:
+    def _through_actions(self, weights: FloatArray, pulls: FloatArray) -> WeightedSum:
         """Mean over the episodes of weighed values that the commitment moves by its actions alone.
 
         Args:
             weights: ``[N, T]``.
-            values: ``[R]``.
             pulls: derivatives of the values by the leader's actions, ``[k, R]``.
         """
         each = weights.ravel()[self.known.ahead.order] / self.batch.episodes
-        return self._moving(float(each @ values), (pulls * each) @ self.known.states.T)
+        return WeightedSum(self._pull, {"gain": (pulls * each) @ self.known.states.T})
 
-    def _follower_values(self, products: FloatArray, total: float) -> Tensor:
+    def _follower_values(self, products: FloatArray, total: float) -> WeightedSum:
         """Sum of weights times VF(x), differentiated through what the commitment makes of VF.
 
         Args:
@@ -344,16 +339,15 @@ class LinearValues(Values):
         assert self._worth is not None
         worth, discount = self._worth, self.view.follower_discount
         slope = value_slope(self.known.plant, self._law, self.reply, worth, discount, products, total)
-        return self._moving(-float((products * worth.value).sum()) - total * worth.constant, -slope)
+        return WeightedSum(self._pull, {"gain": -slope})
 
-    def _moving(self, value: float, slope: FloatArray) -> Tensor:
-        """A number that moves with the gain by a slope, ``[k, n]``."""
-        along = slope.ravel()
-        return torch.dot(torch.from_numpy(along), self._gain) + (value - float(along @ self._law.gain.ravel()))
+    def _pull(self, weights: Mapping[str, FloatArray]) -> None:
+        """The slope of a sum in the gain, ``[k, n]``, is the weight that it is given."""
+        add_gradient(self._policy.gain, weights["gain"])
 
-    def truncated(self, credit: Credit) -> Tensor:
+    def truncated(self, credit: Credit) -> WeightedSum:
         """See ``Values.truncated``; nothing, as no reward at (s, a, b) depends on the commitment."""
-        return 0.0 * self._policy.gain.sum()
+        return WeightedSum(self._pull, {"gain": np.zeros_like(self._law.gain)})
 
     def averaged(self, credit: Credit, wide: Trajectories) -> Credit:
         """See ``Values.averaged``; means are least squares with quadratic features of (y, u), and of y."""

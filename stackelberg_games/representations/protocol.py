@@ -28,10 +28,11 @@ from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.hypergradient import Influence
 from stackelberg_games.learning import registry
 from stackelberg_games.learning.information import Evidence
+from stackelberg_games.learning.weighted_sum import Total
 from stackelberg_games.numerics.stateful import Stateful
 from stackelberg_games.representations.surprise import Surprise
 from stackelberg_games.rules.commitment import Commitment
-from stackelberg_games.rules.trajectories import Trajectories
+from stackelberg_games.rules.trajectories import Trajectories, powers
 from stackelberg_games.rules.view import LeaderView, not_estimated
 
 
@@ -138,10 +139,12 @@ class Values(ABC):
         view: what the leader was told of the game.
         trace: of credits that were unrolled along the batch, the last if several.
         block: so many episodes in a row depend on each other.
+        lasting: whether all else than what a ``WeightedSum`` weighs stays as it is when the commitment moves.
     """
 
     batch: Trajectories
     view: LeaderView
+    lasting: bool = False
     trace: Influence | None = None
     block: int = 1
 
@@ -167,7 +170,7 @@ class Values(ABC):
     @cached_property
     def discounts(self) -> FloatArray:
         """gL^t at the stages played, ``[N, T]``; zero in padding."""
-        return np.asarray(self.view.leader_discount ** np.arange(self.batch.stages) * self.batch.mask)
+        return np.asarray(powers(self.view.leader_discount, self.batch.stages) * self.batch.mask)
 
     @abstractmethod
     def benefit(self) -> Credit:
@@ -185,11 +188,11 @@ class Values(ABC):
         return np.asarray(returns - (returns.sum() - returns) / (self.batch.episodes - 1))[:, None]
 
     @abstractmethod
-    def direct(self) -> Tensor:
+    def direct(self) -> Total:
         """sum_t gL^t dVL(s_t), the follower held as it is; a scalar, the mean over the episodes."""
 
     @abstractmethod
-    def unrolled(self, trace: Influence, credit: Credit, batch: Trajectories) -> Tensor:
+    def unrolled(self, trace: Influence, credit: Credit, batch: Trajectories) -> Total:
         """sum_t c_t dQF(s_t, a_t, b_t) along trajectories, a scalar, the mean over the episodes.
 
         Args:
@@ -198,15 +201,15 @@ class Values(ABC):
             batch: the episodes that the trace belongs to.
         """
 
-    def bootstrapped(self, credit: Credit) -> Tensor:
+    def bootstrapped(self, credit: Credit) -> Total:
         """The same with dQF from the critic of the next state at once."""
         raise self._lacks("the adjoint 'bootstrap'")
 
-    def solved(self, credit: Credit) -> Tensor:
+    def solved(self, credit: Credit) -> Total:
         """The same with dQF from the fitted game, by one linear solve."""
         raise self._lacks("the adjoint 'solve'")
 
-    def truncated(self, credit: Credit) -> Tensor:
+    def truncated(self, credit: Credit) -> Total:
         """The same with nothing of dQF - E_b dQF but its first term, d rF(s, a, b) - E_b d rF."""
         raise self._lacks("truncated scores")
 
@@ -387,5 +390,5 @@ class Representation(Stateful, ABC):
         return None
 
 
-Adjoint = Callable[[Values, Credit], Tensor]
+Adjoint = Callable[[Values, Credit], Total]
 """How the response row is had from values and credits."""

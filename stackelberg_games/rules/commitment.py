@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from stackelberg_games import checks
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.numerics.randomness import Streams
 
 _PLAIN = frozenset({nn.Sequential, nn.Linear, nn.ReLU, nn.Tanh})
@@ -36,6 +37,12 @@ class Commitment(nn.Module, ABC):
     def configuration(self) -> Tensor | None:
         """The per-episode configuration, or None where the leader only acts."""
         return None
+
+    def pull_configuration(self, weights: FloatArray) -> None:
+        """Add to the parameters' ``grad`` the derivative of the configuration's sum with weights ``[C]``."""
+        configuration = self.configuration()
+        if configuration is not None and configuration.requires_grad:
+            configuration.backward(torch.from_numpy(weights))  # type: ignore[no-untyped-call]
 
     @abstractmethod
     def probabilities(self) -> Tensor:
@@ -60,6 +67,13 @@ def parameters_from(name: str, values: ArrayLike | Tensor, *, finite: bool = Tru
     return torch.from_numpy(checks.array(name, plain, finite=finite))
 
 
+def add_gradient(parameter: nn.Parameter, found: FloatArray) -> None:
+    """Add to a parameter's ``grad``, as ``backward`` does."""
+    if parameter.requires_grad:
+        gradient = torch.from_numpy(found).view_as(parameter)
+        parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
+
+
 def parts(module: nn.Module) -> list[nn.Module]:
     """A module and all within it; what ``modules()`` gives, in less time."""
     found = [module]
@@ -69,11 +83,12 @@ def parts(module: nn.Module) -> list[nn.Module]:
 
 
 def draws(commitment: Commitment) -> bool:
-    """Whether it might draw random numbers in evaluation mode: unless the very class of each part says ``draws = False``.
+    """Whether it might draw random numbers in evaluation mode: unless each part or its very class says ``draws = False``.
 
     A subclass says so anew: it may have overridden what decides.
     """
-    return not all(type(part) in _PLAIN or vars(type(part)).get("draws") is False for part in parts(commitment))
+    said = (vars(part).get("draws", vars(type(part)).get("draws")) for part in parts(commitment))
+    return not all(type(part) in _PLAIN or word is False for part, word in zip(parts(commitment), said, strict=True))
 
 
 class evaluating:
@@ -84,11 +99,11 @@ class evaluating:
 
     def __enter__(self) -> None:
         for module in self._training:
-            module.training = False
+            vars(module)["training"] = False  # torch looks at every attribute that is set
 
     def __exit__(self, *_: object) -> None:
         for module in self._training:
-            module.training = True
+            vars(module)["training"] = True
 
 
 def flatten(commitment: nn.Module) -> Tensor:

@@ -19,9 +19,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InformationError, UnsupportedGameError
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.trajectories import Trajectories
@@ -111,6 +113,25 @@ class Lever(ABC):
         Raises:
             InformationError: a stage was never played.
         """
+
+    def pull(self, commitment: Commitment, stages: Stages, weights: Mapping[str, FloatArray]) -> None:
+        """Add to the parameters' ``grad`` the derivative of the terms' sum with weights, ``[K]``.
+
+        Args:
+            commitment: that configures the game.
+            stages: see ``terms``.
+            weights: by name of the term; those of a term that does not depend on the configuration do not count.
+
+        Raises:
+            InformationError: a stage was never played.
+        """
+        configuration = commitment.configuration()
+        assert configuration is not None
+        terms = self.terms(configuration, stages)
+        pairs = [(getattr(terms, name), torch.from_numpy(weight)) for name, weight in weights.items()]
+        weighed = [(term, weight) for term, weight in pairs if term is not None and term.requires_grad]
+        if weighed:
+            torch.autograd.backward([term for term, _ in weighed], [weight for _, weight in weighed])
 
 
 def require_played(ledger: Ledger | None, stages: Stages) -> None:
