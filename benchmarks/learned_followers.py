@@ -19,10 +19,24 @@ from measuring import print_table
 import stackelberg_games as sg
 
 TEMPERATURE, EPISODES = 0.1, 100
+TUNED = {
+    "learning_rate": 2.3e-3,
+    "batch_size": 64,
+    "buffer_size": 100_000,
+    "learning_starts": 1_000,
+    "target_update_interval": 10,
+    "train_freq": 256,
+    "gradient_steps": 128,
+    "exploration_fraction": 0.16,
+    "exploration_final_eps": 0.04,
+    "policy_kwargs": {"net_arch": [256, 256]},
+}
+"""What RL Baselines3 Zoo gives DQN for CartPole."""
 FOLLOWERS: dict[str, tuple[str, dict[str, Any]]] = {
     "soft_dqn": ("soft_dqn", {"temperature": TEMPERATURE}),
     "sb3, PPO": ("sb3", {"algorithm": "PPO"}),
     "sb3, DQN": ("sb3", {"algorithm": "DQN"}),
+    "sb3, DQN, tuned": ("sb3", {"algorithm": "DQN", "options": TUNED}),
     "sb3, DQN, softmax": ("sb3", {"algorithm": "DQN", "temperature": TEMPERATURE, "softmax": True}),
 }
 
