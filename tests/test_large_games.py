@@ -423,6 +423,25 @@ def test_the_preconditioner_of_narrow_rows_has_the_diagonal_of_the_system(narrow
     assert np.diag(scaled) == pytest.approx(np.diag(factors) if narrow else np.ones(81), rel=1e-13)
 
 
+def test_small_pivots_do_not_let_residuals_grow() -> None:
+    rng, cells = np.random.default_rng(0), (60, 1, 1)
+    states = np.arange(60)
+    pairs = np.stack([states ^ 1, states ^ 1], axis=1)  # two states that lead to each other: a pivot of 1 - 0.999^2
+    roads = np.stack([(states + 7) % 60, rng.integers(60, size=60)], axis=1)
+    successors = np.where(states[:, None] < 20, pairs, roads).reshape(*cells, 2)
+    game = TabularGame.from_successors(
+        successors, np.full((*cells, 2), 0.5), np.zeros(cells), np.zeros(cells), np.full(60, 1 / 60)
+    )
+    everything = np.ones((60, 1)), np.ones(cells), 0.999, np.ones(60, dtype=np.bool_)
+    system = chain_system.ChainSystem.of(lists_of(game), *everything, 1e-6)
+    assert system.pivots.min() < 0.01
+    truth, vector = np.eye(60) - 0.999 * lists_of(game).chain(np.ones(cells)), rng.normal(size=60)
+    missing = np.abs(truth @ system.solve(vector) - vector)
+    assert missing.max() <= 1e-6 * np.abs(vector).max()
+    missing = np.abs(truth.T @ system.solve_transposed(vector) - vector)
+    assert missing.sum() <= 1e-6 * np.abs(vector).sum()
+
+
 def test_mixing_games_are_swept_and_local_ones_stepped() -> None:
     def solved(game: TabularGame) -> Any:
         arrays = Arrays.of(game, game.model(sg.TabularPolicy(game)))

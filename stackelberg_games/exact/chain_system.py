@@ -101,7 +101,7 @@ class ChainSystem:
         Raises:
             SolverError: the iterations did not converge.
         """
-        unit = _unit(vector)
+        unit = _unit(vector)  # residuals are held to it once divided by pivots, which makes them larger
         return self._solve(vector / unit / self.pivots, False, self.tolerance) * unit
 
     def solve_transposed(self, vector: FloatArray) -> FloatArray:
@@ -111,7 +111,8 @@ class ChainSystem:
             SolverError: see ``solve``.
         """
         unit = _unit(vector)
-        return self._solve(vector / unit, True, self.tolerance) / self.pivots * unit
+        right = vector / unit
+        return self._solve(right, True, self.tolerance * _size(right, True)) / self.pivots * unit
 
     def bound(self, vector: FloatArray) -> FloatArray:
         """No less than ``solve`` of a vector without negative entries, whatever rounding does, ``[S]``.
@@ -135,8 +136,7 @@ class ChainSystem:
         single = len(right) > MANY and goal >= SINGLE
         return (self._single if single else self._iterated)(right, goal, False) * unit
 
-    def _solve(self, right: FloatArray, transposed: bool, tolerance: float) -> FloatArray:
-        goal = tolerance * _size(right, transposed)
+    def _solve(self, right: FloatArray, transposed: bool, goal: float) -> FloatArray:
         found: FloatArray = np.zeros(len(right))
         missing: FloatArray = right
         for attempt in range(ATTEMPTS):

@@ -20,6 +20,7 @@ from stackelberg_games.exact.response import Arrays
 from stackelberg_games.exact.soft_response import soft_response
 from stackelberg_games.kinds.finite import Model
 from stackelberg_games.kinds.successors import Pattern, SuccessorLists
+from stackelberg_games.numerics.averages import averages
 from stackelberg_games.numerics.randomness import compiled
 
 NOTHING: FloatArray = np.empty(0)
@@ -70,6 +71,8 @@ class _Values(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         solved = soft_response(arrays, temperature, start)
         response = solved.policy if arrays.sees else np.ascontiguousarray(solved.policy[:, :1])
+        values = solved.values
+        del solved  # its action values are as large as a reward
         reward, system, chain = _expectation(arrays, response), None, NOTHING
         if horizon is None:
             system = _system(arrays, response, arrays.leader_discount)
@@ -79,8 +82,8 @@ class _Values(torch.autograd.Function):
             assert isinstance(lists, SuccessorLists)
             chain = weighted_chain(lists, arrays.policy, response, arrays.leader_discount, arrays.alive)
             leader = _staged(lists.pattern, chain, reward, horizon)
-        ctx.kept = _Forward(arrays, temperature, horizon, response, leader, solved.values, system, chain)
-        return torch.from_numpy(leader.copy()), torch.from_numpy(solved.values.copy())
+        ctx.kept = _Forward(arrays, temperature, horizon, response, leader, values, system, chain)
+        return torch.from_numpy(leader.copy()), torch.from_numpy(values.copy())
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -91,10 +94,9 @@ class _Values(torch.autograd.Function):
 
 def _expectation(arrays: Arrays, response: FloatArray) -> FloatArray:
     """The leader's mean reward in each state, ``[S]``; zero where terminal."""
-    if not arrays.sees:
-        reward = (arrays.policy[:, :, None] * arrays.leader_reward).sum(axis=1)
-        return np.asarray((response[:, 0] * reward).sum(axis=1) * arrays.alive)
-    return arrays.average(arrays.leader_reward, response)
+    rows = np.broadcast_to(response, arrays.leader_reward.shape)
+    paid = averages(rows, arrays.leader_reward[None])  # [1, S, A]
+    return np.asarray(averages(arrays.policy[None], paid[:, None])[0, 0] * arrays.alive)
 
 
 def _system(arrays: Arrays, response: FloatArray, discount: float) -> ChainSystem:
