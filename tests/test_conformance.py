@@ -12,7 +12,7 @@ import stackelberg_games as sg
 from stackelberg_games.adapters.aec import AECGame
 from stackelberg_games.adapters.renamed import Renamed
 from stackelberg_games.conformance import CHECKS, FIRST, Report, check_game
-from stackelberg_games.envs import discrete_toy_v0, random_game_v0, random_mdp_v0
+from stackelberg_games.envs import discrete_toy_v0, four_rooms_v0, random_game_v0, random_mdp_v0
 from stackelberg_games.errors import ConformanceError, InvalidArgumentError
 from stackelberg_games.kinds.configurable import Slopes
 from stackelberg_games.kinds.finite import TabularGame
@@ -193,7 +193,17 @@ def test_slopes_are_held_against_automatic_differentiation(named: str, monkeypat
     right = type(game).slopes
     monkeypatch.setattr(type(game), "slopes", lambda self, x, g: WRONG[named](right(self, x, g)))
     (failed,) = check_game(game, skip=others).failed
-    assert f"slopes: {named}" in failed.detail
+    assert f"derivatives: {named}" in failed.detail
+
+
+def test_derivatives_of_rewards_are_held_against_automatic_differentiation(monkeypatch: pytest.MonkeyPatch) -> None:
+    game = four_rooms_v0.game(plan="xxxxx\nxSTGx\nxxxxx")
+    others = [name for name in CHECKS if name != "slopes_are_derivatives"]
+    assert check_game(game, skip=others).passed[-1].name == "slopes_are_derivatives"
+    right = type(game).pulled
+    monkeypatch.setattr(type(game), "pulled", lambda self, leader, follower: right(self, 0.5 * leader, follower))
+    (failed,) = check_game(game, skip=others).failed
+    assert "derivatives: pulled[" in failed.detail
 
 
 def test_slopes_do_not_leave_out_transitions_that_move(monkeypatch: pytest.MonkeyPatch) -> None:

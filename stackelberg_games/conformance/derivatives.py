@@ -21,10 +21,12 @@ ACCURACY = 1e-6
 
 
 def slopes_are_derivatives(subject: Subject) -> None:
-    """``slopes`` of a configurable game agrees with automatic differentiation of ``objective`` and ``follower_tables``."""
+    """``slopes`` and ``pulled`` of a configurable game agree with automatic differentiation of what they are derivatives of."""
     game = subject.game
     if not isinstance(game, ConfigurableGame) or game.configure is None:
         raise NotApplicable("the leader does not configure a finite game")
+    if _hold_pulled(game) and type(game).slopes is ConfigurableGame.slopes:
+        return
     if not written_down(type(game)):
         raise NotApplicable("the game writes no derivatives down, or a class overrides what they are derivatives of")
     rng = np.random.default_rng(SEED)
@@ -41,6 +43,23 @@ def slopes_are_derivatives(subject: Subject) -> None:
                 f"slopes returned {type(found).__name__}: expected stackelberg_games.kinds.configurable.Slopes"
             )
         _hold(game, found, (configuration, torch.from_numpy(response), torch.from_numpy(weights)))
+
+
+def _hold_pulled(game: ConfigurableGame) -> bool:
+    """``pulled`` against automatic differentiation of ``configure``; whether the game writes it down."""
+    rng = np.random.default_rng(SEED)
+    for seed in range(POINTS):
+        x = game.commitment(seed, SPREAD).configuration().detach().requires_grad_()
+        weights = rng.normal(size=(2, *game.leader_reward.shape))
+        found = game.pulled(*weights.copy())
+        if found is None:
+            return False
+        assert game.configure is not None
+        rewards = game.configure(x)[1:]
+        summed = sum((table * torch.from_numpy(part)).sum() for table, part in zip(rewards, weights, strict=True))
+        (expected,) = torch.autograd.grad(summed + 0.0 * x.sum(), x)
+        _agree("pulled", found, expected.numpy())
+    return True
 
 
 def _hold(game: ConfigurableGame, found: Slopes, point: tuple[torch.Tensor, torch.Tensor, torch.Tensor]) -> None:
@@ -66,12 +85,12 @@ def _hold(game: ConfigurableGame, found: Slopes, point: tuple[torch.Tensor, torc
 def _agree(name: str, found: Any, expected: FloatArray) -> None:
     found = np.asarray(found, dtype=np.float64)
     if found.shape != expected.shape:
-        raise ConformanceError(f"slopes: {name} has shape {found.shape}: expected {expected.shape}")
+        raise ConformanceError(f"derivatives: {name} has shape {found.shape}: expected {expected.shape}")
     apart = np.abs(found - expected)
     if not apart.max() <= ACCURACY * max(np.abs(expected).max(), np.abs(found).max()):
         place = np.unravel_index(int(np.nan_to_num(apart, nan=np.inf).argmax()), expected.shape)
         where = f"[{', '.join(map(str, place))}]" if place else ""
         raise ConformanceError(
-            f"slopes: {name}{where} is {found[place]:.6g}, and automatic differentiation finds {expected[place]:.6g}",
-            "correct the derivative, or leave slopes out",
+            f"derivatives: {name}{where} is {found[place]:.6g}, and automatic differentiation finds {expected[place]:.6g}",
+            "correct the derivative, or leave it out",
         )

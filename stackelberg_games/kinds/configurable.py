@@ -297,7 +297,8 @@ class ConfigurableGame(TabularGame):
     def pulled(self, leader: FloatArray, follower: FloatArray) -> FloatArray | None:
         """The derivative in x of both players' rewards, summed with weights ``[S, A, B]``, ``[C]``; None where it is not written down.
 
-        A game writes it down beside ``configure`` where that is linear in x, which spares automatic differentiation.
+        A game writes it down beside ``configure`` where that is linear in x, which spares automatic differentiation, against
+        which ``check_game`` holds it.
         """
         return None
 
