@@ -375,6 +375,18 @@ def covariance(
     return total / batch.episodes
 
 
+@compiled
+def _add_up(states: Any, actions: Any, weights: Any, sums: Any) -> bool:
+    """Add stage weights to the cells of a table; false at the first stage that is in none of them."""
+    for i in range(weights.shape[0]):
+        for t in range(weights.shape[1]):
+            s, a = states[i, t], actions[i, t]
+            if not (0 <= s < sums.shape[0] and 0 <= a < sums.shape[1]):
+                return False
+            sums[s, a] += weights[i, t]
+    return True
+
+
 @checked
 def collapse(weights: FloatArray, batch: Trajectories, states: int, actions: int) -> FloatArray:
     """Sum stage weights into a table ``[S, A]`` over visited states and leader actions.
@@ -385,13 +397,11 @@ def collapse(weights: FloatArray, batch: Trajectories, states: int, actions: int
     if weights.shape != (batch.episodes, batch.stages):
         raise InvalidArgumentError(f"weights have shape {weights.shape}: expected {(batch.episodes, batch.stages)}")
     sizes = checks.integer("states", states, 1), checks.integer("actions", actions, 1)
-    for name, part, count in zip(
-        ("states", "leader_actions"), (batch.states, batch.leader_actions), sizes, strict=True
-    ):
-        if part.dtype.kind not in "iu" or part.ndim != 2 or part.min() < 0 or part.max() >= count:
-            raise InvalidArgumentError(
-                f"{name} of the batch are not all in [0, {count}): expected those of a finite game"
-            )
-    cells = batch.states[:, :-1] * actions + batch.leader_actions
-    sums = np.bincount(cells.ravel(), weights=weights.ravel(), minlength=states * actions)
-    return sums.reshape(states, actions) / batch.episodes
+    played = (batch.states, batch.leader_actions)
+    sums = np.zeros(sizes)
+    whole = all(part.dtype.kind in "iu" and part.ndim == 2 for part in played)
+    if not (whole and _add_up(*played, np.asarray(weights, dtype=np.float64), sums)):
+        raise InvalidArgumentError(
+            f"states and leader_actions of the batch: expected those of a finite game, in [0, {states}) and [0, {actions})"
+        )
+    return sums / batch.episodes
