@@ -16,7 +16,7 @@ from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.numerics.randomness import Lane, Streams, compiled, stream, uniform
-from stackelberg_games.numerics.sampling import Summing, check_probabilities, cumulative, draw, follow, pick
+from stackelberg_games.numerics.sampling import Summing, check_probabilities, cumulative, draw, pick
 from stackelberg_games.numerics.threads import in_own_modes
 from stackelberg_games.rules.commitment import Commitment, evaluating
 from stackelberg_games.rules.rules import Rules, require_game
@@ -132,15 +132,12 @@ class _Batch(NamedTuple):
     def of(cls, episodes: int, stages: int) -> _Batch:
         """Room for so many stages, in which nothing was played."""
         check_affordable(episodes, stages)
-        return cls(
-            np.empty((episodes, stages + 1), dtype=np.int64),
-            np.empty((episodes, stages), dtype=np.int64),
-            np.empty((episodes, stages), dtype=np.int64),
-            np.empty((episodes, stages)),
-            np.empty((episodes, stages)),
-            np.empty(episodes, dtype=np.int64),
-            np.zeros(episodes, dtype=np.bool_),
-        )
+        # One block: what is asked for in pieces the allocator hands back, and every page of it costs a fault again.
+        block, first = np.empty(episodes * (5 * stages + 1), dtype=np.int64), episodes * (stages + 1)
+        states, rest = block[:first].reshape(episodes, -1), block[first:].reshape(4, episodes, stages)
+        rewards = rest[2:].view(np.float64)
+        ends = np.empty(episodes, dtype=np.int64), np.zeros(episodes, dtype=np.bool_)
+        return cls(states, rest[0], rest[1], rewards[0], rewards[1], *ends)
 
     def resized(self, kept: int, room: int | None = None) -> _Batch:
         """The first ``kept`` stages with room for as many, or for more."""
@@ -189,7 +186,12 @@ def _roll(sampler: Any, leader: Any, follower: Any, seed: np.uint64, first: np.u
             follower_actions[i, t] = b
             leader_rewards[i, t] = sampler.leader_reward[cell]
             follower_rewards[i, t] = sampler.follower_reward[cell]
-            s = follow(sampler, cell, uniform(e_start, e_gamma, np.uint64(t + 1)))
+            k = sampler.first[cell]
+            choices = sampler.first[cell + 1] - k
+            if choices > 1:  # where one state alone can follow nothing is drawn
+                chance = uniform(e_start, e_gamma, np.uint64(t + 1))
+                k += draw(sampler.chances, k, choices, sampler.summing, chance)
+            s = sampler.successors[k]
             states[i, t + 1] = s
             if sampler.terminal[s]:
                 lengths[i] = t + 1
