@@ -167,3 +167,18 @@ def test_compiled_numbers_where_doubling_fails_and_where_nothing_helps() -> None
     )
     with pytest.raises(SolverError, match="spectral radius"):
         riccati_compiled.respond(PlantArrays.of(stuck.plant), LinearLaw(np.zeros((1, 1)), np.eye(1)), 0.95, TAU)
+
+
+@pytest.mark.parametrize("unit", [1e-180, 1e-30, 1.0, 1e30, 1e180])
+def test_compiled_responses_are_the_same_in_other_units_of_cost(unit: float) -> None:
+    random, law = np.random.default_rng(0), LinearLaw(np.array([[0.1, -0.2, 0.3]]), np.array([[0.2]]))
+    shapes = ((3, 3), (3, 2), (3, 1))
+    moves = [0.4 * random.normal(size=shape) for shape in shapes]
+    plant = PlantArrays(moves[0], moves[1], moves[2], np.eye(3), unit * np.eye(3), unit * np.diag([1.0, 2.0]))
+    usual = plant._replace(state_cost=np.eye(3), control_cost=np.diag([1.0, 2.0]))
+    reply, worth = riccati_compiled.respond(plant, law, 0.9, 0.5 * unit)
+    expected, true = riccati_compiled.respond(usual, law, 0.9, 0.5)
+    np.testing.assert_allclose(reply.gain, expected.gain, rtol=1e-12)
+    np.testing.assert_allclose(reply.covariance, expected.covariance, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(worth.value / unit, true.value, rtol=1e-12)
+    np.testing.assert_allclose(worth.constant / unit, true.constant, rtol=1e-12)

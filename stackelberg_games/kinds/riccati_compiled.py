@@ -18,6 +18,7 @@ from stackelberg_games.kinds.riccati import Plant, doubled, solve_riccati
 from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.numerics.small_matrices import (
     combination,
+    largest,
     product,
     sandwiched,
     scaled,
@@ -161,22 +162,23 @@ def _response_to(value: Any, plant: Any, law: Any, discount: float, temperature:
     loop = combination(scale, drift, -scale, product(plant.follower, product(gain, drift)))
     missed = symmetric(combination(1.0, updated, -1.0, value))
     value = combination(1.0, value, 1.0, summed_powers(transposed(loop), missed))
-    gain, seen, score, volume = _backup(value, plant, discount)
-    entropy = 0.5 * temperature * (len(score) * math.log(math.pi * temperature) - math.log(volume))
+    gain, seen, score = _backup(value, plant, discount)
+    unit, size = largest(score), len(score)  # in its own unit a determinant neither overflows nor vanishes
+    inverse, volume = solution(scaled(1.0 / unit, score), np.eye(size))
+    entropy = 0.5 * temperature * (size * (math.log(math.pi * temperature) - math.log(unit)) - math.log(volume))
     shaken = np.trace(product(seen, sandwiched(plant.leader, law.covariance)))
     constant = (discount * np.trace(product(value, plant.noise)) - entropy + shaken) / (1 - discount)
-    inverse = symmetric(solution(score, np.eye(len(score)))[0])
-    return value, constant, seen, gain, scaled(0.5 * temperature, inverse)
+    return value, constant, seen, gain, scaled(0.5 * temperature / unit, symmetric(inverse))
 
 
 @compiled
 def _backup(value: Any, plant: Any, discount: float) -> Any:
-    """L, G, S and its determinant for a given P."""
+    """L, G and S for a given P."""
     pushed = product(transposed(plant.follower), value)
     score = combination(1.0, plant.control_cost, discount, product(pushed, plant.follower))
-    gain, volume = solution(score, scaled(discount, pushed))
+    gain = solution(score, scaled(discount, pushed))[0]
     seen = symmetric(combination(discount, value, -discount, product(transposed(pushed), gain)))
-    return gain, seen, score, volume
+    return gain, seen, score
 
 
 @compiled
