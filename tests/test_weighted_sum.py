@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 import stackelberg_games as sg
-from stackelberg_games.commitments.tabular import DiscretePolicy
+from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning.ascent import flat_gradient
 from stackelberg_games.learning.weighted_sum import WeightedSum
 from stackelberg_games.rules.lever import Lever, Stages
@@ -41,7 +41,7 @@ def both(module: Any, pull: Any, decided: Tensor, weights: np.ndarray[Any, Any])
     np.testing.assert_allclose(gradients(module), wanted, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize("kind", ["tabular", "observed", "sharper", "perceptron"])
+@pytest.mark.parametrize("kind", ["tabular", "observed", "sharper", "perceptron", "rectified otherwise"])
 def test_scores_of_a_policy(kind: str) -> None:
     game: Any = sg.make("random_game-v0")
     seen = game.partially_observed(np.arange(game.states) % 3)
@@ -52,7 +52,9 @@ def test_scores_of_a_policy(kind: str) -> None:
         "sharper": lambda: Sharper((20, 3), logits),
         "perceptron": lambda: sg.MLPPolicy(seen, (8, 5), seed=1),
     }
-    policy: DiscretePolicy = made[kind]()
+    policy: Any = made[kind if kind in made else "perceptron"]()
+    if kind == "rectified otherwise":
+        policy.network[1] = torch.nn.Tanh()
     with torch.no_grad():
         for parameter in policy.parameters():
             parameter.add_(0.3 * torch.from_numpy(RANDOM.normal(size=tuple(parameter.shape))))
@@ -103,3 +105,11 @@ def test_rows_add_up_like_tensors() -> None:
     policy.logits.grad = torch.ones(3, 2, dtype=torch.float64)
     np.testing.assert_allclose(flat_gradient(total, policy), flat_gradient(wanted, policy), rtol=1e-12)
     assert bool((policy.logits.grad == 1).all())  # it was not for this that it was there
+
+
+def test_what_is_kept_of_one_configuration_is_not_another_ones() -> None:
+    game: Any = sg.make("four_rooms-v0")
+    zeros = torch.zeros(game.size, dtype=torch.float64)
+    game.tables(zeros)
+    with pytest.raises(InvalidArgumentError, match="configuration"):
+        game.tables(zeros.reshape(1, -1))

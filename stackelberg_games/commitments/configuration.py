@@ -57,8 +57,12 @@ class Configuration(Commitment):
         self.transform = transform
         self.policy = policy
         self.states = checks.integer("states", states, 1)
-        if type(self) is Configuration and (transform is None or type(transform) in KNOWN.values()):
+        if self._is_known():
             self.draws = False
+
+    def _is_known(self) -> bool:
+        """Whether nobody else's function decides."""
+        return type(self) is Configuration and (self.transform is None or type(self.transform) in KNOWN.values())
 
     def describe(self) -> dict[str, Any]:
         """Class, shape of the parameters, parametrisation, and the policy beside it."""
@@ -79,7 +83,7 @@ class Configuration(Commitment):
 
     def pull_configuration(self, weights: FloatArray) -> None:
         """See ``Commitment.pull_configuration``."""
-        own, found = vars(self).get("draws") is False, None  # otherwise somebody else's function decides
+        own, found = self._is_known(), None
         if own and self.transform is None:
             found = weights
         elif own and isinstance(self.transform, Parametrisation):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
@@ -63,9 +63,11 @@ class MLPPolicy(DiscretePolicy):
 
     def pull(self, weights: FloatArray) -> None:
         """See ``DiscretePolicy.pull``; by hand, for torch takes longer to note down what happens than it takes."""
-        if type(self).log_probabilities is not MLPPolicy.log_probabilities:
+        kinds = [type(layer) for layer in self.network]  # somebody may have put in others
+        usual = kinds == [nn.Linear, *[nn.ReLU, nn.Linear] * (len(kinds) // 2)]
+        if not usual or type(self).log_probabilities is not MLPPolicy.log_probabilities:
             return super().pull(weights)
-        layers: list[Any] = list(self.network)[::2]  # the others are rectifiers
+        layers: list[Any] = list(self.network)[::2]
         kernels = [layer.weight.detach().numpy() for layer in layers]
         shifts = [layer.bias.detach().numpy() for layer in layers]
         outputs = [np.ascontiguousarray(kernels[0].T) + shifts[0]]

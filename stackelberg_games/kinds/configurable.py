@@ -107,7 +107,7 @@ class ConfigurableGame(TabularGame):
     """
 
     objective_is_own: bool = False
-    _found: tuple[bytes, Tables] | None = None
+    _found: tuple[Any, Tables] | None = None
 
     @in_own_modes
     @checked
@@ -194,7 +194,7 @@ class ConfigurableGame(TabularGame):
         if configuration is None or self.configure is None:
             return super().tables(configuration)
         still = self.lists is None and isinstance(configuration, Tensor) and not configuration.requires_grad
-        key = configuration.numpy().tobytes() if still else b""
+        key = (configuration.dtype, configuration.shape, configuration.numpy().tobytes()) if still else None
         if still and self._found is not None and self._found[0] == key:
             return self._found[1]
         check_inside(self.configuration_space, configuration)

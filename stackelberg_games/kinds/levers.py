@@ -147,7 +147,7 @@ class TabularLever(Lever):
 
     def _prepare(self, stages: Stages) -> _Asked:
         """Indices of stages that were all played; those asked about last are not looked up again."""
-        key = tuple(np.asarray(part).tobytes() for part in stages)
+        key = tuple((part.dtype, part.shape, part.tobytes()) for part in map(np.asarray, stages))
         if self._asked is None or key != self._asked.key:
             kept = Stages(*(np.array(part) for part in stages))
             require_played(self._ledger, kept)
@@ -163,9 +163,9 @@ class TabularLever(Lever):
 
 
 class _Asked(NamedTuple):
-    """Stages asked about, as bytes: where they stand in the flat transition and in tables of (s, a, b), and both base rewards."""
+    """Stages asked about, by type, shape and bytes: where they stand in the flat transition and in tables of (s, a, b), and both base rewards."""
 
-    key: tuple[bytes, ...]
+    key: tuple[Any, ...]
     flat: Tensor
     cells: Tensor
     base: tuple[Tensor, ...]
