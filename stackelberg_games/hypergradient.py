@@ -59,7 +59,7 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.rules.lever import Terms
-from stackelberg_games.rules.trajectories import Trajectories
+from stackelberg_games.rules.trajectories import Trajectories, leader_table
 from stackelberg_games.settings import check_fields, checked
 
 
@@ -375,18 +375,6 @@ def covariance(
     return total / batch.episodes
 
 
-@compiled
-def _add_up(states: Any, actions: Any, weights: Any, sums: Any) -> bool:
-    """Add stage weights to the cells of a table; false at the first stage that is in none of them."""
-    for i in range(weights.shape[0]):
-        for t in range(weights.shape[1]):
-            s, a = states[i, t], actions[i, t]
-            if not (0 <= s < sums.shape[0] and 0 <= a < sums.shape[1]):
-                return False
-            sums[s, a] += weights[i, t]
-    return True
-
-
 @checked
 def collapse(weights: FloatArray, batch: Trajectories, states: int, actions: int) -> FloatArray:
     """Sum stage weights into a table ``[S, A]`` over visited states and leader actions.
@@ -397,11 +385,4 @@ def collapse(weights: FloatArray, batch: Trajectories, states: int, actions: int
     if weights.shape != (batch.episodes, batch.stages):
         raise InvalidArgumentError(f"weights have shape {weights.shape}: expected {(batch.episodes, batch.stages)}")
     sizes = checks.integer("states", states, 1), checks.integer("actions", actions, 1)
-    played = (batch.states, batch.leader_actions)
-    sums = np.zeros(sizes)
-    whole = all(part.dtype.kind in "iu" and part.ndim == 2 for part in played)
-    if not (whole and _add_up(*played, np.asarray(weights, dtype=np.float64), sums)):
-        raise InvalidArgumentError(
-            f"states and leader_actions of the batch: expected those of a finite game, in [0, {states}) and [0, {actions})"
-        )
-    return sums / batch.episodes
+    return leader_table(batch, weights, sizes) / batch.episodes

@@ -28,6 +28,7 @@ from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.kinds.game import Game, best_response_env
 from stackelberg_games.learning.follower import Answer, Follower
 from stackelberg_games.numerics.adam import Adam
+from stackelberg_games.numerics.averages import usual_and_spread
 from stackelberg_games.numerics.randomness import Lane, Streams, generator
 from stackelberg_games.numerics.threads import single_threaded
 from stackelberg_games.rules.commitment import Commitment
@@ -349,9 +350,7 @@ class SoftDQN(Follower):
             return
         if self.scale is None:
             rewards, far = self.kept.rewards[: self.held], 1 / (1 - discount)
-            # Where play ends, an end is worth nothing, and values differ by what is earned before it, alike as rewards may be.
-            usual = 0.0 if self.kept.ended[: self.held].any() else float(rewards.mean())
-            spread = float(np.sqrt(np.square(rewards - usual).mean()))
+            usual, spread = usual_and_spread(rewards, bool(self.kept.ended[: self.held].any()))
             self.scale = max(spread * far * SPREAD, self.temperature), usual * far
         self.owed += played * self.updates
         while self.owed >= 1:

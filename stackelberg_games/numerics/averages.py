@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.numerics.randomness import compiled
 
 
@@ -81,3 +82,12 @@ def owing(policy: Any, owed: Any, advantage: Any) -> Any:
                 total += pooled[z] * advantage[x, y, z]
             out[x, y] = policy[x, y] * total
     return out
+
+
+def usual_and_spread(rewards: FloatArray, ends: bool) -> tuple[float, float]:
+    """What a stage usually pays, and how far rewards lie from that: the unit in which values differ.
+
+    Where play ends an end is worth nothing, and values differ by what is earned before it, alike as rewards may be: 0 is usual there.
+    """
+    usual = 0.0 if ends else float(rewards.mean())
+    return usual, float(np.sqrt(np.square(rewards - usual).mean()))

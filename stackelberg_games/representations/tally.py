@@ -276,9 +276,8 @@ def _gather(near: Any, linked: Any, cells: int, out: Any) -> int:
         for cell in range(cells):
             found += begin[cell]
             begin[cell] = found - begin[cell]
-            first[i * cells + cell + 1] = begin[
-                cell
-            ]  # where the next of its transitions goes, which in the end is its end
+            # Where the next of its transitions goes, which in the end is its end.
+            first[i * cells + cell + 1] = begin[cell]
         for entry in range(size):
             k = held[entry]
             cell = (keys[k] >> SHIFT) - near[i] * cells

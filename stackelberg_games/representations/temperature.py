@@ -18,6 +18,7 @@ from scipy.special import gammaincinv
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidGameError, SolverError, UnsupportedGameError
+from stackelberg_games.numerics.averages import usual_and_spread
 from stackelberg_games.representations.protocol import Needs, Representation
 from stackelberg_games.representations.surprise import Surprise
 from stackelberg_games.rules.commitment import Commitment
@@ -67,10 +68,8 @@ class Thermometer:
     def tell(self, learned: Representation, commitment: Commitment, batch: Trajectories) -> dict[str, float]:
         """Estimate from what was learned of a batch, and make that believed; figures to log."""
         if self.count == 0 and batch.follower_rewards is not None:
-            rewards = batch.follower_rewards[batch.mask]
-            # Where play ends values differ by what is earned before it, alike as rewards may be.
-            apart = rewards if batch.terminated.any() else rewards - rewards.mean()
-            self.grid = self.grid * max(float(np.sqrt(np.square(apart).mean())), 1e-9)
+            spread = usual_and_spread(batch.follower_rewards[batch.mask], bool(batch.terminated.any()))[1]
+            self.grid = self.grid * max(spread, 1e-9)
         try:
             found = self.read(learned.surprise(commitment))
         except (InvalidGameError, SolverError):  # too little was seen to say anything

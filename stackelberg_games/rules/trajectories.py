@@ -265,6 +265,33 @@ def _add_up(played: Any, lengths: Any, weights: Any, table: Any) -> None:
             table[states[i, t], leader[i, t], follower[i, t]] += weights[i, t]
 
 
+def leader_table(batch: Trajectories, weights: FloatArray, shape: tuple[int, int]) -> FloatArray:
+    """Weights of all stages of a finite game, ``[N, T]``, added up over equal (s, a), ``[S, A]``.
+
+    Raises:
+        InvalidArgumentError: the batch is of another game.
+    """
+    played, table = (batch.states, batch.leader_actions), np.zeros(shape)
+    whole = all(part.dtype.kind in "iu" and part.ndim == 2 for part in played)
+    if not (whole and _add_up_inside(*played, np.asarray(weights, dtype=np.float64), table)):
+        raise InvalidArgumentError(
+            f"states and leader_actions of the batch: expected those of a finite game, in [0, {shape[0]}) and [0, {shape[1]})"
+        )
+    return table
+
+
+@compiled
+def _add_up_inside(states: Any, actions: Any, weights: Any, table: Any) -> bool:
+    """Add up; false at the first stage that is in no cell."""
+    for i in range(weights.shape[0]):
+        for t in range(weights.shape[1]):
+            s, a = states[i, t], actions[i, t]
+            if not (0 <= s < table.shape[0] and 0 <= a < table.shape[1]):
+                return False
+            table[s, a] += weights[i, t]
+    return True
+
+
 def width(longest: int, horizon: int) -> int:
     """How many stages a batch has room for: whole blocks for its longest episode, and no more than the horizon."""
     return min(horizon, -(-longest // BLOCK) * BLOCK)
