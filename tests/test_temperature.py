@@ -200,3 +200,9 @@ def test_replies_that_contradict_a_declared_temperature_are_reported_once_and_no
 
 def test_a_fitted_game_that_is_not_exact_doubts_nobody() -> None:
     assert doubts("four_rooms-v0", 0.1, episodes=100) == []
+
+
+@pytest.mark.parametrize("temperature", [-1.0, 0.0])
+def test_what_is_told_is_positive(temperature: float) -> None:
+    with pytest.raises(InvalidArgumentError, match="temperature="):
+        sg.train(sg.make("discrete_toy-v0"), "bchg", "soft_value_iteration", iterations=1, temperature=temperature)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import gymnasium
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.rules.lever import Lever
@@ -42,6 +43,9 @@ class LeaderView:
         observations: what the leader sees of the states when it acts, where it does not tell all of them apart; else None.
         lever: how the leader's configuration enters, where it has one to choose; else None. One lever never equals
             another, so that views which compare equal can stand for each other.
+
+    Raises:
+        InvalidArgumentError: the temperature is no finite number > 0.
     """
 
     state_space: gymnasium.Space[Any]
@@ -58,6 +62,10 @@ class LeaderView:
     effort: FloatArray | None = field(default=None, repr=False, compare=False)
     observations: Observations | None = field(default=None, repr=False)
     lever: Lever | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.temperature is not None:
+            checks.number("temperature", self.temperature, above=0)
 
     def require(self, payment: PaymentNeeded) -> None:
         """Raise ``UnsupportedGameError`` where the leader is not paid as a leader needs it; see ``PaymentNeeded``."""
