@@ -442,6 +442,21 @@ def test_small_pivots_do_not_let_residuals_grow() -> None:
     assert missing.sum() <= 1e-6 * np.abs(vector).sum()
 
 
+@pytest.mark.parametrize("discount", [0.999, 0.99999])
+@pytest.mark.parametrize("reward", [[1.0, 0.3], [0.0, -7.0]])
+def test_two_states_that_lead_to_each_other_are_solved_near_discount_one(discount: float, reward: list[float]) -> None:
+    paid = np.reshape(reward, (2, 1, 1))
+    game = TabularGame.from_successors(
+        np.reshape([1, 0], (2, 1, 1, 1)), np.ones((2, 1, 1, 1)), paid, paid, [1.0, 0.0], discount, discount
+    )
+    dense = TabularGame(game.transition, paid, paid, [1.0, 0.0], discount, discount)
+    for temperature in (0.1, 0.0):
+        expected = exact.certificate(dense, sg.TabularPolicy(dense), temperature)
+        found = exact.certificate(game, sg.TabularPolicy(game), temperature)
+        assert found.value == pytest.approx(expected.value, rel=1e-9)
+    exact.leader_objective(game, sg.TabularPolicy(game), 0.1).backward()  # type: ignore[no-untyped-call]
+
+
 def test_mixing_games_are_swept_and_local_ones_stepped() -> None:
     def solved(game: TabularGame) -> Any:
         arrays = Arrays.of(game, game.model(sg.TabularPolicy(game)))

@@ -29,7 +29,7 @@ TOLERANCE = 1e-12
 """Of residuals, relative to the right-hand side: their largest entry, or, of transposed systems, their sum."""
 
 ROUNDING = 64 * float(np.finfo(np.float64).eps)
-"""Residuals below this share of the solution are rounding."""
+"""Residuals below this share of the terms that they are the sum of are rounding."""
 
 BOUNDED = 1e-6
 """The same where only a bound is asked for, which takes in what is left."""
@@ -146,9 +146,8 @@ class ChainSystem:
                 step = self._factorised(missing, goal, transposed)
             found = found + step
             missing = right - self.times(found, transposed)
-            left = np.abs(missing).sum() if transposed else np.abs(missing).max()
-            floor = ROUNDING * float(np.abs(found).sum() if transposed else np.abs(found).max())
-            if left <= max(goal, floor):
+            left = _size(missing, transposed)
+            if left <= goal or self._rounded(right, found, missing, goal, transposed):
                 return found
             if not np.isfinite(left):
                 if self._factors is not None:
@@ -160,6 +159,15 @@ class ChainSystem:
             f"a linear system of {len(right)} states: residual {left:.3g} of {goal:.3g} after {self.iterations} iterations; "
             "lower the discount"
         )
+
+    def _rounded(
+        self, right: FloatArray, found: FloatArray, missing: FloatArray, goal: float, transposed: bool
+    ) -> bool:
+        """Whether what is missing is within the rounding of its terms, which small pivots make large: in every state on its own."""
+        terms = np.abs(right) + product(self.pattern, np.abs(self.scaled), np.abs(found), transposed)
+        if transposed:
+            return _size(missing, True) <= ROUNDING * _size(terms, True)
+        return bool((np.abs(missing) <= np.maximum(goal, ROUNDING * terms)).all())
 
     def _iterated(self, right: FloatArray, goal: float, transposed: bool, spent: int = 0) -> FloatArray:
         """BiCGSTAB from zero, until the residual is at most half of the goal, or patience ends."""
