@@ -15,7 +15,7 @@ import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from functools import lru_cache, wraps
+from functools import cache, lru_cache, wraps
 from typing import Any, Literal, ParamSpec, TypeVar, Union
 
 import numpy as np
@@ -89,11 +89,17 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     """
     names = list(inspect.signature(function).parameters)
 
+    @cache
+    def tests() -> dict[str, Test]:  # annotations may name what is defined further below
+        return {name: test for name, (_, test) in _annotations(function).items() if name != "game"}
+
     @wraps(function)
     def call(*positional: P.args, **named: P.kwargs) -> R:
-        given = {**dict(zip(names, positional, strict=False)), **named}
-        given.pop("game", None)
-        check(function, given)
+        known = tests()
+        for given in (zip(names, positional, strict=False), named.items()):
+            for name, value in given:
+                if name in known and not known[name](value):
+                    check(function, {name: value})
         return function(*positional, **named)  # Python says what is missing, unknown or given twice
 
     return call
@@ -148,7 +154,7 @@ def _test(annotation: Any) -> Test:
     if origin is np.ndarray:
         return _is_array
     kind = annotation if origin is None else origin
-    return (lambda value: _is_instance(value, kind)) if isinstance(kind, type) else _any
+    return _instance(kind) if isinstance(kind, type) else _any
 
 
 def _items(tests: tuple[Test, ...], *, fixed: bool) -> Test:
@@ -163,7 +169,8 @@ def _items(tests: tuple[Test, ...], *, fixed: bool) -> Test:
 
 
 def _is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray) and value.dtype.kind in "biuf"
+    plain = type(value) is np.ndarray or (isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray))
+    return plain and value.dtype.kind in "biuf"
 
 
 def _any(value: Any) -> bool:
@@ -177,6 +184,8 @@ def _is_float(value: Any) -> bool:
 
 
 def _is_integer(value: Any) -> bool:
+    if type(value) is int:
+        return -(2**63) < value < 2**63
     return checks.is_integer(value) and abs(value) < 2**63
 
 
@@ -196,11 +205,12 @@ def _options(inner: Sequence[Any]) -> tuple[bool, list[Any]]:
     return numbers, [option for option in inner if not (numbers and option in _NUMBERS)]
 
 
-def _is_instance(value: Any, annotation: type) -> bool:
+def _instance(kind: type) -> Test:
     try:
-        return isinstance(value, annotation)
+        isinstance(None, kind)
     except TypeError:  # a protocol that cannot be asked
-        return True
+        return _any
+    return lambda value: isinstance(value, kind)
 
 
 def _is_list(value: Any) -> bool:
