@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,42 +75,41 @@ class Trajectories:
     horizon: int = 0
 
     def __post_init__(self) -> None:
-        arrays = {name: getattr(self, name) for name in _KINDS}
+        fields = vars(self)
         if self.follower_rewards is None:
-            del arrays["follower_rewards"]
+            arrays = {name: fields[name] for name in _KINDS if name != "follower_rewards"}
+        else:
+            arrays = {name: fields[name] for name in _KINDS}
         for name, values in arrays.items():
-            kinds = _KINDS[name]
-            if type(values) is np.ndarray and values.dtype.kind in kinds:
-                continue
-            if not isinstance(values, np.ndarray) or isinstance(values, np.ma.MaskedArray):
-                raise InvalidArgumentError(f"{name} is {shown(values)}: expected a plain array")
-            if values.dtype.kind not in kinds:
-                raise InvalidArgumentError(f"{name} has type {values.dtype}: see the class for what is expected")
+            if type(values) is not np.ndarray or values.dtype.kind not in _KINDS[name]:
+                _check_kind(name, values)
         if self.leader_rewards.ndim != 2 or not self.leader_rewards.size:
             raise InvalidArgumentError(
                 f"leader_rewards has shape {self.leader_rewards.shape}: expected [N, T], both >= 1"
             )
-        episodes, stages = self.leader_rewards.shape
-        played, once = (episodes, stages), (episodes,)
+        played = episodes, stages = self.leader_rewards.shape
         for name, array in arrays.items():
-            shape = (episodes, stages + 1) if name == "states" else once if name in _ONCE else played
-            if array.shape[: len(shape)] != shape:
-                raise InvalidArgumentError(f"{name} has shape {array.shape}: expected {shape}")
+            if array.shape != played or name == "states":
+                shape = (episodes, stages + 1) if name == "states" else played[:1] if name in _ONCE else played
+                if array.shape[: len(shape)] != shape:
+                    raise InvalidArgumentError(f"{name} has shape {array.shape}: expected {shape}")
             frozen = array.view()  # the caller's own array stays as it is
-            frozen.setflags(write=False)
-            object.__setattr__(self, name, frozen)
+            frozen.flags.writeable = False
+            fields[name] = frozen
         for name in ("leader_rewards", "follower_rewards"):
-            rewards = getattr(self, name)
+            rewards = fields[name]
             if rewards is not None and not _sound(rewards, self.lengths):
-                wrong = np.flatnonzero((self.lengths < 1) | (self.lengths > stages))
-                if len(wrong):
-                    raise InvalidArgumentError(
-                        f"lengths[{wrong[0]}] is {self.lengths[wrong[0]]}: expected 1 to {stages}"
-                    )
-                if not np.isfinite(rewards).all():
-                    raise InvalidArgumentError(f"{name} holds a value that is not finite")
-                raise InvalidArgumentError(f"{name} holds a reward beyond the length of its episode: expected zeros")
-        object.__setattr__(self, "horizon", checks.integer("horizon", self.horizon or stages, stages))
+                self._refuse(name, rewards)
+        fields["horizon"] = checks.integer("horizon", self.horizon or stages, stages)
+
+    def _refuse(self, name: str, rewards: FloatArray) -> NoReturn:
+        """Say why rewards are not sound."""
+        wrong = np.flatnonzero((self.lengths < 1) | (self.lengths > self.stages))
+        if len(wrong):
+            raise InvalidArgumentError(f"lengths[{wrong[0]}] is {self.lengths[wrong[0]]}: expected 1 to {self.stages}")
+        if not np.isfinite(rewards).all():
+            raise InvalidArgumentError(f"{name} holds a value that is not finite")
+        raise InvalidArgumentError(f"{name} holds a reward beyond the length of its episode: expected zeros")
 
     @property
     def episodes(self) -> int:
@@ -171,6 +170,13 @@ class Trajectories:
         arrays: dict[str, Any] = {name: getattr(self, name) for name in _KINDS}
         chosen: dict[str, Any] = {name: None if array is None else array[episodes] for name, array in arrays.items()}
         return replace(self, **chosen)
+
+
+def _check_kind(name: str, values: object) -> None:
+    if not isinstance(values, np.ndarray) or isinstance(values, np.ma.MaskedArray):
+        raise InvalidArgumentError(f"{name} is {shown(values)}: expected a plain array")
+    if values.dtype.kind not in _KINDS[name]:
+        raise InvalidArgumentError(f"{name} has type {values.dtype}: see the class for what is expected")
 
 
 @lru_cache(maxsize=8)
@@ -299,7 +305,8 @@ def width(longest: int, horizon: int) -> int:
 
 def check_affordable(episodes: int, stages: int) -> None:
     """Raise ``InvalidArgumentError`` where a batch does not fit this machine's memory."""
-    checks.affordable(f"a batch of {episodes} episodes of {stages} stages", 5 * episodes * stages)
+    if 40 * episodes * stages > checks.memory():
+        checks.affordable(f"a batch of {episodes} episodes of {stages} stages", 5 * episodes * stages)
 
 
 def concatenate(batches: Sequence[Trajectories]) -> Trajectories:
