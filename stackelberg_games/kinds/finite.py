@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import math
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -40,6 +39,7 @@ from stackelberg_games.numerics.sampling import (
     OneEpisode,
     Sampler,
     Summing,
+    all_finite,
     check_probabilities,
     cumulative,
     cumulative_lists,
@@ -313,7 +313,7 @@ class TabularGame(MadeOfLists):
                 decides otherwise when it is evaluated again.
         """
         with evaluating(commitment):
-            policy, configuration = self._sound(commitment.probabilities()), commitment.configuration()
+            policy, configuration = self.sound(commitment.probabilities()), commitment.configuration()
             if draws(commitment):
                 with torch.no_grad():
                     again = commitment.probabilities(), commitment.configuration()
@@ -332,15 +332,16 @@ class TabularGame(MadeOfLists):
             InvalidArgumentError: the commitment was made for a game of another size, or has numbers that are not finite.
         """
         with evaluating(commitment):
-            return self._sound(commitment.probabilities())
+            return self.sound(commitment.probabilities())
 
-    def _sound(self, probabilities: Tensor) -> Tensor:
+    def sound(self, probabilities: Tensor) -> Tensor:
+        """Action probabilities ``[S, A]`` of a commitment, looked at; see ``policy``."""
         expected = (self.states, self.leader_actions)
         if tuple(probabilities.shape) != expected:
             raise InvalidArgumentError(
                 f"the commitment's probabilities have shape {tuple(probabilities.shape)}: expected {expected}"
             )
-        if not math.isfinite(probabilities.detach().numpy().sum()):
+        if not all_finite(probabilities.detach().numpy()):
             raise InvalidArgumentError("the commitment's probabilities are not all finite numbers")
         if self.observations is not None:
             self.observations.require_alike("the commitment's probabilities", probabilities.detach().numpy())

@@ -15,13 +15,13 @@ from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
 from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.kinds.game import Game
-from stackelberg_games.numerics.randomness import Lane, Streams, compiled, stream, uniform
-from stackelberg_games.numerics.sampling import Summing, check_probabilities, cumulative, draw, pick
+from stackelberg_games.numerics.randomness import Lane, Streams, check_seed, compiled, stream, uniform
+from stackelberg_games.numerics.sampling import Summing, accumulate, check_probabilities, cumulative, draw, pick
 from stackelberg_games.numerics.threads import in_own_modes
 from stackelberg_games.rules.commitment import Commitment, evaluating
 from stackelberg_games.rules.rules import Rules, require_game
 from stackelberg_games.rules.trajectories import BLOCK, Trajectories, check_affordable, padded, width
-from stackelberg_games.settings import checked
+from stackelberg_games.settings import check
 
 
 class ResponsePolicy(Protocol):
@@ -156,44 +156,67 @@ _ENVIRONMENT, _LEADER, _FOLLOWER = (np.uint64(lane) for lane in list(Lane)[:3])
 
 
 @compiled
-def _roll(sampler: Any, leader: Any, follower: Any, seed: np.uint64, first: np.uint64, out: Any, begin: int) -> int:
-    """Play from stage ``begin`` as far as there is room, and write nothing beyond an episode's end; how many have ended."""
+def _rows(policy: Any, summing: Summing) -> Any:
+    """What is drawn from, flat: a policy's rows, or the sums of them."""
+    if summing is None:
+        rows = policy.reshape((-1, policy.shape[-1]))
+        sums = np.empty(rows.shape)
+        accumulate(rows, sums)
+        return sums.ravel()
+    return policy.ravel()
+
+
+@compiled
+def _roll(sampler: Any, policies: Any, seed: np.uint64, first_episode: np.uint64, out: Any, begin: int) -> int:
+    """Play from stage ``begin`` as far as there is room, and write nothing beyond an episode's end; how many have ended.
+
+    Tuples are plain: those with names take twice as long to hand over.
+    """
+    (
+        (leader_count, follower_count),
+        first,
+        initial,
+        successors,
+        chances,
+        leader_reward,
+        follower_reward,
+        terminal,
+        summing,
+    ) = sampler
     states, leader_actions, follower_actions, leader_rewards, follower_rewards, lengths, ends = out
-    stages = leader_actions.shape[1]
-    leader_count, follower_count = sampler.actions
-    ended = 0
+    leader_policy, leader_summing, follower_policy, follower_summing = policies
+    leader, follower = _rows(leader_policy, leader_summing), _rows(follower_policy, follower_summing)
+    stages, ended = leader_actions.shape[1], 0
     for i in range(states.shape[0]):
         if ends[i]:
             ended += 1
             continue
-        episode = first + np.uint64(i)
+        episode = first_episode + np.uint64(i)
         e_start, e_gamma = stream(seed, episode, _ENVIRONMENT)
         l_start, l_gamma = stream(seed, episode, _LEADER)
         f_start, f_gamma = stream(seed, episode, _FOLLOWER)
         if begin == 0:
-            chance = uniform(e_start, e_gamma, np.uint64(0))
-            states[i, 0] = pick(sampler.initial, 0, sampler.initial.shape[0], chance)
+            states[i, 0] = pick(initial, 0, initial.shape[0], uniform(e_start, e_gamma, np.uint64(0)))
         s = states[i, begin]
         lengths[i] = stages
         for t in range(begin, stages):
             counter = np.uint64(t)
             row = s * leader_count
-            a = draw(leader[0], row, leader_count, leader[1], uniform(l_start, l_gamma, counter))
+            a = draw(leader, row, leader_count, leader_summing, uniform(l_start, l_gamma, counter))
             cell = (row + a) * follower_count
-            b = draw(follower[0], cell, follower_count, follower[1], uniform(f_start, f_gamma, counter))
+            b = draw(follower, cell, follower_count, follower_summing, uniform(f_start, f_gamma, counter))
             cell += b
             leader_actions[i, t] = a
             follower_actions[i, t] = b
-            leader_rewards[i, t] = sampler.leader_reward[cell]
-            follower_rewards[i, t] = sampler.follower_reward[cell]
-            k = sampler.first[cell]
-            choices = sampler.first[cell + 1] - k
+            leader_rewards[i, t] = leader_reward[cell]
+            follower_rewards[i, t] = follower_reward[cell]
+            k = first[cell]
+            choices = first[cell + 1] - k
             if choices > 1:  # where one state alone can follow nothing is drawn
-                chance = uniform(e_start, e_gamma, np.uint64(t + 1))
-                k += draw(sampler.chances, k, choices, sampler.summing, chance)
-            s = sampler.successors[k]
+                k += draw(chances, k, choices, summing, uniform(e_start, e_gamma, np.uint64(t + 1)))
+            s = successors[k]
             states[i, t + 1] = s
-            if sampler.terminal[s]:
+            if terminal[s]:
                 lengths[i] = t + 1
                 ends[i] = True
                 ended += 1
@@ -213,7 +236,6 @@ def _fill(out: Any) -> None:
 
 
 @in_own_modes
-@checked
 def rollout(
     game: Game,
     commitment: Commitment,
@@ -253,6 +275,7 @@ def rollout(
         InvalidArgumentError: ``episodes``, ``first_episode`` or ``stages`` is out of range.
     """
     game = require_game(game)
+    check(rollout, {"commitment": commitment})
     stages = game.stages() if stages is None else checks.integer("stages", stages, 1)
     episodes = checks.integer("episodes", episodes, 1)
     first_episode = checks.integer("first_episode", first_episode, 0, 2**62)
@@ -272,13 +295,13 @@ def play(
         game, commitment, follower_policy, stages: see ``rollout``.
         drawn: seed, number of episodes, and number of the first.
     """
-    if not any(hasattr(follower_policy, way) for way in ("sample", "reply", "play")):
-        raise InvalidArgumentError(f"follower_policy={checks.shown(follower_policy)}: expected a response policy")
-    check_affordable(drawn[1], min(stages, BLOCK))
-    streams = Streams.of(*drawn)
     with evaluating(commitment):
         if isinstance(game, TabularGame) and isinstance(follower_policy, TabularResponse):
-            return _rollout_tables(game, commitment, follower_policy, streams, stages)
+            return _rollout_tables(game, commitment, follower_policy, stages, drawn)
+        if not any(hasattr(follower_policy, way) for way in ("sample", "reply", "play")):
+            raise InvalidArgumentError(f"follower_policy={checks.shown(follower_policy)}: expected a response policy")
+        check_affordable(drawn[1], min(stages, BLOCK))
+        streams = Streams.of(*drawn)
         if hasattr(follower_policy, "play"):
             played: Trajectories = follower_policy.play(game, commitment, streams, stages)
             return played
@@ -287,24 +310,24 @@ def play(
 
 
 def _rollout_tables(
-    game: TabularGame, commitment: Commitment, follower: TabularResponse, streams: Streams, stages: int
+    game: TabularGame, commitment: Commitment, follower: TabularResponse, stages: int, drawn: tuple[int, int, int]
 ) -> Trajectories:
+    """By compiled code; the commitment is in evaluation mode."""
     if follower.probabilities.shape != game.leader_reward.shape:
         game.check_response(follower.probabilities)  # refuses it; what the rows are was looked at when it was made
     with torch.no_grad():
-        policy, sampler = game.policy(commitment).numpy(), game.under(commitment)
-    draws = len(streams.episodes) * stages
-    leader, rows = _drawn_from(policy, draws), _drawn_from(follower.probabilities, draws)
-    seed, first = np.uint64(streams.seed), streams.episodes[0]
+        policy, sampler = game.sound(commitment.probabilities()).numpy(), tuple(game.under(commitment))
+    seed, episodes, first = check_seed(drawn[0]), drawn[1], drawn[2]
+    policies = (*_drawn_from(policy, episodes * stages), *_drawn_from(follower.probabilities, episodes * stages))
     room, begin = stages, 0
-    if stages > BLOCK and sampler.terminal.any():
+    if stages > BLOCK and game.terminal.any():
         room = BLOCK
-    out = _Batch.of(len(streams.episodes), room)
-    ended = _roll(sampler, leader, rows, seed, first, tuple(out), begin)
-    while room < stages and ended < len(out.lengths):
+    out = _Batch.of(episodes, room)
+    ended = _roll(sampler, policies, np.uint64(seed), np.uint64(first), tuple(out), begin)
+    while room < stages and ended < episodes:
         begin, room = room, GROWTH * room if GROWTH**2 * room < stages else stages
         out = out.resized(begin, room)
-        ended = _roll(sampler, leader, rows, seed, first, tuple(out), begin)
+        ended = _roll(sampler, policies, np.uint64(seed), np.uint64(first), tuple(out), begin)
     if ended:
         if stages > BLOCK:
             out = out.resized(width(int(out.lengths.max()), stages))
@@ -313,10 +336,8 @@ def _rollout_tables(
 
 
 def _drawn_from(policy: FloatArray, draws: int) -> tuple[FloatArray, Summing]:
-    """What to draw from: sums of the rows, or where these are more than there are draws the rows themselves."""
-    if policy.size > draws * policy.shape[-1]:
-        return np.ascontiguousarray(policy).ravel(), True
-    return cumulative(policy).ravel(), None
+    """A policy, and whether it is drawn from its rows themselves: where these are more than there are draws."""
+    return np.ascontiguousarray(policy), True if policy.size > draws * policy.shape[-1] else None
 
 
 def _rollout_batched(
