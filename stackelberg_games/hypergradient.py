@@ -59,7 +59,7 @@ from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.rules.lever import Terms
-from stackelberg_games.rules.trajectories import Trajectories, leader_table
+from stackelberg_games.rules.trajectories import Trajectories, leader_table, powers
 from stackelberg_games.settings import check_fields, checked
 
 
@@ -117,8 +117,12 @@ class Tails(NamedTuple):
 
 
 @compiled
-def _traces(benefit: Any, lengths: Any, discounts: Any, scale: float, out: Any) -> None:
+def _traces(benefit: Any, lengths: Any, discounts: Any, scale: float, out: Any) -> bool:
+    """Fill ``out``; false, and nothing done, where an episode is longer than there are stages."""
     (leader_discount, follower_discount), (before, after, carry) = discounts, out
+    for i in range(benefit.shape[0]):
+        if lengths[i] > benefit.shape[1]:
+            return False
     for i in range(benefit.shape[0]):
         u, weight = 0.0, scale
         for t in range(lengths[i]):
@@ -128,6 +132,12 @@ def _traces(benefit: Any, lengths: Any, discounts: Any, scale: float, out: Any) 
             u = follower_discount * w
             weight *= leader_discount
         carry[i] = u
+    return True
+
+
+def _room(shape: tuple[int, ...]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """For the traces of so many episodes and stages."""
+    return np.zeros(shape), np.zeros(shape), np.zeros(shape[0])
 
 
 @checked
@@ -135,11 +145,12 @@ def traces(
     benefit: FloatArray, lengths: Any, leader_discount: float, follower_discount: float, scale: float = 1.0
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """``scale`` times the traces u ``[N, T]``, w ``[N, T]`` and the final u ``[N]``; one pass over the stages."""
-    if benefit.ndim != 2 or np.shape(lengths) != benefit.shape[:1] or np.max(lengths, initial=0) > benefit.shape[1]:
-        raise InvalidArgumentError(f"benefit has shape {benefit.shape}: expected [N, T], and N lengths up to T")
-    out = (np.zeros_like(benefit), np.zeros_like(benefit), np.zeros(benefit.shape[0]))
-    _traces(benefit, lengths, (leader_discount, follower_discount), scale, out)
-    return out
+    lengths = np.asarray(lengths)
+    if benefit.ndim == 2 and lengths.shape == benefit.shape[:1] and lengths.dtype.kind in "iu":
+        out = _room(benefit.shape)
+        if _traces(benefit, lengths, (leader_discount, follower_discount), scale, out):
+            return out
+    raise InvalidArgumentError(f"benefit has shape {benefit.shape}: expected [N, T], and N lengths up to T")
 
 
 class Influence(NamedTuple):
@@ -164,12 +175,19 @@ class Influence(NamedTuple):
         temperature: float,
         trace_decay: float,
         centre: bool,
-        block: int,
+        block: int = 1,
     ) -> Influence:
-        """``influence`` of arguments that are known to be right, for a loop that calls it often."""
+        """``influence`` of arguments whose types are known to be right, for a loop that calls it often."""
+        temperature = checks.number("temperature", temperature, above=0)
+        trace_decay, episodes = checks.number("trace_decay", trace_decay, 0, 1), batch.episodes
+        if benefit.shape != (episodes, batch.stages):
+            raise InvalidArgumentError(f"benefit has shape {benefit.shape}: expected {(episodes, batch.stages)}")
+        if checks.integer("block", block, 1) and episodes % block:
+            raise InvalidArgumentError(f"block={block}: {episodes} episodes are no whole number of blocks")
+        if centre and episodes < 2 * block:
+            raise InvalidArgumentError(f"centre=True needs at least {2 * block} episodes in a batch")
         decay = trace_decay * discounts[1]
-        before, after, carry = np.zeros_like(benefit), np.zeros_like(benefit), np.zeros(len(benefit))
-        traces = (before, after, carry)
+        traces = _room(benefit.shape)
         _traces(benefit, batch.lengths, (discounts[0], decay), 1.0 / temperature, traces)
         if centre:
             _centre(traces, batch.lengths, batch.horizon, decay, block)
@@ -212,14 +230,6 @@ def influence(
     Raises:
         InvalidArgumentError: an argument is out of range.
     """
-    temperature = checks.number("temperature", temperature, above=0)
-    trace_decay = checks.number("trace_decay", trace_decay, 0, 1)
-    if benefit.shape != (batch.episodes, batch.stages):
-        raise InvalidArgumentError(f"benefit has shape {benefit.shape}: expected {(batch.episodes, batch.stages)}")
-    if checks.integer("block", block, 1) and batch.episodes % block:
-        raise InvalidArgumentError(f"block={block}: {batch.episodes} episodes are no whole number of blocks")
-    if centre and batch.episodes < 2 * block:
-        raise InvalidArgumentError(f"centre=True needs at least {2 * block} episodes in a batch")
     return Influence.of(batch, benefit, (leader_discount, follower_discount), temperature, trace_decay, centre, block)
 
 
@@ -293,16 +303,8 @@ def coefficients(
     for name, values in vars(critics).items():
         if values is not None and values.shape != shape:
             raise InvalidArgumentError(f"critics.{name} has shape {values.shape}: expected {shape}")
-    trace = influence(
-        batch,
-        critics.benefit,
-        leader_discount=leader_discount,
-        follower_discount=follower_discount,
-        temperature=temperature,
-        trace_decay=trace_decay,
-        centre=centre,
-    )
-    discounts = leader_discount ** np.arange(batch.stages) * batch.mask
+    trace = Influence.of(batch, critics.benefit, (leader_discount, follower_discount), temperature, trace_decay, centre)
+    discounts = powers(leader_discount, batch.stages) * batch.mask
     transition = np.zeros(shape)
     if critics.leader_next_value is not None and critics.follower_next_value is not None:
         transition = discounts * leader_discount * critics.leader_next_value

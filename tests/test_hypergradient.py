@@ -314,6 +314,19 @@ def test_traces_equal_the_nested_sums_of_their_definition() -> None:
         assert carry[i] == pytest.approx(sum(gf ** (length - k) * gl**k * benefit[i, k] for k in range(length)))
 
 
+def test_traces_of_whole_numbers_are_not_rounded() -> None:
+    benefit, lengths = np.array([[1, 2, -1]]), np.array([3])
+    whole = hypergradient.traces(benefit, lengths, 0.5, 0.5)
+    for found, expected in zip(whole, hypergradient.traces(benefit.astype(float), lengths, 0.5, 0.5), strict=True):
+        assert found.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("lengths", [[4, 4], [4.0], [5], [[4]]])
+def test_traces_refuse_lengths_that_do_not_fit(lengths: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"benefit has shape \(1, 4\): expected \[N, T\], and N lengths"):
+        hypergradient.traces(np.ones((1, 4)), lengths, 0.9, 0.9)
+
+
 def test_padding_has_no_weight() -> None:
     drawn = next(d for d in (sample(case(i), 200) for i in range(1, 40, 2)) if not d.batch.mask.all())
     for weights in right(drawn)[:5]:
