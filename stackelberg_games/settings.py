@@ -54,10 +54,8 @@ def of_kind(what: str, given: Any, kinds: Mapping[str, type[T]], base: type[T], 
         raise InvalidArgumentError(
             f"{what}={checks.shown(given)}: expected one of {', '.join(kinds)}, a dict with such a 'kind' and its settings, {more}"
         )
-    try:
-        return kinds[kind](**settings)
-    except TypeError as error:
-        raise InvalidArgumentError(f"{what}={checks.shown(given)}: {error}") from error
+    check_bound(kinds[kind], settings, f"{what}={checks.shown(given)}: ")
+    return kinds[kind](**settings)
 
 
 class Checked:
@@ -117,6 +115,24 @@ def check(factory: Callable[..., Any], given: Mapping[str, Any], who: str = "") 
     for name, value in given.items():
         if name in known and not known[name][1](value):
             raise InvalidArgumentError(f"{who}{name}={checks.shown(value)}: expected {_expected(known[name][0])}")
+
+
+def check_bound(factory: Callable[..., Any], given: Mapping[str, Any], who: str) -> None:
+    """Raise ``InvalidArgumentError`` where a factory cannot be called with these settings alone.
+
+    Args:
+        factory: what will be called.
+        given: settings by name.
+        who: put before the message, which names the setting nearest to an unknown one.
+    """
+    signature = inspect.signature(factory)
+    try:
+        signature.bind(**given)
+    except TypeError as error:
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values()):
+            for name in given:
+                checks.known(f"{who}no setting", name, list(signature.parameters))
+        raise InvalidArgumentError(f"{who}{error}") from error
 
 
 def check_fields(made: Any) -> None:

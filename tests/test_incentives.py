@@ -181,7 +181,7 @@ def test_what_cannot_be_paid_is_refused_when_it_is_made() -> None:
         sg.incentives("CartPole-v1", {"kind": "table", "on": "action"}, "reward", exact=True)
     with pytest.raises(InvalidArgumentError, match="expected one of table, network, function"):
         sg.incentives("CartPole-v1", "wages", "reward")
-    with pytest.raises(InvalidArgumentError, match="unexpected keyword"):
+    with pytest.raises(InvalidArgumentError, match="no setting 'most'; known: on, "):
         sg.incentives("CartPole-v1", {"kind": "table", "most": 3}, "reward")
     with pytest.raises(InvalidArgumentError, match="cost"):
         sg.incentives("CartPole-v1", "network", "reward", cost=-1.0)

@@ -150,6 +150,31 @@ def test_mistakes_inside_a_factory_are_not_blamed_on_the_settings() -> None:
     assert not issubclass(InvalidArgumentError, TypeError)
 
 
+@pytest.mark.parametrize(
+    ("make", "name", "setting", "nearest"),
+    [
+        (sg.make, "discrete_toy-v0", "horizont", "horizon"),
+        (sg.make_leader, "bchg", "learning_rte", "learning_rate"),
+        (sg.make_follower, "quantal", "facter", "factor"),
+    ],
+)
+def test_a_misspelt_setting_is_refused_with_the_nearest(
+    make: Callable[..., Any], name: str, setting: str, nearest: str
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"{name}': no setting '{setting}'; did you mean '{nearest}'\\?"):
+        make(name, **{setting: 1})
+
+
+@pytest.mark.usefixtures("scratch")
+def test_a_factory_that_takes_any_setting_is_told_what_it_misses() -> None:
+    @sg.register("follower", "eager")
+    def eager(needed: int, **more: int) -> Any:
+        raise AssertionError(needed, more)
+
+    with pytest.raises(InvalidArgumentError, match="follower 'eager': missing a required argument: 'needed'"):
+        sg.make_follower("eager", other=1)
+
+
 def test_settings_reach_the_game() -> None:
     game = sg.make("random_game-v0", states=7, horizon=3)
     assert game.horizon == 3

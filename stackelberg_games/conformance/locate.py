@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import inspect
 import os
 import sys
 import traceback
@@ -15,6 +14,7 @@ from typing import Any
 
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.learning.registry import ids, make
+from stackelberg_games.settings import check_bound
 
 
 def locate(target: str) -> Callable[..., Any]:
@@ -81,8 +81,5 @@ def with_settings(factory: Callable[..., Any], settings: dict[str, Any]) -> Call
     """
     if not settings:
         return factory
-    try:
-        inspect.signature(factory).bind(**settings)
-    except TypeError as error:
-        raise InvalidArgumentError(f"--set: {error}") from error
+    check_bound(factory, settings, "--set: ")
     return partial(factory, **settings)

@@ -7,7 +7,6 @@ Built-in and third-party agents and games enter by the same door: the entry-poin
 
 from __future__ import annotations
 
-import inspect
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -195,10 +194,7 @@ def build(who: str, maker: Callable[..., Any], given: Mapping[str, Any]) -> Any:
     Raises:
         InvalidArgumentError: it has no such setting, or the setting has no such value.
     """
-    try:
-        inspect.signature(maker).bind(**given)
-    except TypeError as error:
-        raise InvalidArgumentError(f"{who}: {error}") from error
+    settings.check_bound(maker, given, f"{who}: ")
     settings.check(maker, given, f"{who}: ")
     try:
         return maker(**given)
@@ -216,10 +212,10 @@ def make(game_id: str, /, **chosen: Any) -> Game:
         >>> import stackelberg_games as sg
         >>> sg.make("discrete_toy-v0", R=2.0)
         TabularGame('discrete_toy-v0': states Discrete(3), leader Discrete(2), follower Discrete(3), horizon 150)
-        >>> sg.make("discrete_toy-v0", r=2.0)
+        >>> sg.make("discrete_toy-v0", horizont=20)
         Traceback (most recent call last):
             ...
-        stackelberg_games.errors.InvalidArgumentError: game 'discrete_toy-v0': got an unexpected keyword argument 'r'
+        stackelberg_games.errors.InvalidArgumentError: game 'discrete_toy-v0': no setting 'horizont'; did you mean 'horizon'?
 
     Raises:
         UnknownIdError: no such game.
