@@ -23,10 +23,12 @@ from torch import Tensor
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.exact.derivatives import derivatives
+from stackelberg_games.exact.listed_values import listed_values
 from stackelberg_games.exact.posed import Posed, annuity
 from stackelberg_games.exact.response import Arrays, Factorised, lift, overflowed
 from stackelberg_games.exact.soft_response import soft_response
 from stackelberg_games.kinds.chain import check_objective
+from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.rules.rules import Rules
 
 
@@ -71,10 +73,13 @@ def adjoint_objective(
     arrays = replace(posed.arrays, leader_discount=discount, horizon=horizon)
     if start is not None and len(start) != len(posed.initial):
         start = None
+    constant = lift(posed.offsets[0], annuity(game, discount, horizon))
+    if isinstance(arrays.kernel, SuccessorLists):
+        leader, follower = listed_values(arrays, posed.model, temperature, horizon, start)
+        listed: Tensor = posed.initial @ leader
+        return Objective(_finite(listed.item(), arrays), constant, listed, follower.detach().numpy())
     solved = soft_response(arrays, temperature, start)
     found = derivatives(arrays, solved, posed.initial.numpy(), horizon)
-    if not math.isfinite(found.value):
-        raise overflowed("the leader's value", arrays.leader_reward)
     by_transition = None
     if posed.model.transition.requires_grad:
         owing = arrays.follower_discount * found.follower[..., None] * solved.values
@@ -86,7 +91,13 @@ def adjoint_objective(
         if pull is not None and part.requires_grad
     ]
     surrogate = torch.stack(terms).sum() if terms else torch.zeros((), dtype=torch.float64)
-    return Objective(found.value, lift(posed.offsets[0], annuity(game, discount, horizon)), surrogate, solved.values)
+    return Objective(_finite(found.value, arrays), constant, surrogate, solved.values)
+
+
+def _finite(value: float, arrays: Arrays) -> float:
+    if not math.isfinite(value):
+        raise overflowed("the leader's value", arrays.leader_reward)
+    return value
 
 
 def reward_weights(

@@ -30,6 +30,7 @@ from stackelberg_games.kinds.embedded import EmbeddedGame
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.numerics.adam import Adam
 from stackelberg_games.numerics.randomness import check_seed
+from stackelberg_games.progress import Advance, patiently
 from stackelberg_games.rules.commitment import Commitment, assign, flatten
 
 BOUND = 40.0
@@ -47,8 +48,11 @@ STEPS, SETTLED, RATE = 200, 140, 0.1
 FAR = 4.0
 """Parameters beyond are tried at ``BOUND``."""
 
-SCREENED = 32
-"""Commitments that are looked at for each start."""
+SCREENED, KEPT = 32, 2**26
+"""Commitments that are looked at for each start, and numbers that all of them hold where that allows one for each."""
+
+LOOKED = 20
+"""Per cent of a search after which they have been looked at, as it is shown."""
 
 POLISHED, RESTARTS = 3, 5
 """How many of the best ends are climbed further, and how often at most: a restart forgets a wrong curvature."""
@@ -108,13 +112,15 @@ def search(
     Raises:
         PrecisionError: double precision cannot tell the objective at the first start.
     """
-    landscape = Landscape(game, template, temperature)
     ends: list[End] = []
-    for point, walk in itertools.islice(_begun(landscape, starts, seed, ends, known), starts):
-        walks = len(point) > FEW and len(game.initial_distribution) < LARGE
-        ends.append(landscape.climb(landscape.walk(point, walk) if walks else point, 1e-9))
-    ends.sort(key=lambda end: end.value, reverse=True)
-    ends[:POLISHED] = [_polished(landscape, end) for end in ends[:POLISHED]]
+    with patiently("of the search for a best commitment") as advance:
+        landscape = Landscape(game, template, temperature, advance)
+        for point, walk in itertools.islice(_begun(landscape, starts, seed, ends, known), starts):
+            walks = len(point) > FEW and len(game.initial_distribution) < LARGE
+            ends.append(landscape.climb(landscape.walk(point, walk) if walks else point, 1e-9))
+            landscape.done = LOOKED + (99 - LOOKED) * len(ends) // starts
+        ends.sort(key=lambda end: end.value, reverse=True)
+        ends[:POLISHED] = [_polished(landscape, end) for end in ends[:POLISHED]]
     ends.sort(key=lambda end: end.value, reverse=True)
     values = [end.value for end in ends]
     reached = sum(value >= values[0] - CLOSE * landscape.unit for value in values)
@@ -144,9 +150,12 @@ def _begun(
     draws = np.random.default_rng(check_seed(seed))
     first = flatten(template).numpy()
     landscape(first)
-    screened = spread_starts(template, SCREENED * starts, draws)
+    screened = spread_starts(template, min(SCREENED * starts, max(starts, KEPT // len(first))), draws)
+    values: list[float] = []
     with torch.no_grad():
-        values = [landscape(point)[0] for point in screened]
+        for point in screened:
+            values.append(landscape(point)[0])
+            landscape.done = LOOKED * len(values) // len(screened)
     landscape.measure([0.0, *values])
     yield first, Walk()
     guided = [] if known is None else [known]
@@ -195,10 +204,17 @@ class Landscape:
         game: a finite game.
         template: the commitment; its parameters are overwritten.
         temperature: of the follower.
+        advance: is told how often it was evaluated.
+
+    Attributes:
+        done: per cent of the search.
     """
 
-    def __init__(self, game: TabularGame | EmbeddedGame, template: Commitment, temperature: float) -> None:
-        self.game, self.template, self.temperature = game, template, temperature
+    def __init__(
+        self, game: TabularGame | EmbeddedGame, template: Commitment, temperature: float, advance: Advance
+    ) -> None:
+        self.game, self.template, self.temperature, self.advance = game, template, temperature, advance
+        self.done, self.evaluations = 0, 0
         self.unit, self.worst = 1.0, 0.0
         self._origin: tuple[float, float] | None = None
         self._values: FloatArray | None = None
@@ -207,6 +223,8 @@ class Landscape:
     def __call__(self, point: FloatArray, walk: Walk = Walk()) -> tuple[float, FloatArray]:  # noqa: B008 (immutable)
         """Value and gradient at parameters; where double precision cannot tell them, no more than the worst value."""
         assign(self.template, torch.from_numpy(point))
+        self.evaluations += 1
+        self.advance(self.done, f"{self.evaluations} commitments evaluated")
         try:
             found = adjoint_objective(self.game, self._posed(walk.share), walk.heat * self.temperature, self._values)
         except PrecisionError:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from stackelberg_games import checks
@@ -49,7 +50,7 @@ def held_returns(
     """
     model = paid_by_stage(game, "held_returns").model(commitment)
     paid_reward = model.follower_reward + share * model.leader_reward
-    alive = game.alive_tensor if game.lists is None else game.alive_tensor[game.lists.successors]
+    alive = game.alive_tensor if game.lists is None else torch.from_numpy(~game.terminal[game.lists.successors])
     tables = Tables(model.transition * alive, model.leader_reward, paid_reward)
     objectives = Objectives(Arrays.of(game, model), game.initial_tensor, horizon, tables)
     leader, follower = objectives.returns(model.policy, logits, temperature)

@@ -1,0 +1,84 @@
+"""Games of lists as they are used: what is searched, learned and refused in them."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import stackelberg_games as sg
+from stackelberg_games import exact, progress
+from stackelberg_games.exact import ascents, derivatives
+from stackelberg_games.kinds.finite import Tables
+from tests.large_games import grid, laid_out, random_lists
+
+CELLS = (12, 2, 3, 3)
+
+
+def _moved(dense: bool) -> sg.ConfigurableGame:
+    """A game whose leader acts, pays and moves probabilities, as an array or as lists."""
+    successors, probability, leader, follower = random_lists(3, CELLS)
+    places = tuple(torch.tensor(axis) for axis in np.indices(CELLS)[:3])
+    charges = torch.tensor(np.random.default_rng(1).normal(size=(2, *CELLS[:3])))
+
+    def configure(x: torch.Tensor) -> Tables:
+        weights = torch.softmax(torch.tensor(probability).log() + x[0] * torch.arange(CELLS[3]), dim=-1)
+        array = weights.reshape(-1)
+        if dense:
+            empty = torch.zeros(*CELLS[:3], CELLS[0], dtype=torch.float64)
+            array = empty.index_put((*places, torch.tensor(successors)), weights, accumulate=True)
+        paid = torch.einsum("c,csab->sab", x, charges)
+        return Tables(array, torch.tensor(leader) - paid, torch.tensor(follower) + paid)
+
+    made: Any = sg.ConfigurableGame if dense else sg.ConfigurableGame.from_successors
+    given = (laid_out(successors, probability),) if dense else (successors, probability)
+    first = np.full(CELLS[0], 1 / CELLS[0])
+    settings = {"leader_discount": 0.9, "follower_discount": 0.8, "parametrisation": sg.Bounded(-1.0, 1.0)}
+    found: sg.ConfigurableGame = made(*given, leader, follower, first, size=2, configure=configure, **settings)
+    return found
+
+
+def test_best_commitments_that_move_listed_probabilities_are_those_of_the_array() -> None:
+    dense, listed = (exact.solve(_moved(dense), 0.3, starts=1) for dense in (True, False))
+    assert listed.value == pytest.approx(dense.value, abs=1e-6)
+
+
+def test_a_search_in_lists_makes_no_array_of_pairs_of_states_and_says_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def none(*_: object) -> Any:
+        raise AssertionError("a matrix of states")
+
+    monkeypatch.setattr(derivatives, "Factorised", none)
+    monkeypatch.setattr(progress, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(ascents, "KEPT", 100)  # each commitment has 100 numbers: two for two starts
+    with caplog.at_level(logging.INFO, "stackelberg_games"):
+        found = exact.solve(grid(5, leader_discount=0.5, follower_discount=0.5, horizon=3), 1.0, starts=2)
+    assert len(found.start_values) == 2
+    lines = [record.getMessage() for record in caplog.records if "of the search" in record.getMessage()]
+    percents = [int(line.split(" of ")[0]) for line in lines]
+    assert percents[0] == 0
+    assert 20 <= percents[-1] <= 99
+    assert percents == sorted(percents)
+    assert "3 commitments evaluated" in lines[2]
+
+
+def test_twins_on_lists_have_the_value_of_the_array_and_warn_of_nothing(request: pytest.FixtureRequest) -> None:
+    request.addfinalizer(lambda: torch.set_warn_always(False))
+    torch.set_warn_always(True)  # and not once for each process
+    successors, probability, leader, follower = random_lists(3, CELLS)
+    rest = (leader, follower, np.full(CELLS[0], 1 / CELLS[0]), 0.9, 0.9)
+    values = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for game in (
+            sg.TabularGame(laid_out(successors, probability), *rest),
+            sg.TabularGame.from_successors(successors, probability, *rest),
+        ):
+            values.append(exact.twin_objective(game, sg.TabularPolicy(game), 0.3, 10.0).item())
+    assert values[1] == pytest.approx(values[0], abs=1e-10)
