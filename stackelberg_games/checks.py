@@ -51,7 +51,8 @@ def integer(
     Raises:
         InvalidArgumentError: it is something else, or out of range; ``error`` names another class.
     """
-    if not is_integer(value) or (low is not None and value < low) or (high is not None and value > high):  # type: ignore[operator]
+    whole = type(value) is int or is_integer(value)
+    if not whole or (low is not None and value < low) or (high is not None and value > high):  # type: ignore[operator]
         raise error(f"{name}={shown(value)}: expected an integer{_closed(low, high)}")
     return int(value)  # type: ignore[call-overload, no-any-return]
 
@@ -78,7 +79,7 @@ def number(
     Raises:
         InvalidArgumentError: it is something else, or out of range; ``error`` names another class.
     """
-    if is_number(value):
+    if type(value) is float or is_number(value):
         found = _float(value)
         inside = (low is None or found >= low) and (high is None or found <= high)
         if math.isfinite(found) and inside and (above is None or found > above) and (below is None or found < below):

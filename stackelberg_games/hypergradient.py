@@ -180,8 +180,8 @@ class Influence(NamedTuple):
         """``influence`` of arguments whose types are known to be right, for a loop that calls it often."""
         temperature = checks.number("temperature", temperature, above=0)
         trace_decay, episodes = checks.number("trace_decay", trace_decay, 0, 1), batch.episodes
-        if benefit.shape != (episodes, batch.stages):
-            raise InvalidArgumentError(f"benefit has shape {benefit.shape}: expected {(episodes, batch.stages)}")
+        if benefit.shape != batch.leader_rewards.shape:
+            raise InvalidArgumentError(f"benefit has shape {benefit.shape}: expected {batch.leader_rewards.shape}")
         if checks.integer("block", block, 1) and episodes % block:
             raise InvalidArgumentError(f"block={block}: {episodes} episodes are no whole number of blocks")
         if centre and episodes < 2 * block:
@@ -299,12 +299,12 @@ def coefficients(
     Raises:
         InvalidArgumentError: a shape disagrees with the batch, or see ``influence``.
     """
-    shape = (batch.episodes, batch.stages)
+    shape = batch.leader_rewards.shape
     for name, values in vars(critics).items():
         if values is not None and values.shape != shape:
             raise InvalidArgumentError(f"critics.{name} has shape {values.shape}: expected {shape}")
     trace = Influence.of(batch, critics.benefit, (leader_discount, follower_discount), temperature, trace_decay, centre)
-    discounts = powers(leader_discount, batch.stages) * batch.mask
+    discounts = powers(leader_discount, shape[1]) * batch.mask
     transition = np.zeros(shape)
     if critics.leader_next_value is not None and critics.follower_next_value is not None:
         transition = discounts * leader_discount * critics.leader_next_value
@@ -384,7 +384,7 @@ def collapse(weights: FloatArray, batch: Trajectories, states: int, actions: int
     With it the surrogate of a finite game is ``(table * log f).sum()``: one backward pass over S
     rows, however long the trajectories are.
     """
-    if weights.shape != (batch.episodes, batch.stages):
-        raise InvalidArgumentError(f"weights have shape {weights.shape}: expected {(batch.episodes, batch.stages)}")
+    if weights.shape != batch.leader_rewards.shape:
+        raise InvalidArgumentError(f"weights have shape {weights.shape}: expected {batch.leader_rewards.shape}")
     sizes = checks.integer("states", states, 1), checks.integer("actions", actions, 1)
     return leader_table(batch, weights, sizes) / batch.episodes

@@ -76,40 +76,39 @@ class Trajectories:
 
     def __post_init__(self) -> None:
         fields = vars(self)
-        if self.follower_rewards is None:
-            arrays = {name: fields[name] for name in _KINDS if name != "follower_rewards"}
-        else:
-            arrays = {name: fields[name] for name in _KINDS}
-        for name, values in arrays.items():
-            if type(values) is not np.ndarray or values.dtype.kind not in _KINDS[name]:
-                _check_kind(name, values)
+        _check_kind("leader_rewards", self.leader_rewards)
         if self.leader_rewards.ndim != 2 or not self.leader_rewards.size:
             raise InvalidArgumentError(
                 f"leader_rewards has shape {self.leader_rewards.shape}: expected [N, T], both >= 1"
             )
         played = episodes, stages = self.leader_rewards.shape
-        for name, array in arrays.items():
+        for name, kinds in _KINDS.items():
+            array = fields[name]
+            if type(array) is not np.ndarray or array.dtype.kind not in kinds:
+                if array is None and name == "follower_rewards":
+                    continue
+                _check_kind(name, array)
             if array.shape != played or name == "states":
                 shape = (episodes, stages + 1) if name == "states" else played[:1] if name in _ONCE else played
                 if array.shape[: len(shape)] != shape:
                     raise InvalidArgumentError(f"{name} has shape {array.shape}: expected {shape}")
             frozen = array.view()  # the caller's own array stays as it is
-            frozen.flags.writeable = False
+            frozen.setflags(write=False)
             fields[name] = frozen
-        for name in ("leader_rewards", "follower_rewards"):
-            rewards = fields[name]
-            if rewards is not None and not _sound(rewards, self.lengths):
-                self._refuse(name, rewards)
+        if not _sound(self.leader_rewards, self.follower_rewards, self.lengths):
+            self._refuse()
         fields["horizon"] = checks.integer("horizon", self.horizon or stages, stages)
 
-    def _refuse(self, name: str, rewards: FloatArray) -> NoReturn:
-        """Say why rewards are not sound."""
+    def _refuse(self) -> NoReturn:
+        """Say which length or reward is not sound."""
         wrong = np.flatnonzero((self.lengths < 1) | (self.lengths > self.stages))
         if len(wrong):
             raise InvalidArgumentError(f"lengths[{wrong[0]}] is {self.lengths[wrong[0]]}: expected 1 to {self.stages}")
-        if not np.isfinite(rewards).all():
-            raise InvalidArgumentError(f"{name} holds a value that is not finite")
-        raise InvalidArgumentError(f"{name} holds a reward beyond the length of its episode: expected zeros")
+        leader = self.follower_rewards is None or not _sound(self.leader_rewards, None, self.lengths)
+        name, rewards = ("leader", self.leader_rewards) if leader else ("follower", self.follower_rewards)
+        if not np.isfinite(rewards).all():  # type: ignore[arg-type]
+            raise InvalidArgumentError(f"{name}_rewards holds a value that is not finite")
+        raise InvalidArgumentError(f"{name}_rewards holds a reward beyond the length of its episode: expected zeros")
 
     @property
     def episodes(self) -> int:
@@ -188,13 +187,15 @@ def powers(discount: float, stages: int) -> FloatArray:
 
 
 @compiled
-def _sound(rewards: Any, lengths: Any) -> bool:
-    """Whether episodes have a length that fits, and rewards are finite, and zero beyond their end."""
-    for i in range(rewards.shape[0]):
-        if not 1 <= lengths[i] <= rewards.shape[1]:
+def _sound(leader: Any, follower: Any, lengths: Any) -> bool:
+    """Whether episodes have a length that fits, and rewards are finite, and zero beyond their end; without the follower's where they are None."""
+    for i in range(leader.shape[0]):
+        if not 1 <= lengths[i] <= leader.shape[1]:
             return False
-        for t in range(rewards.shape[1]):
-            if not (np.isfinite(rewards[i, t]) if t < lengths[i] else rewards[i, t] == 0):
+        for t in range(leader.shape[1]):
+            if not (np.isfinite(leader[i, t]) if t < lengths[i] else leader[i, t] == 0):
+                return False
+            if follower is not None and not (np.isfinite(follower[i, t]) if t < lengths[i] else follower[i, t] == 0):
                 return False
     return True
 
