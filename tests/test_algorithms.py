@@ -15,6 +15,7 @@ import stackelberg_games as sg
 from stackelberg_games.agents.leaders.bchg import BCHG
 from stackelberg_games.commitments.networks import MLPCategoricalPolicy
 from stackelberg_games.errors import StackelbergError
+from stackelberg_games.representations.prototypes import Nearest
 from stackelberg_games.rules.commitment import assign
 from tests.checks import FALSE_ALARM, mean_p_value
 from tests.truths import KINDS, POINTS, TABLES, Kind, estimates, lopsided, small
@@ -232,6 +233,20 @@ def test_a_resumed_run_gives_the_same_numbers(leader: str, settings: dict[str, A
 @pytest.mark.parametrize("leader", ["bchg", "model_based"])
 def test_a_resumed_run_keeps_its_prototypes(leader: str, tmp_path: Path) -> None:
     assert_resumes(KINDS["networks"], leader, {"representation": {"kind": "prototypes", "states": 3}}, tmp_path)
+
+
+def test_a_state_has_one_prototype_however_many_are_asked_about() -> None:
+    """On a grid many are equally near, and rounding depends on the size of a matrix and on the processor."""
+    game = sg.make("pendulum_grid-v0")
+    cells = Nearest(game.state_space, 300)
+    states = game.points[np.random.default_rng(0).permutation(len(game.points))]  # type: ignore[attr-defined]
+    cells.choose(states)
+    together = cells(states)
+    assert [int(cells(state[None])[0]) for state in states] == together.tolist()
+    scaled = np.square((states[:, None] - cells.elements) / cells.features.scale).sum(axis=2)
+    np.testing.assert_allclose(scaled[np.arange(len(states)), together], scaled.min(axis=1), atol=1e-8)
+    first = (scaled <= scaled.min(axis=1, keepdims=True) + 1e-8).argmax(axis=1)
+    assert (first == together).all()
 
 
 def assert_resumes(kind: Kind, leader: str, settings: Mapping[str, Any], tmp_path: Path) -> None:

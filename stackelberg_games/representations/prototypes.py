@@ -16,6 +16,9 @@ from stackelberg_games.representations.protocol import Needs
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.view import LeaderView
 
+TIE = 1e-9
+"""Squared distances, in scaled coordinates, that count as the same: on a grid many are, and their rounding is the processor's."""
+
 
 class Nearest(Cells):
     """The cells of the points nearest to them."""
@@ -25,12 +28,15 @@ class Nearest(Cells):
         numbers, distance = [0], np.full(len(vectors), np.inf)
         while len(numbers) < self.size:
             distance = np.minimum(distance, np.square(vectors - vectors[numbers[-1]]).sum(axis=1))
-            numbers.append(int(distance.argmax()))
+            numbers.append(int((distance >= distance.max() - TIE).argmax()))
         return vectors[numbers]
 
     def numbers(self, vectors: FloatArray) -> IntArray:
         """See ``Cells.numbers``."""
-        return np.asarray((np.square(self.points).sum(axis=1) - 2 * vectors @ self.points.T).argmin(axis=-1))
+        distance = (
+            np.square(self.points).sum(axis=1) - 2 * vectors @ self.points.T
+        )  # less what is the same for all points
+        return np.asarray((distance <= distance.min(axis=-1, keepdims=True) + TIE).argmax(axis=-1))
 
 
 class Prototypes(Aggregated):
