@@ -123,6 +123,15 @@ def test_pigou_and_braess_without_errors() -> None:
     assert values[-1] == pytest.approx(-1.5, abs=1e-12)
 
 
+@pytest.mark.parametrize("seed", [2, 53])
+def test_members_who_hardly_move_are_not_sought_below_rounding(seed: int) -> None:
+    """What is to be moved is of the size of rounding in these: its last digits were sought in vain."""
+    game = made(0.0, **network(seed))
+    flow = game.flow(np.zeros(30))
+    costs = latencies(game, flow)
+    assert costs @ flow == pytest.approx(costs @ shortest(game, network(seed)["demand"], costs), rel=1e-12)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_random_network_settles_where_frank_wolfe_ends(seed: int) -> None:
     given = network(seed)

@@ -172,7 +172,10 @@ class Resources:
 
         if best == b or dearer(0.0) <= 0:
             return
-        moved = share if dearer(share) >= 0 else float(brentq(dearer, 0.0, share, xtol=1e-300, rtol=1e-15))
+        finest = (
+            EXACT**2 * share
+        )  # a root of nearly nothing would otherwise be sought down to the smallest number there is
+        moved = share if dearer(share) >= 0 else float(brentq(dearer, 0.0, share, xtol=finest, rtol=1e-15, maxiter=500))
         play[group, b] -= moved
         play[group, best] += moved
 
