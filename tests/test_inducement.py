@@ -103,7 +103,7 @@ def test_local_search_over_policies_finds_the_best_of_all(seed: int) -> None:
     best, bound = induced((program(game, form, policy) for policy in listed), form.budget, 1)
     draws = np.random.default_rng(0)
     found = improved(game, form, [hard_reply(game, form, draws) for _ in range(8)], 1)
-    assert best[0].value <= bound
+    assert best[0].value <= bound + 1e-12
     assert found[0].value == pytest.approx(best[0].value, abs=1e-8)
 
 
