@@ -57,6 +57,22 @@ def test_a_p_value_takes_more_estimates_than_coordinates() -> None:
     assert 0 <= GradientReport(EXACT, report(0.0, 1).estimates[:5], 1).p_value <= 1
 
 
+def test_a_p_value_needs_no_matrix_of_pairs_of_coordinates() -> None:
+    rows = np.random.default_rng(0).normal(size=(5, 2))
+    wide = np.zeros((5, 200_000))  # 320 GB as pairs
+    wide[:, ::100_000] = rows
+    exact = np.zeros(200_000)
+    expected = GradientReport(np.zeros(2), rows, 1).p_value
+    assert GradientReport(exact, wide, 1).p_value == pytest.approx(expected, rel=1e-9)
+    assert "p-value unknown" in str(GradientReport(exact, wide + np.random.default_rng(1).normal(size=wide.shape), 1))
+
+
+def test_estimates_that_would_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stackelberg_games.checks.memory", lambda: 10**5)
+    with pytest.raises(InvalidArgumentError, match="10000 estimates of 6 coordinates would take 0.0 GiB"):
+        sg.gradient_check(sg.make("discrete_toy-v0", horizon=20), "bchg", batches=10_000)
+
+
 def test_estimates_that_do_not_vary_are_the_truth_or_not() -> None:
     assert GradientReport(EXACT, np.tile(EXACT, (4, 1)), 1).p_value == 1.0
     assert GradientReport(EXACT, np.tile(EXACT + 1e-3, (4, 1)), 1).p_value == 0.0

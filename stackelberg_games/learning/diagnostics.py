@@ -99,7 +99,9 @@ class GradientReport:
             InvalidArgumentError: there are too few estimates for so many coordinates.
         """
         count = len(self.estimates)
-        values, vectors = np.linalg.eigh(np.cov(self.estimates.T).reshape(len(self.exact), -1))
+        # directions of the estimates, and not a matrix of pairs of coordinates, of which large games have 10^5
+        _, deviations, directions = np.linalg.svd(self.estimates - self.mean, full_matrices=False)
+        values = deviations**2 / (count - 1)
         rounding = (1e-12 * float(np.linalg.norm(self.exact))) ** 2
         kept = values > max(1e-10 * float(values.max()), rounding)
         freedom = int(kept.sum())
@@ -109,7 +111,7 @@ class GradientReport:
             raise InvalidArgumentError(
                 f"batches={count}: a p-value over {len(self.exact)} coordinates takes up to {len(self.exact) + 2} estimates"
             )
-        shift = (vectors.T @ (self.mean - self.exact))[kept]
+        shift = (directions @ (self.mean - self.exact))[kept]
         statistic = count * float((shift**2 / values[kept]).sum())
         scaled = statistic * (count - freedom) / (freedom * (count - 1))
         return float(fdtrc(freedom, count - freedom, scaled))
@@ -213,6 +215,7 @@ def gradient_check(
     leader.begin(view, seed=seed, commitment=commitment)
     start = copy.deepcopy(leader.commitment)
     exact = _exact(game, start, temperature)
+    checks.affordable(f"{batches} estimates of {len(exact)} coordinates", batches * len(exact))
     playing = session_of(game, int(generator(seed, 1).integers(2**62)), None, leader.asks)
 
     def evidence(number: int, answer: Answer) -> Evidence:
