@@ -69,7 +69,7 @@ def test_a_p_value_needs_no_matrix_of_pairs_of_coordinates() -> None:
 
 def test_estimates_that_would_not_fit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stackelberg_games.checks.memory", lambda: 10**5)
-    with pytest.raises(InvalidArgumentError, match="10000 estimates of 6 coordinates would take 0.0 GiB"):
+    with pytest.raises(InvalidArgumentError, match=r"10000 estimates of 6 coordinates would take 0\.0 GiB"):
         sg.gradient_check(sg.make("discrete_toy-v0", horizon=20), "bchg", batches=10_000)
 
 

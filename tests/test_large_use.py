@@ -12,7 +12,8 @@ import torch
 
 import stackelberg_games as sg
 from stackelberg_games import exact, progress
-from stackelberg_games.exact import ascents, derivatives
+from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.exact import ascents, derivatives, listed_response
 from stackelberg_games.kinds.finite import Tables
 from tests.large_games import grid, laid_out, random_lists
 
@@ -82,3 +83,30 @@ def test_twins_on_lists_have_the_value_of_the_array_and_warn_of_nothing(request:
         ):
             values.append(exact.twin_objective(game, sg.TabularPolicy(game), 0.3, 10.0).item())
     assert values[1] == pytest.approx(values[0], abs=1e-10)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_hard_responses_begin_where_they_are_told(listed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    successors, probability, leader, follower = random_lists(3, (40, *CELLS[1:]))
+    rest = (leader, follower, np.full(40, 1 / 40), 0.9, 0.95)
+    if listed:
+        game = sg.TabularGame.from_successors(successors, probability, *rest)
+    else:
+        game = sg.TabularGame(laid_out(successors, probability), *rest)
+    policy = sg.TabularPolicy(game)
+    cold = exact.best_response(game, policy, 0.0)
+    sweeps: list[int] = []
+    backup = listed_response._backup
+
+    def counted(*given: Any) -> Any:
+        sweeps.append(1)
+        return backup(*given)
+
+    monkeypatch.setattr(listed_response, "_backup", counted)
+    warm = exact.best_response(game, policy, 0.0, start=cold.values)
+    assert warm.newton_steps == 1
+    assert len(sweeps) == listed  # the first finds nothing to improve
+    np.testing.assert_array_equal(warm.policy, cold.policy)
+    for wrong, message in ((cold.values[1:], "start has shape"), (cold.values * np.nan, r"start\[0\] is nan")):
+        with pytest.raises(InvalidArgumentError, match=message):
+            exact.best_response(game, policy, 0.0, start=wrong)

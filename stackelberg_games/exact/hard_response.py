@@ -55,11 +55,12 @@ class Plan(NamedTuple):
     steps: int
 
 
-def hard_response(arrays: Arrays, ties: Ties = "leader") -> Response:
+def hard_response(arrays: Arrays, ties: Ties = "leader", start: FloatArray | None = None) -> Response:
     """Best response by policy iteration.
 
     Args:
         arrays: the game under a commitment.
+        start: values ``[S]`` to begin with.
         ties: among best responses take the one best for the leader (the strong Stackelberg
             convention) over its horizon, the first in index order, or the one worst for the leader.
 
@@ -69,11 +70,11 @@ def hard_response(arrays: Arrays, ties: Ties = "leader") -> Response:
     """
     if any(arrays.offsets):
         inner, lift = arrays.centred()
-        return hard_response(inner, ties).shifted(lift)
+        return hard_response(inner, ties, None if start is None else start - lift).shifted(lift)
     if ((arrays.policy < NEVER) & (arrays.policy > 0)).any():
         arrays = replace(arrays, policy=np.where(arrays.policy < NEVER, 0.0, arrays.policy))
     everything = np.ones(arrays.follower_reward.shape, dtype=np.bool_)
-    found = improve(arrays, arrays.follower_reward, arrays.follower_discount, everything)
+    found = improve(arrays, arrays.follower_reward, arrays.follower_discount, everything, start)
     best, error = _tied(arrays, found)
     policy, gap = found.policy, 0.0
     if ties == "first":
@@ -83,8 +84,10 @@ def hard_response(arrays: Arrays, ties: Ties = "leader") -> Response:
     return Response(policy, found.table, found.values, 0.0, found.steps, error, gap)
 
 
-def improve(arrays: Arrays, reward: FloatArray, discount: float, allowed: BoolArray) -> Plan:
-    """Howard's policy iteration for the follower's moves within ``allowed``, ``[S, A, B]``.
+def improve(
+    arrays: Arrays, reward: FloatArray, discount: float, allowed: BoolArray, start: FloatArray | None = None
+) -> Plan:
+    """Howard's policy iteration for the follower's moves within ``allowed``, ``[S, A, B]``, from values ``[S]`` if they are given.
 
     An action is replaced only by one that is better beyond doubt, so the iteration cannot go in circles.
 
@@ -94,9 +97,10 @@ def improve(arrays: Arrays, reward: FloatArray, discount: float, allowed: BoolAr
     """
     values: FloatArray | None = None
     if isinstance(arrays.kernel, SuccessorLists):
-        choice, values = _listed(arrays, arrays.kernel, reward, discount, allowed)
+        choice, values = _listed(arrays, arrays.kernel, reward, discount, allowed, start)
     else:
-        choice = np.argmax(np.where(allowed, arrays.compared(reward), -np.inf), axis=2)
+        first = reward if start is None else reward + discount * arrays.kernel.expected(start)
+        choice = np.argmax(np.where(allowed, arrays.compared(first), -np.inf), axis=2)
     for steps in range(1, MAX_POLICY_ITERATIONS):
         policy = _pure(choice, reward.shape[2])
         factors = arrays.system(policy, discount)
@@ -119,11 +123,16 @@ def improve(arrays: Arrays, reward: FloatArray, discount: float, allowed: BoolAr
 
 
 def _listed(
-    arrays: Arrays, lists: SuccessorLists, reward: FloatArray, discount: float, allowed: BoolArray
+    arrays: Arrays,
+    lists: SuccessorLists,
+    reward: FloatArray,
+    discount: float,
+    allowed: BoolArray,
+    start: FloatArray | None,
 ) -> tuple[IntArray, FloatArray]:
     """Best moves on lists of successors, ``[S, A]``, and their values, as far as iterations take them."""
     open_to = reward if allowed.all() else np.where(allowed, reward, FORBIDDEN)
-    found = solve_listed(ListedProblem(lists, open_to, arrays.policy, arrays.alive, discount, arrays.sees), 0.0)
+    found = solve_listed(ListedProblem(lists, open_to, arrays.policy, arrays.alive, discount, arrays.sees), 0.0, start)
     choice = np.broadcast_to(found.response.argmax(axis=2), reward.shape[:2])
     return choice, found.values
 

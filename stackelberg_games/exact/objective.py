@@ -81,7 +81,7 @@ def best_response(
         game: a finite game.
         commitment: what the follower responds to.
         temperature: tau >= 0.
-        start: values ``[S]`` to warm-start Newton's method from.
+        start: values ``[S]`` to begin with, of an earlier response.
 
     Raises:
         UnsupportedGameError: the game is not finite.
@@ -92,7 +92,8 @@ def best_response(
     game.check_temperature(temperature)
     if temperature > 0:
         return certify(arrays, soft_response(arrays, temperature, start))
-    found = hard_response(arrays)
+    start = None if start is None else checks.array("start", start, (len(arrays.policy),))
+    found = hard_response(arrays, start=start)
     if isinstance(game, PopulationGame):  # its members make different choices, all of them best
         return replace(found, policy=game.choices(_configuration(game, commitment).detach().numpy()))
     return found
