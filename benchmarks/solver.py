@@ -22,7 +22,7 @@ from measuring import COLOURS, cpu_seconds, new_figure, print_table, save
 import stackelberg_games as sg
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.exact.response import Arrays
-from stackelberg_games.exact.soft_response import soft_backup, soft_response
+from stackelberg_games.exact.soft_response import CAP, soft_backup, soft_response
 from stackelberg_games.kinds.finite import TabularGame
 
 SIZES = (3, 10, 30, 100, 200)
@@ -49,9 +49,10 @@ def sweep(arrays: Arrays, start: FloatArray) -> tuple[FloatArray, int]:
         values, count = updated, count + 1
 
 
-def newton(arrays: Arrays, start: FloatArray) -> tuple[FloatArray, int]:
-    """Soft policy iteration to the same residual, and the number of linear solves."""
-    solved = soft_response(arrays, TAU, start, tolerance=TOLERANCE)
+def newton(arrays: Arrays, start: FloatArray, largest: float) -> tuple[FloatArray, int]:
+    """Soft policy iteration to the same residual where values are up to ``largest``, and the number of linear solves."""
+    tolerance = TOLERANCE * max(1.0, largest) / min(largest + TAU, CAP * TAU)
+    solved = soft_response(arrays, TAU, start, tolerance=tolerance)
     return solved.values, solved.newton_steps
 
 
@@ -70,12 +71,14 @@ def contest(states: int, seed: int, repeats: int) -> Contest:
     before = arrays_of(game, logits)
     after = arrays_of(game, logits + STEP * draws.choice([-1.0, 1.0], size=logits.shape))
     zero = np.zeros(states)
-    known = newton(before, zero)[0]
+    known = sweep(before, zero)[0]
+    largest = float(np.abs(known).max())
     tasks = ((before, zero), (after, known))
+    solvers = (partial(newton, largest=largest), sweep)
     for task in tasks:
-        assert np.allclose(newton(*task)[0], sweep(*task)[0], rtol=1e-7)
-    steps, sweeps = ([solver(*task)[1] for task in tasks] for solver in (newton, sweep))
-    fast, slow = ([cpu_seconds(partial(solver, *task), repeats) for task in tasks] for solver in (newton, sweep))
+        assert np.allclose(solvers[0](*task)[0], sweep(*task)[0], rtol=1e-7)
+    steps, sweeps = ([solver(*task)[1] for task in tasks] for solver in solvers)
+    fast, slow = ([cpu_seconds(partial(solver, *task), repeats) for task in tasks] for solver in solvers)
     return Contest((steps[0], steps[1]), (sweeps[0], sweeps[1]), (fast[0], fast[1]), (slow[0], slow[1]))
 
 

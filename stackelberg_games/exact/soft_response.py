@@ -16,7 +16,7 @@ from stackelberg_games.exact.response import Arrays, Response, System, overflowe
 from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.numerics.randomness import compiled
 
-SIMPLIFIED = 0.01
+SIMPLIFIED = 0.02
 """Share of the tolerance that must be reached by Newton steps with the matrix of an earlier step."""
 
 CAP = 1e3
@@ -61,28 +61,28 @@ def soft_response(
     values: FloatArray = np.zeros(states) if start is None else checks.array("start", start, (states,))
     if isinstance(arrays.kernel, SuccessorLists):
         return _listed(arrays, arrays.kernel, temperature, values)
-    previous, steps, simplified = np.inf, 0, False
+    last, steps, simplified = (np.inf, np.inf), 0, False
     factors: System | None = None
     for _ in range(max_steps + 1):
         q = arrays.follower_q(values)
         updated, policy = soft_backup(arrays, q, temperature)
-        error = _worst(updated, values, temperature)
+        error, size = _worst(updated, values, temperature)
         if np.isnan(error):
             raise overflowed("the follower's values", arrays.follower_reward)
         # Where a full step has come below the tolerance it is far below; a simplified one is not.
         if error <= tolerance * (SIMPLIFIED if simplified else 1.0):
             return Response(policy, q, values, temperature, steps)
-        if factors is not None and not simplified and error >= 0.5 * previous:
+        if factors is not None and not simplified and error >= 0.5 * last[0]:
             stalled = Response(policy, q, values, temperature, steps)
             if _is_rounding(arrays, stalled, updated, factors):
                 return stalled
         # The last matrix once more costs a fraction of a new one; it is taken where two such steps,
         # each gaining at least what the last one gained, would end it.
-        simplified = error * min(1.0, error / previous) ** 2 <= tolerance * SIMPLIFIED
+        simplified = error * min(1.0, size / last[1]) ** 2 <= tolerance * SIMPLIFIED
         if factors is None or not simplified:
             factors, simplified = arrays.system(policy, arrays.follower_discount), False
             steps += 1
-        previous = error
+        last = error, size
         values = values + factors.solve(updated - values)
     raise SolverError(f"soft response: relative residual {error:.3g} after {max_steps} Newton steps")
 
@@ -172,15 +172,15 @@ def soft_backup(arrays: Arrays, q: FloatArray, temperature: float) -> tuple[Floa
 
 
 @compiled
-def _worst(updated: Any, values: Any, temperature: float) -> float:
-    """The largest residual relative to what its state tells apart; NaN where a value is not finite."""
-    worst = 0.0
+def _worst(updated: Any, values: Any, temperature: float) -> tuple[float, float]:
+    """The largest residual relative to what its state tells apart, and the largest as it is; NaN where a value is not finite."""
+    worst, largest = 0.0, 0.0
     for s in range(values.shape[0]):
         if not np.isfinite(updated[s]):
-            return np.nan
-        scale = min(abs(values[s]) + temperature, CAP * temperature)
-        worst = max(worst, abs(updated[s] - values[s]) / scale)
-    return worst
+            return np.nan, np.nan
+        scale, residual = min(abs(values[s]) + temperature, CAP * temperature), abs(updated[s] - values[s])
+        worst, largest = max(worst, residual / scale), max(largest, residual)
+    return worst, largest
 
 
 @compiled
