@@ -6,15 +6,17 @@ import logging
 import warnings
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
 
 import stackelberg_games as sg
 from stackelberg_games import exact, progress
-from stackelberg_games.errors import InvalidArgumentError
+from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
 from stackelberg_games.exact import ascents, derivatives, listed_response
 from stackelberg_games.kinds.finite import Tables
+from stackelberg_games.rules.features import Features
 from tests.large_games import grid, laid_out, random_lists
 
 CELLS = (12, 2, 3, 3)
@@ -110,3 +112,18 @@ def test_hard_responses_begin_where_they_are_told(listed: bool, monkeypatch: pyt
     for wrong, message in ((cold.values[1:], "start has shape"), (cold.values * np.nan, r"start\[0\] is nan")):
         with pytest.raises(InvalidArgumentError, match=message):
             exact.best_response(game, policy, 0.0, start=wrong)
+
+
+def test_networks_refuse_one_hot_vectors_of_more_states_than_players_are_shown() -> None:
+    game = grid(65, leader_discount=0.9, follower_discount=0.9, horizon=5)
+    message = r"one-hot vectors of 4229 numbers, 1\.7 GB for memory=50000 .*; soft_q_learning and soft_value_iteration"
+    with pytest.raises(UnsupportedGameError, match=message):
+        sg.make_follower("soft_dqn", temperature=0.1).begin(game)
+
+
+def test_one_hot_vectors_are_made_of_the_codes_asked_for_alone() -> None:
+    features = Features(gymnasium.spaces.Discrete(200_000, start=3))  # 320 GB as pairs of states
+    rows = features(np.array([[3], [200_002]]))
+    assert rows.shape == (2, 1, 200_000)
+    assert [np.flatnonzero(row).tolist() for row in rows[:, 0]] == [[0], [199_999]]
+    assert features(4).nonzero()[0].tolist() == [1]

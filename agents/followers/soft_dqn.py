@@ -34,6 +34,7 @@ from stackelberg_games.numerics.threads import single_threaded
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.features import Features
 from stackelberg_games.rules.masks import KEY
+from stackelberg_games.rules.observations import ONE_HOT
 from stackelberg_games.rules.rules import Rules
 
 HIDDEN, ROWS, FIRST, COPIES = 64, 256, 500, 16
@@ -187,7 +188,8 @@ class SoftDQN(Follower):
         """Forget everything.
 
         Raises:
-            UnsupportedGameError: replies are not finitely many, or copies are asked for of an environment.
+            UnsupportedGameError: replies are not finitely many, copies are asked for of an environment, or there are too many
+                states to tell apart.
         """
         space, shown = game.follower_action_space, game.shown_space
         if not isinstance(space, gymnasium.spaces.Discrete):
@@ -210,6 +212,12 @@ class SoftDQN(Follower):
             self.sees, element = False, np.zeros(shown.shape or (), shown.dtype)
         self.replies, self.first = int(space.n), int(space.start)
         inputs = self.states.size + self.leader.size * self.sees
+        if self.states.discrete and inputs > ONE_HOT:
+            size = 8.0 * self.memory * inputs / 1e9  # what was seen and what came then, in single precision
+            raise UnsupportedGameError(
+                f"networks of soft_dqn would read one-hot vectors of {inputs} numbers, {size:,.1f} GB for memory={self.memory} "
+                "of them; soft_q_learning and soft_value_iteration answer in games of so many states"
+            )
         self.seed, self.count, self.seen, self.owed = seed, 0, 0, 0.0
         self.paid_by: FloatArray | None = None
         self.networks = Twins(inputs, self.replies, int(generator(seed, 11).integers(2**62)))

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
+from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.exact.critics import CriticTables, leader_q
 from stackelberg_games.exact.pair import Pair
 from stackelberg_games.exact.response import Arrays
@@ -21,7 +21,7 @@ from stackelberg_games.kinds.kernel import DenseKernel, Kernel
 from stackelberg_games.numerics.averages import averages, entropies, shares
 from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.numerics.stateful import Stateful
-from stackelberg_games.representations.visits import ListedVisits, is_large
+from stackelberg_games.representations.visits import ListedVisits, is_large, too_large
 from stackelberg_games.rules.lever import Stages
 from stackelberg_games.rules.trajectories import Trajectories, check_played
 from stackelberg_games.rules.view import LeaderView
@@ -100,10 +100,7 @@ class TabularEstimator(Stateful):
             UnsupportedGameError: the game is too large for it.
         """
         if isinstance(self.visits, ListedVisits):
-            raise UnsupportedGameError(
-                f"a game of {self.shape[0]} states cannot be planned in as an array of all transitions; bchg, "
-                "policy_gradient and evolution_strategies learn in large games"
-            )
+            raise too_large(self.shape)
         return self.visits
 
     def observe(self, batch: Trajectories) -> None:

@@ -30,6 +30,7 @@ from stackelberg_games.representations.finite_values import FiniteValues, acting
 from stackelberg_games.representations.protocol import STACKELBERG, Needs, Representation
 from stackelberg_games.representations.stackelberg_backup import stackelberg_q
 from stackelberg_games.representations.surprise import Surprise
+from stackelberg_games.representations.visits import is_large, too_large
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.lever import Ledger, require_lever
 from stackelberg_games.rules.trajectories import Trajectories, table_of
@@ -49,7 +50,8 @@ class Finite(Representation):
 
     Raises:
         InvalidArgumentError: a setting is out of range.
-        UnsupportedGameError: a space is not finite, or the commitment configures a game that offers no lever.
+        UnsupportedGameError: a space is not finite, or the commitment configures a game that offers no lever; or the
+            leader asks for more than values in a large game.
     """
 
     keeps: ClassVar[tuple[str, ...]] = ("counts", "starts", "updates", "sarsa", "random")
@@ -67,6 +69,8 @@ class Finite(Representation):
         super().__init__(view, commitment, needs, seed)
         if isinstance(ramp, bool) or not isinstance(ramp, int | np.integer) or ramp < 0:
             raise InvalidArgumentError(f"ramp={ramp!r}: expected an integer >= 0")
+        if (needs.players or not needs.values) and is_large(view.sizes()):
+            raise too_large(view.sizes())
         self.ramp, self.updates = ramp, 0
         self.counts: TabularEstimator = TabularEstimator(view, memory)
         if commitment.configuration() is not None:

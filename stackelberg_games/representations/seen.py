@@ -18,13 +18,12 @@ from torch import Tensor
 
 from stackelberg_games.arrays import IntArray
 from stackelberg_games.commitments.tabular import DiscretePolicy, TabularPolicy
-from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.learning.information import Evidence
 from stackelberg_games.play.rollout import TabularResponse
 from stackelberg_games.representations.finite import Finite
 from stackelberg_games.representations.protocol import Fitted, Needs, Representation, Values
 from stackelberg_games.representations.tally import Excerpt, Tally
-from stackelberg_games.representations.visits import is_large
+from stackelberg_games.representations.visits import is_large, too_large
 from stackelberg_games.rules.commitment import Commitment
 from stackelberg_games.rules.trajectories import check_played
 from stackelberg_games.rules.view import LeaderView
@@ -85,10 +84,7 @@ class Seen(Representation):
         super().__init__(view, commitment, needs, seed)
         assert isinstance(commitment, DiscretePolicy)  # see ``fits``
         if not needs.values or needs.players or needs.sarsa is not None:
-            raise UnsupportedGameError(
-                f"a game of {view.sizes()[0]} states is too large for what this leader learns; bchg, hpgd and policy_gradient "
-                "learn in large games"
-            )
+            raise too_large(view.sizes())
         self.numbers: IntArray = np.zeros(0, dtype=np.int64)
         self.near: IntArray = np.zeros(1, dtype=np.int64)
         self.sparse = isinstance(commitment, TabularPolicy) and commitment.logits.numel() > LAZY
@@ -160,10 +156,7 @@ class Seen(Representation):
 
     def fitted(self) -> Fitted:
         """See ``Representation.fitted``; there is no such game."""
-        raise UnsupportedGameError(
-            f"a game of {len(self._code)} states is too large to be planned in on an estimate; bchg, hpgd and policy_gradient "
-            "learn in large games"
-        )
+        raise too_large(self.view.sizes())
 
     def replies(self) -> Any:
         """See ``Representation.replies``."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from stackelberg_games.arrays import FloatArray
+from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.errors import SolverError, UnsupportedGameError
 from stackelberg_games.exact.response import Arrays
+from stackelberg_games.kinds.successors import SuccessorLists
 
 MAX_ROUNDS = 1000
 
@@ -39,13 +42,25 @@ def stackelberg_q(arrays: Arrays, response: FloatArray, tried: FloatArray) -> Fl
         if np.array_equal(greedy, choice):
             return np.asarray(q)
         choice = greedy
-        cell = (states, choice, replies[states, choice])
-        system = np.eye(len(states)) - arrays.leader_discount * arrays.transition[cell] * arrays.alive[:, None]
         try:
-            values = np.linalg.solve(system, arrays.leader_reward[cell] * arrays.alive)
-        except np.linalg.LinAlgError:
+            values = _evaluated(arrays, choice, replies)
+        except (np.linalg.LinAlgError, SolverError):
+            if arrays.leader_discount < 1:
+                raise
             raise UnsupportedGameError(
                 f"the Stackelberg backup never ends: with leader_discount={arrays.leader_discount:g} every play must "
                 "reach a terminal state; use a discount below 1, or a leader with another backup"
             ) from None
     raise SolverError(f"the Stackelberg backup did not settle in {MAX_ROUNDS} rounds")
+
+
+def _evaluated(arrays: Arrays, choice: IntArray, replies: IntArray) -> FloatArray:
+    """The leader's values where it makes a choice in every state, and the follower its reply, ``[S]``."""
+    states = np.arange(len(choice))
+    cell = (states, choice, replies[states, choice])
+    paid = arrays.leader_reward[cell] * arrays.alive
+    if isinstance(arrays.kernel, SuccessorLists):
+        played = replace(arrays, policy=np.eye(arrays.policy.shape[1])[choice], sees=True)
+        return played.system(np.eye(arrays.leader_reward.shape[2])[replies], arrays.leader_discount).solve(paid)
+    system = np.eye(len(states)) - arrays.leader_discount * arrays.transition[cell] * arrays.alive[:, None]
+    return np.asarray(np.linalg.solve(system, paid))

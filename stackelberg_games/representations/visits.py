@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from stackelberg_games.arrays import FloatArray, IntArray
+from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.kinds.successors import SuccessorLists
 from stackelberg_games.numerics.stateful import Stateful
 from stackelberg_games.rules.lever import Stages
@@ -88,3 +89,13 @@ class ListedVisits(Stateful):
 def is_large(shape: tuple[int, int, int]) -> bool:
     """Whether an array of all transitions would be too large to count in."""
     return 8.0 * shape[0] ** 2 * shape[1] * shape[2] > DENSE_BYTES
+
+
+def too_large(shape: tuple[int, int, int]) -> UnsupportedGameError:
+    """The error to raise where a leader needs that array all the same."""
+    states, actions, replies = shape
+    size = 8.0 * states**2 * actions * replies / 1e9
+    return UnsupportedGameError(
+        f"a game of {states} states is too large for what this leader learns, {size:,.1f} GB as an array "
+        f"{[*shape, states]} of all transitions; bchg, hpgd and policy_gradient learn in large games"
+    )

@@ -55,7 +55,9 @@ class Features:
             codes = array - int(self.space.start)
             if array.dtype.kind not in "iu" or (codes < 0).any() or (codes >= self.size).any():
                 raise InvalidArgumentError(f"{values!r}: expected elements of {self.space}")
-            return np.asarray(np.eye(self.size)[codes])
+            rows = np.zeros((*codes.shape, self.size))
+            np.put_along_axis(rows, codes[..., None], 1.0, axis=-1)
+            return rows
         if array.ndim < 1 or array.shape[-1] != self.size or array.dtype.kind not in "iuf":
             raise InvalidArgumentError(f"vectors of shape {array.shape}: expected numbers [..., {self.size}]")
         if not np.isfinite(array).all():
