@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import stackelberg_games as sg
+from stackelberg_games.errors import UnsupportedGameError
 from stackelberg_games.tournaments import match
 from stackelberg_games.tournaments.evaluation import MAX_ENUMERATED, deterministic_commitment, optimal_commitment
+from tests.large_games import grid
 
 SHORT = {"seeds": 1, "budget": 40, "episodes": 2, "points": 0}
 
@@ -37,6 +39,14 @@ def test_tournaments_have_their_references_in_such_games() -> None:
     results = sg.Tournament("bayesian_matrix-v0", "random_search", "soft_value_iteration", **SHORT).play(progress=False)
     assert not results.failures
     assert not results.missing
+
+
+def test_nobody_waits_for_references_of_large_games(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stackelberg_games.tournaments.evaluation.solve", lambda *_, **__: pytest.fail("a search"))
+    game = grid(40, horizon=5)
+    for find in (optimal_commitment, deterministic_commitment):
+        with pytest.raises(UnsupportedGameError, match="6,400 actions in 1,600 states take hours to search"):
+            find(game, 0.1, seed=0)
 
 
 def test_a_reference_is_found_once_for_all_followers_of_a_temperature(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ def stackelberg_q(arrays: Arrays, response: FloatArray, tried: FloatArray) -> Fl
     states = np.arange(len(arrays.policy))
     replies = response.argmax(axis=2)
     allowed = np.where(tried.any(axis=1, keepdims=True), tried, True)
-    values = np.zeros(len(states))
+    values: FloatArray = np.zeros(len(states))
     choice = np.full(len(states), -1)
     for _ in range(MAX_ROUNDS):
         q = arrays.leader_q(values)

@@ -24,6 +24,9 @@ from stackelberg_games.play.rollout import TabularResponse, rollout
 from stackelberg_games.rules.commitment import Commitment
 
 MAX_ENUMERATED = 4096
+SEARCHED = 4096
+"""Actions in all states up to which references are searched for: beyond, a search takes hours."""
+
 DESCENTS = 8
 """Starts of the local search over deterministic commitments where there are too many to try all."""
 
@@ -141,6 +144,8 @@ def optimal_commitment(game: Game, temperature: float | None, seed: int) -> tupl
         UnsupportedGameError: no method finds it in this game.
     """
     known, finite = _known(game, temperature)
+    if known > 0:
+        _require_searchable(finite)
     candidates: list[tuple[Commitment, str]] = []
     with suppress(UnsupportedGameError):
         template = initial_commitment(finite) if known > 0 else None
@@ -170,10 +175,21 @@ def deterministic_commitment(game: Game, temperature: float | None, seed: int) -
     if finite.leader_actions ** len(alive) <= MAX_ENUMERATED:
         best = max(_all_choices(finite, alive), key=lambda actions: _choice_value(finite, actions, known))
         return _pure(finite, best), "enumeration"
+    _require_searchable(finite)
     draws = np.random.default_rng(seed)
     starts = draws.integers(finite.leader_actions, size=(DESCENTS, seen.max() + 1))
     best = max((_improved(finite, start, alive, known) for start in list(starts)), key=lambda found: found[0])[1]
     return _pure(finite, best), f"local search from {DESCENTS} starts"
+
+
+def _require_searchable(game: TabularGame) -> None:
+    """Raise ``UnsupportedGameError`` for a game in which no reference is to be had while others wait for it."""
+    count = game.states * game.leader_actions
+    if count > SEARCHED:
+        raise UnsupportedGameError(
+            f"{game.name}: {count:,} actions in {game.states:,} states take hours to search for a reference; "
+            "sg.exact.solve(game, temperature) does, and bounds= takes what it finds"
+        )
 
 
 def _known(game: Game, temperature: float | None) -> tuple[float, TabularGame]:
