@@ -15,7 +15,15 @@ from stackelberg_games.errors import InvalidArgumentError, SolverError
 from stackelberg_games.kinds import riccati_compiled
 from stackelberg_games.kinds.linear_quadratic import Cost, Dynamics, LinearGaussianGame
 from stackelberg_games.kinds.moments import Quadratic
-from stackelberg_games.kinds.riccati import closed_loop, moments, powers, soft_riccati
+from stackelberg_games.kinds.riccati import (
+    Loop,
+    closed_loop,
+    discounted_reward,
+    moments,
+    powers,
+    soft_riccati,
+    stage_weights,
+)
 from stackelberg_games.kinds.riccati_compiled import LinearLaw, PlantArrays, value_slope
 from tests.linear_games import linear_game
 
@@ -115,6 +123,55 @@ def test_moments_follow_the_recursion() -> None:
             torch.testing.assert_close(means[t], mean)
             torch.testing.assert_close(covariances[t], covariance)
             mean, covariance = loop.matrix @ mean, loop.matrix @ covariance @ loop.matrix.T + loop.noise
+
+
+STEADY = Loop(
+    torch.tensor([[0.7, 0.4], [-0.2, 0.6]], dtype=torch.float64),
+    torch.tensor([[0.3, 0.1], [0.1, 0.2]], dtype=torch.float64),
+)
+BENT = Quadratic(0.5, np.array([0.3, -0.2]), np.array([[1.0, 0.2], [0.2, 0.5]]))
+FIRST = torch.tensor([2.0, -1.0], dtype=torch.float64), torch.eye(2, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("discount", [0.0, 0.5, 0.99, 1.0])
+@pytest.mark.parametrize("count", [1, 2, 64, 65, 66, 1000])
+def test_sums_over_moments_that_have_settled_equal_those_over_all(count: int, discount: float) -> None:
+    (mean, covariance), total = FIRST, 0.0
+    for t in range(count):
+        total += discount**t * BENT.expectation(mean, covariance).item()
+        mean, covariance = STEADY.matrix @ mean, STEADY.matrix @ covariance @ STEADY.matrix.T + STEADY.noise
+    assert discounted_reward(STEADY, *FIRST, BENT, discount, count).item() == pytest.approx(total, rel=1e-12)
+    assert len(stage_weights(STEADY, discount, count)) <= 257
+
+
+@pytest.mark.parametrize("left", [0.1, 1e-3, 1e-9, 1e-12])
+def test_endless_sums_and_their_slopes_are_those_of_a_lyapunov_equation(left: float) -> None:
+    """sum_t g^t E x'H x = tr(H X) with X = X_0 + g M X M' + g / (1 - g) N, X_0 the first second moment."""
+    discount, curvature = 1.0 - left, BENT.curvature
+    first = (FIRST[1] + torch.outer(FIRST[0], FIRST[0])).numpy()
+
+    def closed(size: float) -> float:
+        matrix = np.sqrt(discount) * size * STEADY.matrix.numpy()
+        noise = first + discount / (1.0 - discount) * STEADY.noise.numpy()
+        second = scipy.linalg.solve_discrete_lyapunov(matrix, noise)
+        return float(-0.5 * (curvature * second).sum())
+
+    size = torch.ones((), dtype=torch.float64, requires_grad=True)
+    reward = Quadratic(0.0, np.zeros(2), curvature)
+    total = discounted_reward(Loop(size * STEADY.matrix, STEADY.noise), *FIRST, reward, discount, None)
+    total.backward()  # type: ignore[no-untyped-call]
+    assert total.item() == pytest.approx(closed(1.0), rel=1e-9)
+    assert size.grad is not None
+    assert size.grad.item() == pytest.approx((closed(1 + 1e-4) - closed(1 - 1e-4)) / 2e-4, rel=1e-6)
+
+
+def test_an_endless_sum_that_does_not_settle_is_refused_before_memory_is_taken() -> None:
+    walk = Loop(torch.eye(2, dtype=torch.float64), STEADY.noise)
+    with pytest.raises(
+        InvalidArgumentError, match=r"the moments of [\d,]+ stages, which do not settle at discount 0.999999999,"
+    ):
+        discounted_reward(walk, *FIRST, BENT, 1 - 1e-9, None)
+    assert len(stage_weights(walk, 0.9, None)) == 263
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8, 13])

@@ -29,6 +29,7 @@ from stackelberg_games.kinds.riccati import (
     discounted_reward,
     moments,
     soft_riccati,
+    stage_weights,
 )
 from stackelberg_games.kinds.vector import VectorGame
 from stackelberg_games.numerics.randomness import Lane, Streams, compiled
@@ -41,7 +42,6 @@ from stackelberg_games.rules.trajectories import Trajectories, check_affordable
 from stackelberg_games.rules.view import LeaderView
 
 _CHUNK = 128  # episodes simulated at a time, so that the noise stays in the cache
-_NEGLIGIBLE = 1e-12  # the discounted weight at which an infinite sum is cut
 
 
 class Dynamics(NamedTuple):
@@ -254,7 +254,7 @@ class LinearGaussianGame(VectorGame):
             horizon: overrides the game's horizon.
 
         Raises:
-            InvalidArgumentError: the discount is out of range.
+            InvalidArgumentError: the discount is out of range, or see ``riccati.stage_weights``.
             UnsupportedGameError, SolverError: see ``response``.
         """
         policy = linear(commitment)
@@ -264,8 +264,6 @@ class LinearGaussianGame(VectorGame):
         horizon = self.horizon if horizon is None else check_horizon(horizon)
         if not (0 <= discount < 1 or (discount == 1 and horizon is not None)):
             raise InvalidArgumentError(f"discount={discount!r}: expected [0, 1), or 1 with a finite horizon")
-        if horizon is None:
-            horizon = 1 if discount <= _NEGLIGIBLE else int(np.ceil(np.log(_NEGLIGIBLE) / np.log(discount)))
         start = torch.tensor(self.start), torch.from_numpy(self.start_factor @ self.start_factor.T)
         total = discounted_reward(loop, *start, self.reward, discount, horizon)
         if self.shared:
@@ -275,18 +273,18 @@ class LinearGaussianGame(VectorGame):
         return total
 
     def _expected_cost(
-        self, loop: Loop, policy: LinearGaussianPolicy, response: SoftRiccati, discount: float, horizon: int
+        self, loop: Loop, policy: LinearGaussianPolicy, response: SoftRiccati, discount: float, horizon: int | None
     ) -> Tensor:
         """The follower's expected reward over the leader's horizon and discount."""
         plant = self.plant
         start = torch.tensor(self.start), torch.from_numpy(self.start_factor @ self.start_factor.T)
-        means, covariances = moments(loop, *start, horizon)
+        weights = stage_weights(loop, discount, horizon)
+        means, covariances = moments(loop, *start, len(weights))
         second = covariances + means.unsqueeze(-1) * means.unsqueeze(-2)
         gain = -response.gain @ (plant.state + plant.leader @ policy.gain)
         pushed = response.gain @ plant.leader @ policy.factor
         spread = pushed @ pushed.T + response.covariance
         cost = plant.state_cost + gain.T @ plant.control_cost @ gain
-        weights = discount ** torch.arange(horizon, dtype=torch.float64)
         each = (second * cost).sum(dim=(-1, -2)) + torch.trace(plant.control_cost @ spread)
         return -(weights @ each)
 

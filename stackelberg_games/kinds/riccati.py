@@ -28,6 +28,7 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
+from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.commitments.gaussian import LinearGaussianPolicy, LinearGaussianResponse
 from stackelberg_games.errors import InvalidArgumentError, SolverError
@@ -45,6 +46,15 @@ from stackelberg_games.numerics.small_matrices import (
 
 SETTLED = 1e-8
 """Share of P by which it may miss its equation before the Newton step, which squares that."""
+
+FADED = 1e-17
+"""Entries of a power of the loop's matrix at which moments have settled."""
+
+NEGLIGIBLE = 1e-12
+"""Weight of a stage at which an endless sum of moments that do not settle is cut."""
+
+PER_STAGE = 20
+"""Numbers held for each stage and entry of the loop's matrix, with what differentiation keeps; measured."""
 
 
 class Plant(NamedTuple):
@@ -296,13 +306,42 @@ def moments(loop: Loop, mean: Tensor, covariance: Tensor, count: int) -> tuple[T
     return stack @ mean, torch.cat([spread[:1], spread[1:] + grown])
 
 
+def stage_weights(loop: Loop, discount: float, count: int | None) -> Tensor:
+    """Weights ``[K]`` of the moments at the first K stages in a discounted sum over ``count`` stages, or over all.
+
+    Where the loop is stable the moments settle, and the last of them stands for all that follow: K does not grow with the
+    number of stages.
+
+    Raises:
+        InvalidArgumentError: they do not settle within as many stages as this machine's memory holds.
+    """
+    if count is not None:
+        last = count
+    else:  # what is cut where they do not settle
+        last = 1 if discount <= NEGLIGIBLE else int(np.ceil(np.log(NEGLIGIBLE) / np.log(discount)))
+    settled, power = 1, loop.matrix.detach()
+    while settled + 1 < last and bool(power.abs().max() > FADED):
+        settled, power = 2 * settled, power @ power
+    kept = min(settled + 1, last)
+    entries = PER_STAGE * len(loop.matrix) ** 2 * kept
+    checks.affordable(f"the moments of {kept:,} stages, which do not settle at discount {discount!r},", entries)
+    weights: Tensor = discount ** torch.arange(kept, dtype=torch.float64)
+    if kept < last:
+        if discount == 1:
+            weights[-1] = float(last - kept + 1)
+        else:
+            endless = count is None or discount == 0
+            rest = 1.0 if endless else -np.expm1((last - kept + 1) * np.log(discount))
+            weights[-1] *= rest / (1 - discount)
+    return weights
+
+
 def discounted_reward(
-    loop: Loop, mean: Tensor, covariance: Tensor, reward: StateReward, discount: float, count: int
+    loop: Loop, mean: Tensor, covariance: Tensor, reward: StateReward, discount: float, count: int | None
 ) -> Tensor:
-    """sum_t discount^t E r(x_t) over ``count`` stages, a scalar."""
-    means, covariances = moments(loop, mean, covariance, count)
-    weights = discount ** torch.arange(count, dtype=torch.float64)
-    return weights @ reward.expectation(means, covariances)
+    """sum_t discount^t E r(x_t) over ``count`` stages, or over all, a scalar; raises like ``stage_weights``."""
+    weights = stage_weights(loop, discount, count)
+    return weights @ reward.expectation(*moments(loop, mean, covariance, len(weights)))
 
 
 def discounted_effort(
@@ -312,13 +351,17 @@ def discounted_effort(
     policy: LinearGaussianPolicy,
     effort: Tensor,
     discount: float,
-    count: int,
+    count: int | None,
 ) -> Tensor:
-    """sum_t discount^t E a_t'N a_t over ``count`` stages, a scalar, for a leader who plays a ~ N(K x, W W')."""
-    means, covariances = moments(loop, mean, covariance, count)
+    """sum_t discount^t E a_t'N a_t over ``count`` stages, or over all, a scalar, for a leader who plays a ~ N(K x, W W').
+
+    Raises like ``stage_weights``.
+    """
+    weights = stage_weights(loop, discount, count)
+    means, covariances = moments(loop, mean, covariance, len(weights))
     second = covariances + means.unsqueeze(-1) * means.unsqueeze(-2)
     each = (second * (policy.gain.T @ effort @ policy.gain)).sum(dim=(-1, -2)) + torch.trace(effort @ policy.covariance)
-    total: Tensor = discount ** torch.arange(count, dtype=torch.float64) @ each
+    total: Tensor = weights @ each
     return total
 
 
