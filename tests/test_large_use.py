@@ -127,3 +127,20 @@ def test_one_hot_vectors_are_made_of_the_codes_asked_for_alone() -> None:
     assert rows.shape == (2, 1, 200_000)
     assert [np.flatnonzero(row).tolist() for row in rows[:, 0]] == [[0], [199_999]]
     assert features(4).nonzero()[0].tolist() == [1]
+
+
+def test_what_all_outcomes_pay_is_the_mean_to_the_last_bit() -> None:
+    rng = np.random.default_rng(0)
+    chances = rng.dirichlet(np.ones(7), size=(20, 2))
+    chances[:, :, 0] = 0.0
+    chances /= chances.sum(axis=2, keepdims=True)
+    assert (chances.sum(axis=2) != 1.0).any()
+
+    def step(s: int, a: int, b: int) -> list[tuple[Any, ...]]:
+        return [(chance, k, 0.1 * s if k else 1e16, 1001.0) for k, chance in enumerate(chances[s, b])]
+
+    game = sg.TabularGame.from_function(step, (20, 1, 2), np.full(20, 0.05), follower_discount=0.0)
+    assert (game.follower_reward == 1001.0).all()
+    assert (game.leader_reward == 0.1 * np.arange(20)[:, None, None]).all()  # padding pays nothing
+    cliff = sg.TabularGame.from_gymnasium("CliffWalkingSlippery-v1")
+    assert np.unique(cliff.follower_reward) == pytest.approx([-100, -67, -34, -1, 0])  # one of each

@@ -260,18 +260,33 @@ def tables(**changes: torch.Tensor) -> Callable[[torch.Tensor], Tables]:
     return lambda _: Tables(**{**plain, **changes})
 
 
+def valid_arrays() -> Any:
+    return (valid()[name] for name in Tables._fields)
+
+
 @pytest.mark.parametrize(
     ("configure", "named"),
     [
-        (tables(transition=torch.zeros(3, 2, 2, 3)), r"configured transition\[0, 0, 0\] sums to 0"),
-        (tables(transition=torch.zeros(3, 2, 2)), "configure: transition"),
-        (tables(leader_reward=torch.full((3, 2, 2), torch.nan)), "configure: leader_reward"),
-        (tables(follower_reward=torch.zeros(2)), "configure: follower_reward"),
+        (
+            tables(transition=torch.zeros(3, 2, 2, 3, dtype=torch.float64)),
+            r"configured transition\[0, 0, 0\] sums to 0",
+        ),
+        (tables(transition=torch.zeros(3, 2, 2, dtype=torch.float64)), "configure: transition is not a finite"),
+        (
+            tables(leader_reward=torch.full((3, 2, 2), torch.nan, dtype=torch.float64)),
+            "configure: leader_reward is not",
+        ),
+        (tables(follower_reward=torch.zeros(2, dtype=torch.float64)), "configure: follower_reward is not"),
+        (tables(leader_reward=torch.zeros(3, 2, 2)), r"configure: leader_reward is of torch\.float32"),
+        (lambda _: Tables(*valid_arrays()), "configure: transition is of type ndarray, not a tensor"),
+        (lambda _: None, "configure returned None: expected Tables of three tensors"),
+        (lambda x: x, r"configure returned tensor\(\["),
+        (lambda _: (1, 2), r"configure returned \(1, 2\)"),
     ],
 )
 def test_invalid_configured_tables_are_refused(configure: Any, named: str) -> None:
     game = ConfigurableGame(**valid(), size=1, configure=configure)
-    commitment = Configuration([0.5], policy=TabularPolicy(game))
+    commitment = Configuration([0.5], policy=TabularPolicy((3, 2)))
     for use in (game.model, game.under):
         with pytest.raises(InvalidGameError, match=named):
             use(commitment)

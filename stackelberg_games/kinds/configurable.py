@@ -55,6 +55,17 @@ class Slopes(NamedTuple):
     rewards: Callable[[FloatArray], FloatArray]
 
 
+def _of_kind(returned: Any) -> Tables:
+    """What ``configure`` returned, which may be anything, as tables of tensors in double precision."""
+    if not isinstance(returned, tuple) or len(returned) != len(Tables._fields):
+        raise InvalidGameError(f"configure returned {checks.shown(returned)}: expected Tables of three tensors")
+    for name, table in zip(Tables._fields, returned, strict=True):
+        if not isinstance(table, Tensor) or table.dtype != torch.float64:
+            kind = f"of {table.dtype}" if isinstance(table, Tensor) else f"of type {type(table).__name__}"
+            raise InvalidGameError(f"configure: {name} is {kind}, not a tensor of torch.float64")
+    return Tables(*returned)
+
+
 class ConfigurableGame(TabularGame):
     """A finite game that the leader configures.
 
@@ -198,8 +209,7 @@ class ConfigurableGame(TabularGame):
         if still and self._found is not None and self._found[0] == key:
             return self._found[1]
         check_inside(self.configuration_space, configuration)
-        tables = self.configure(configuration)
-        self._check(tables)
+        tables = self._checked(_of_kind(self.configure(configuration)))
         if still and tables.transition is self.base.transition:  # the follower answers to what is then played
             self._found = key, tables
         return tables
@@ -207,10 +217,10 @@ class ConfigurableGame(TabularGame):
     def _decides(self, configuration: Tensor) -> Tables:
         """What ``configure`` gives; as it is kept already where nothing is differentiated."""
         assert self.configure is not None
-        return self.configure(configuration) if configuration.requires_grad else self.tables(configuration)
+        return _of_kind(self.configure(configuration)) if configuration.requires_grad else self.tables(configuration)
 
-    def _check(self, tables: Tables) -> None:
-        """Shapes and numbers; a transition that is the game's own is not looked at again."""
+    def _checked(self, tables: Tables) -> Tables:
+        """Tables by their shapes and numbers; a transition that is the game's own is not looked at again."""
         for name, table, base in zip(Tables._fields, tables, self.base, strict=True):
             if table is self.base.transition:
                 continue
@@ -222,6 +232,7 @@ class ConfigurableGame(TabularGame):
                 check_probabilities("configured transition", probabilities)
             else:
                 check_listed("configured transition", self.lists.with_probability(probabilities))
+        return tables
 
     def configured(self, configuration: Tensor) -> ConfigurableGame:
         """The game with its tables fixed under a configuration; it cannot be configured again.

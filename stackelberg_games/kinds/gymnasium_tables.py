@@ -15,6 +15,7 @@ import numpy as np
 
 from stackelberg_games.arrays import BoolArray, FloatArray
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnsupportedGameError
+from stackelberg_games.kinds.lists import mean
 from stackelberg_games.kinds.successors import SuccessorLists
 
 
@@ -113,6 +114,7 @@ def _tables(name: str, outcomes: list[TableEntry], initial: FloatArray, horizon:
     size = states + extra
     chances: dict[tuple[int, int], dict[int, float]] = {cell: {} for cell in np.ndindex(size, actions)}
     reward = np.zeros((size, actions))
+    paid: dict[tuple[int, int], list[tuple[float, float]]] = {cell: [] for cell in chances}
     kept = []
     for outcome in outcomes:
         if outcome.state in terminal:
@@ -121,8 +123,10 @@ def _tables(name: str, outcomes: list[TableEntry], initial: FloatArray, horizon:
         following = states if astray else outcome.next_state
         row = chances[outcome.state, outcome.action]
         row[following] = row.get(following, 0.0) + outcome.probability
-        reward[outcome.state, outcome.action] += outcome.probability * outcome.reward
+        paid[outcome.state, outcome.action].append((outcome.probability, outcome.reward))
         kept.append(outcome)
+    for pair, outcomes_of in paid.items():
+        reward[pair] = mean(outcomes_of)
     flags = np.zeros(size, dtype=np.bool_)
     flags[[*terminal, *([states] if extra else [])]] = True
     for state, action in chances:

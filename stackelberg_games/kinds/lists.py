@@ -194,6 +194,7 @@ def _read_outcomes(step: Callable[[Any, int, int], Outcomes], shape: tuple[int, 
         outcomes = step(s, a, b)
         if not isinstance(outcomes, Iterable):
             raise InvalidGameError(f"step{(s, a, b)} returned {checks.shown(outcomes)}: expected a list of outcomes")
+        paid_for: list[tuple[float, float, float]] = []
         for outcome in outcomes:
             chance, following, paid, reward, over = _outcome(outcome, (s, a, b), states)
             if over is not None and chance > 0:
@@ -206,8 +207,9 @@ def _read_outcomes(step: Callable[[Any, int, int], Outcomes], shape: tuple[int, 
                     )
             numbers.append(following)
             chances.append(chance)
-            leader[s, a, b] += chance * paid
-            follower[s, a, b] += chance * reward
+            paid_for.append((chance, paid, reward))
+        leader[s, a, b] = mean([(chance, paid) for chance, paid, _ in paid_for])
+        follower[s, a, b] = mean([(chance, reward) for chance, _, reward in paid_for])
         first.append(len(numbers))
     terminal = None
     if entered:
@@ -217,6 +219,12 @@ def _read_outcomes(step: Callable[[Any, int, int], Outcomes], shape: tuple[int, 
         shape, np.array(first, dtype=np.int64), np.array(numbers, dtype=np.int32), np.array(chances, dtype=np.float64)
     )
     return ListedGame(checked_lists(lists), leader, follower, terminal)
+
+
+def mean(outcomes: Sequence[tuple[float, float]]) -> float:
+    """Of values with their probabilities, in whatever order; exactly what all of them are where they are alike: ties stay ties."""
+    values = {value for chance, value in outcomes if chance > 0}
+    return values.pop() if len(values) == 1 else math.fsum(chance * value for chance, value in outcomes)
 
 
 def _outcome(outcome: Any, cell: tuple[int, int, int], states: int) -> tuple[float, int, float, float, bool | None]:
