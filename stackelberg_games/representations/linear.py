@@ -73,7 +73,7 @@ from stackelberg_games.representations.protocol import (
 from stackelberg_games.representations.quadratic_features import averaged, fitted_advantages
 from stackelberg_games.representations.surprise import Surprise
 from stackelberg_games.rules.commitment import Commitment, add_gradient
-from stackelberg_games.rules.trajectories import Trajectories
+from stackelberg_games.rules.trajectories import Trajectories, powers
 from stackelberg_games.rules.view import LeaderView
 
 _NEGLIGIBLE = 1e-6  # weight at which the leader's values are cut where there is no horizon
@@ -248,7 +248,7 @@ class Known(NamedTuple):
         pushed = game.state_matrix @ states + game.leader_matrix @ actions
         reached = pushed + game.follower_matrix @ ahead.rows(batch.follower_actions)
         decay, following = game.leader_discount ** np.arange(1.0, ahead.most + 1), ahead.rows(batch.states[:, 1:])
-        discounts = game.leader_discount ** np.arange(batch.stages) * batch.mask
+        discounts = powers(game.leader_discount, batch.stages) * batch.mask
         return cls(game, PlantArrays.of(game.plant), ahead, decay, states, pushed, reached, following, discounts)
 
 
