@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -121,3 +122,27 @@ def test_prices_out_of_range_are_refused() -> None:
         sg.exact.leader_objective(game, sg.Configuration([-1.0, 1.0, 1.0, 1.0]), 0.1)
     with pytest.raises(UnsupportedGameError, match="configured"):
         game.leader_objective(LinearGaussianPolicy((1, 1), np.zeros((1, 1)), std=1.0), 0.1)
+
+
+@pytest.mark.parametrize("steepness", [1.2, 1e-3, 1e-6, 1e-9])
+@pytest.mark.parametrize("coupling", [0.2, 1.7])
+def test_the_stated_error_holds_in_fractions_where_periods_are_nearly_alike(steepness: float, coupling: float) -> None:
+    game = made(steepness=steepness, coupling=coupling)
+    found = sg.exact.solve(game, 0.0)
+    prices = found.commitment.configuration()
+    assert prices is not None
+    priced = [Fraction(price) for price in prices.tolist()]
+    worth, cost = ([Fraction(float(number)) for number in side] for side in (WORTH, COST))
+    rows = [
+        [Fraction(entry) for entry in row] + [first - price]
+        for row, first, price in zip(game.curvature.tolist(), worth, priced, strict=True)
+    ]
+    for i in range(len(rows)):  # Gauss and Jordan, exactly
+        pivot = rows[i]
+        rows = [
+            row if j == i else [entry - row[i] / pivot[i] * other for entry, other in zip(row, pivot, strict=True)]
+            for j, row in enumerate(rows)
+        ]
+    demand = [row[-1] / row[i] for i, row in enumerate(rows)]
+    value = sum((price - unit) * amount for price, unit, amount in zip(priced, cost, demand, strict=True))
+    assert abs(float(Fraction(found.value) - value)) <= found.error

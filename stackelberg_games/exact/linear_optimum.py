@@ -100,7 +100,8 @@ def _configured(game: LinearGaussianGame, temperature: float) -> LinearOptimum:
     tangent = slope - curvature @ best
     above = float(np.maximum(tangent * (space.low - best), tangent * (space.high - best)).sum())
     terms = abs(constant) + np.abs(slope) @ best + best @ np.abs(curvature) @ best / 2
-    error = float((len(best) + 8) * EPSILON * terms)
+    # The numbers of the quadratic come of an inverse, which multiplies rounding by the condition.
+    error = float((len(best) + 8) * EPSILON * np.linalg.cond(curvature) * terms)
     chosen = Configuration(best, None)
     response = _response(game, chosen, temperature)
     return LinearOptimum(chosen, value, response, error, "a concave quadratic program", value + above + error)
