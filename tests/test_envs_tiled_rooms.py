@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 import stackelberg_games as sg
 from stackelberg_games import exact
 from stackelberg_games.envs import tiled_rooms_v0
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
+from stackelberg_games.floors.picture import FloorScene, Mark, draw_floor
 from stackelberg_games.floors.plan import FloorPlan
 
 
@@ -77,6 +82,26 @@ def test_large_floors_are_drawn_without_letters() -> None:
     image = np.asarray(env.render())
     orange = (np.abs(image.astype(int) - [0xE8, 0x83, 0x3A]).sum(axis=2) < 30).sum()
     assert orange > 25  # targets are seen
+
+
+@pytest.mark.parametrize("count", [2, 9, 31])
+def test_what_colours_mean_is_written_below_the_floor_line_by_line(count: int) -> None:
+    plan = FloorPlan.parse(tiled_rooms_v0.tiled(count), "SGT")
+    scene = FloorScene(
+        (Mark(0, "T", target=True),), heat=np.ones(plan.size), occupancy=np.full(plan.size, 1 / plan.size)
+    )
+    figure = Figure((5.8, 5.4))
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    draw_floor(axes, plan, scene)
+    FigureCanvasAgg(figure).draw()  # type: ignore[no-untyped-call]
+    boxes = [text.get_window_extent().transformed(axes.transData.inverted()) for text in axes.texts]
+    boxes = [box for box, text in zip(boxes, axes.texts, strict=True) if ":" in text.get_text()]
+    bottom = len(plan.numbers) - 0.5
+    tops = [min(box.y0, box.y1) for box in boxes]
+    assert len(tops) == 3
+    assert tops[0] >= bottom
+    assert all(later > earlier for earlier, later in itertools.pairwise(tops))
+    assert max(boxes[-1].y0, boxes[-1].y1) <= axes.get_ylim()[0]
 
 
 @pytest.mark.parametrize(

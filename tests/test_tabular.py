@@ -280,7 +280,7 @@ def valid_arrays() -> Any:
         (tables(leader_reward=torch.zeros(3, 2, 2)), r"configure: leader_reward is of torch\.float32"),
         (lambda _: Tables(*valid_arrays()), "configure: transition is of type ndarray, not a tensor"),
         (lambda _: None, "configure returned None: expected Tables of three tensors"),
-        (lambda x: x, r"configure returned tensor\(\["),
+        (lambda x: x, r"configure returned Parameter containing"),
         (lambda _: (1, 2), r"configure returned \(1, 2\)"),
     ],
 )

@@ -19,7 +19,7 @@ def in_words(configuration: FloatArray) -> str:
     numbers = configuration.ravel()
     if numbers.size <= LISTED:
         return ", ".join(f"{number:.3g}" for number in numbers)
-    return f"{numbers.size} numbers ≤ {np.abs(numbers).max():.2g}, sum {numbers.sum():.3g}"
+    return f"{numbers.size} numbers ≤ {np.abs(numbers).max():.2g}, sum {numbers.sum():.4g}"
 
 
 def draw_strip(axes: Any, configuration: FloatArray) -> None:

@@ -59,8 +59,8 @@ def draw_floor(axes: Any, plan: FloorPlan, scene: FloorScene, *, explained: bool
     """Draw a floor on empty axes, row 0 at the top, and below it what the colours mean if ``explained``."""
     rows, columns = plan.numbers.shape
     legend = _legend(scene) if explained else []
-    line_height = max(0.75, rows / 34)
-    below = 0.5 + line_height * len(legend)
+    line_height = max(0.75, rows / 34, columns / 42)  # in cells, of which large floors have many in a line of text
+    below = 0.5 + (line_height * (len(legend) + 0.2) if legend else 0.0)
     axes.set(xlim=(-0.6, columns - 0.4), ylim=(rows - 0.4 + below, -0.6), aspect="equal")
     extent = (-0.5, columns - 0.5, rows - 0.5, -0.5)
     axes.imshow(_ground(plan, scene.heat), extent=extent, interpolation="nearest", aspect="equal")
@@ -79,9 +79,8 @@ def draw_floor(axes: Any, plan: FloorPlan, scene: FloorScene, *, explained: bool
         radius = max(0.33, rows / 80)
         axes.add_patch(Circle((column, row), radius, facecolor=ROBOT, edgecolor="white", linewidth=1.5, zorder=6))
     for line, (color, words) in enumerate(legend):
-        axes.text(
-            -0.5, rows + 0.1 + line_height * line, words, color=color, fontsize=8.5, va="center", parse_math=False
-        )
+        below_wall = line_height * (line + 0.7) - 0.4
+        axes.text(-0.5, rows + below_wall, words, color=color, fontsize=8.5, va="center", parse_math=False)
 
 
 def _legend(scene: FloorScene) -> list[tuple[str, str]]:
