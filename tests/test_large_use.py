@@ -9,11 +9,12 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 
 import stackelberg_games as sg
 from stackelberg_games import exact, progress
-from stackelberg_games.errors import InvalidArgumentError, UnsupportedGameError
+from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, UnsupportedGameError
 from stackelberg_games.exact import ascents, derivatives, listed_response
 from stackelberg_games.kinds.finite import Tables
 from stackelberg_games.rules.features import Features
@@ -144,3 +145,35 @@ def test_what_all_outcomes_pay_is_the_mean_to_the_last_bit() -> None:
     assert (game.leader_reward == 0.1 * np.arange(20)[:, None, None]).all()  # padding pays nothing
     cliff = sg.TabularGame.from_gymnasium("CliffWalkingSlippery-v1")
     assert np.unique(cliff.follower_reward) == pytest.approx([-100, -67, -34, -1, 0])  # one of each
+
+
+def _corrupted(what: str) -> Any:
+    matrix = scipy.sparse.csr_array(np.eye(8))
+    getattr(matrix, what)[3] = 99
+    return matrix
+
+
+@pytest.mark.parametrize("what", ["indices", "indptr"])
+def test_matrices_that_point_outside_of_their_arrays_are_refused(what: str) -> None:
+    with pytest.raises(InvalidGameError, match="transition is no matrix that can be read: "):
+        sg.TabularGame.from_csr(_corrupted(what), np.zeros((8, 1, 1)), np.zeros((8, 1, 1)), np.full(8, 1 / 8))
+
+
+def test_what_cannot_be_meant_is_refused_and_not_guessed() -> None:
+    rest = (np.zeros((2, 1, 1)), np.zeros((2, 1, 1)), [1.0, 0.0])
+    with pytest.raises(
+        InvalidGameError, match="csr_array of complex128: expected a SciPy sparse matrix of real numbers"
+    ):
+        sg.TabularGame.from_csr(scipy.sparse.csr_array(np.eye(2) * 1j), *rest)
+    with pytest.raises(InvalidGameError, match="successors is a masked array"):
+        sg.TabularGame.from_successors(np.ma.zeros((2, 1, 1, 1), dtype=int), np.ones((2, 1, 1, 1)), *rest)
+    with pytest.raises(InvalidGameError, match="step=3: expected a function"):
+        sg.TabularGame.from_function(3, (2, 1, 1), [1.0, 0.0])  # type: ignore[arg-type]
+
+    def step(s: int, a: int, b: int) -> list[tuple[Any, ...]]:
+        return [(1.0, 1, 0.0, 0.0, True)]
+
+    made = sg.TabularGame.from_function(step, (2, 1, 1), [1.0, 0.0], terminal=[False, True])
+    assert made.terminal.tolist() == [False, True]
+    with pytest.raises(InvalidGameError, match="terminal contradicts the flags that step returns"):
+        sg.TabularGame.from_function(step, (2, 1, 1), [1.0, 0.0], terminal=[False, False])

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray, IntArray
+from stackelberg_games.errors import InvalidGameError
 from stackelberg_games.kinds.game import Game
 from stackelberg_games.kinds.gymnasium_tables import read_tables
 from stackelberg_games.kinds.kernel import Kernel
@@ -144,7 +145,10 @@ class MadeOfLists(Game):
         """
         read = read_function(step, shape, vectorised=vectorised)
         if read.terminal is not None:
-            settings = {"terminal": read.terminal, **settings}
+            given = settings.get("terminal")
+            if given is not None and not np.array_equal(given, read.terminal):
+                raise InvalidGameError("terminal contradicts the flags that step returns: give one of the two")
+            settings["terminal"] = read.terminal
         made: Callable[..., Self] = cls
         return made(read.lists, read.leader_reward, read.follower_reward, initial, *args, **settings)
 

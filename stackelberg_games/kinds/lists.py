@@ -60,7 +60,7 @@ def read_successors(successors: ArrayLike, probability: ArrayLike) -> SuccessorL
     Raises:
         InvalidGameError: a shape, a state or a probability is out of range, or they would not fit.
     """
-    numbers = np.asarray(plain("successors", successors))
+    numbers = _plain_numbers("successors", successors)
     if numbers.ndim != 4 or 0 in numbers.shape or numbers.dtype.kind not in "iu":
         raise InvalidGameError(
             f"successors has shape {numbers.shape} and dtype {numbers.dtype}: expected integers [S, A, B, K], no empty axis"
@@ -82,15 +82,24 @@ def read_csr(transition: Any, shape: tuple[int, ...]) -> SuccessorLists:
     """
     if len(shape) != 3 or 0 in shape:
         raise InvalidGameError(f"leader_reward has shape {shape}: expected [S, A, B], no empty axis")
-    if not scipy.sparse.issparse(transition):
-        raise InvalidGameError(f"transition is {type(transition).__name__}: expected a SciPy sparse matrix")
+    if not scipy.sparse.issparse(transition) or transition.dtype.kind not in "biuf":
+        kind = f" of {transition.dtype}" if scipy.sparse.issparse(transition) else ""
+        raise InvalidGameError(
+            f"transition is {type(transition).__name__}{kind}: expected a SciPy sparse matrix of real numbers"
+        )
     expected = (math.prod(shape), shape[0])
     if transition.shape != expected:
         raise InvalidGameError(
             f"transition has shape {transition.shape}: expected [S * A * B, S] = {expected} beside rewards of shape {shape}"
         )
     check_memory(shape, float(transition.nnz))
-    rows = scipy.sparse.csr_array(transition, dtype=np.float64, copy=True)
+    try:  # SciPy takes arrays without a look at them, and its compiled code reads wherever they say
+        if hasattr(transition, "check_format"):
+            transition.check_format(full_check=True)
+        rows = scipy.sparse.csr_array(transition, dtype=np.float64, copy=True)
+        rows.check_format(full_check=True)
+    except ValueError as error:
+        raise InvalidGameError(f"transition is no matrix that can be read: {error}") from error
     rows.sum_duplicates()
     first = rows.indptr.astype(np.int64)
     lists = SuccessorLists((shape[0], shape[1], shape[2]), first, rows.indices.astype(np.int32), rows.data)
@@ -137,6 +146,8 @@ def read_function(
     """
     if not isinstance(shape, Sequence) or len(shape) != 3:
         raise InvalidGameError(f"shape={checks.shown(shape)}: expected the numbers (S, A, B)")
+    if not callable(step):
+        raise InvalidGameError(f"step={checks.shown(step)}: expected a function of a state and both actions")
     limits = (LARGEST, None, None)
     states, actions, replies = (
         checks.integer(f"shape[{i}]", shape[i], 1, most, error=InvalidGameError) for i, most in enumerate(limits)
@@ -161,7 +172,7 @@ def _read_batches(step: Callable[[Any, int, int], Any], shape: tuple[int, int, i
                     f"step(states, {a}, {b}) returned {checks.shown(found)}: expected (successors [S, K], probability "
                     "[S, K], leader rewards [S], follower rewards [S])"
                 )
-            numbers = np.asarray(plain(f"successors of step(states, {a}, {b})", found[0]))
+            numbers = _plain_numbers(f"successors of step(states, {a}, {b})", found[0])
             if successors is None:
                 width = numbers.shape[1] if numbers.ndim == 2 else 0
                 check_memory(shape, float(states) * actions * replies * width)
@@ -243,6 +254,14 @@ def _outcome(outcome: Any, cell: tuple[int, int, int], states: int) -> tuple[flo
     )
     over = checks.flag(f"{name} terminal flag", outcome[4], error=InvalidGameError) if len(outcome) == 5 else None
     return chance, following, paid, reward, over
+
+
+def _plain_numbers(name: str, values: Any) -> IntArray:
+    """Numbers of states as an array of any kind; raise ``InvalidGameError`` where some of them are masked."""
+    array = plain(name, values)
+    if isinstance(array, np.ma.MaskedArray):
+        raise InvalidGameError(f"{name} is a masked array: fill the masked entries first")
+    return np.asarray(array)
 
 
 def _check_states(numbers: IntArray, states: int, name: str) -> None:
