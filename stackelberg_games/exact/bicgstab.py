@@ -10,77 +10,108 @@ from stackelberg_games.numerics.randomness import compiled
 
 
 @compiled
-def _upper(first: Any, columns: Any, own: Any, scaled: Any, x: Any, transposed: bool) -> None:
+def _upper(parts: Any, x: Any, transposed: bool) -> None:
     """X <- (I + U)^-1 x, where U is the transpose of L in the transposed system."""
+    first, columns, values = parts[0] if transposed else parts[1]
+    k = first[x.shape[0]]
     for s in range(x.shape[0] - 1, -1, -1):
-        if transposed:
-            value = x[s]
-            for place in range(first[s], own[s]):
-                x[columns[place]] -= scaled[place] * value
-        else:
-            value = x[s]
-            for place in range(own[s] + 1, first[s + 1]):
-                value -= scaled[place] * x[columns[place]]
-            x[s] = value
+        value, begin = x[s], first[s]
+        while k > begin:
+            k -= 1
+            if transposed:
+                x[columns[k]] -= values[k] * value
+            else:
+                value -= values[k] * x[columns[k]]
+        x[s] = value
 
 
 @compiled
-def _lower(first: Any, columns: Any, own: Any, scaled: Any, x: Any, transposed: bool) -> None:
+def _lower(parts: Any, x: Any, transposed: bool) -> None:
     """X <- (I + L)^-1 x, where L is the transpose of U in the transposed system."""
+    first, columns, values = parts[1] if transposed else parts[0]
+    k = first[0]
     for s in range(x.shape[0]):
-        if transposed:
-            value = x[s]
-            for place in range(own[s] + 1, first[s + 1]):
-                x[columns[place]] -= scaled[place] * value
-        else:
-            value = x[s]
-            for place in range(first[s], own[s]):
-                value -= scaled[place] * x[columns[place]]
-            x[s] = value
+        value, end = x[s], first[s + 1]
+        while k < end:
+            if transposed:
+                x[columns[k]] -= values[k] * value
+            else:
+                value -= values[k] * x[columns[k]]
+            k += 1
+        x[s] = value
 
 
 @compiled
-def _apply(parts: Any, scaled: Any, y: Any, work: Any, other: Any, z: Any, transposed: bool) -> Any:
+def _apply(parts: Any, y: Any, work: Any, other: Any, z: Any) -> Any:
     """Z <- (I + L)^-1 A (I + U)^-1 y; its products with another vector and with itself."""
-    first, columns, own = parts
+    (begins, before, under), (ends, after, over), excess = parts
     states = y.shape[0]
-    if transposed:
-        for s in range(states):
-            z[s] = y[s]
+    k = ends[states]
     for s in range(states - 1, -1, -1):
-        if transposed:
-            value = z[s]
-            for place in range(first[s], own[s]):
-                z[columns[place]] -= scaled[place] * value
-        else:
-            value = y[s]
-            for place in range(first[s + 1] - 1, own[s], -1):  # the value that is waited for comes last
-                value -= scaled[place] * z[columns[place]]
-            z[s] = value
-        work[s] = y[s] + scaled[own[s]] * value - value - value
+        value, end = y[s], ends[s]
+        while k > end:  # the value that is waited for comes last
+            k -= 1
+            value -= over[k] * z[after[k]]
+        z[s] = value
+        work[s] = y[s] + excess[s] * value
     product, square = 0.0, 0.0
+    k = begins[0]
     for s in range(states):
-        value = work[s]
-        if transposed:
-            for place in range(first[s + 1] - 1, own[s], -1):
-                work[columns[place]] -= scaled[place] * value
-        else:
-            for place in range(first[s], own[s]):
-                value -= scaled[place] * work[columns[place]]
-            work[s] = value
-        z[s] += value
-        product += other[s] * z[s]
-        square += z[s] * z[s]
+        value, end = work[s], begins[s + 1]
+        while k < end:
+            value -= under[k] * work[before[k]]
+            k += 1
+        work[s] = value
+        value += z[s]
+        z[s] = value
+        product += other[s] * value
+        square += value * value
     return product, square
 
 
 @compiled
-def bicgstab(parts: Any, scaled: Any, right: Any, x: Any, goal: float, most: int, transposed: bool) -> int:
-    """Solve A x = right from zero until the preconditioned residual is at most ``goal``; returns the iterations."""
+def _apply_transposed(parts: Any, y: Any, work: Any, other: Any, z: Any) -> Any:
+    """The same for the transpose of A, whose upper triangle is that of L."""
+    (begins, before, under), (ends, after, over), excess = parts
+    states = y.shape[0]
+    for s in range(states):
+        z[s] = y[s]
+    k = begins[states]
+    for s in range(states - 1, -1, -1):
+        value, end = z[s], begins[s]
+        while k > end:  # what is waited for goes first
+            k -= 1
+            z[before[k]] -= under[k] * value
+        work[s] = y[s] + excess[s] * value
+    product, square = 0.0, 0.0
+    k = ends[0]
+    for s in range(states):
+        value, end = work[s], ends[s + 1]
+        while k < end:
+            work[after[k]] -= over[k] * value
+            k += 1
+        value += z[s]
+        z[s] = value
+        product += other[s] * value
+        square += value * value
+    return product, square
+
+
+@compiled
+def bicgstab(parts: Any, right: Any, x: Any, goal: float, most: int, transposed: bool) -> int:
+    """Solve A x = right from zero until the preconditioned residual is at most ``goal``; returns the iterations.
+
+    Args:
+        parts: A, see ``Triangles``.
+        right: ``[S]``.
+        x: zeros ``[S]``, where the solution goes.
+        goal: of the residual's largest entry, or, of transposed systems, of their sum.
+        most: iterations.
+        transposed: whether A^T x = right is meant.
+    """
     states = right.shape[0]
-    first, columns, own = parts
     r = right.copy()
-    _lower(first, columns, own, scaled, r, transposed)
+    _lower(parts, r, transposed)
     shadow, p, v = r.copy(), np.zeros_like(r), np.zeros_like(r)
     t, work = np.empty_like(r), np.empty_like(r)
     rho, alpha, omega = 1.0, 1.0, 1.0
@@ -100,13 +131,13 @@ def bicgstab(parts: Any, scaled: Any, right: Any, x: Any, goal: float, most: int
         rho = again
         for s in range(states):
             p[s] = r[s] + beta * (p[s] - omega * v[s])
-        turn, _ = _apply(parts, scaled, p, work, shadow, v, transposed)
+        turn, _ = _apply_transposed(parts, p, work, shadow, v) if transposed else _apply(parts, p, work, shadow, v)
         if turn == 0.0:
             break
         alpha = rho / turn
         for s in range(states):
             r[s] -= alpha * v[s]
-        turned, square = _apply(parts, scaled, r, work, r, t, transposed)
+        turned, square = _apply_transposed(parts, r, work, r, t) if transposed else _apply(parts, r, work, r, t)
         omega = turned / square if square > 0.0 else 0.0
         size, again = 0.0, 0.0
         for s in range(states):
@@ -117,5 +148,5 @@ def bicgstab(parts: Any, scaled: Any, right: Any, x: Any, goal: float, most: int
         done += 1
         if omega == 0.0:
             break
-    _upper(first, columns, own, scaled, x, transposed)
+    _upper(parts, x, transposed)
     return done

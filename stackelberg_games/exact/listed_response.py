@@ -167,9 +167,9 @@ def _newton(problem: ListedProblem, temperature: float, values: FloatArray, way:
     missing at the values swept is what those that came later had not yet seen of each other.
     """
     pattern = problem.lists.pattern
-    system = ChainSystem(pattern, np.empty(len(pattern.columns)), np.empty(len(values)))
+    rows, pivots = np.empty(len(pattern.columns)), np.empty(len(values))
     changes, missing = np.empty(len(values)), np.empty(len(values))
-    out, widest = (changes, system.scaled), int(np.diff(pattern.first).max())
+    out, widest = (changes, rows), int(np.diff(pattern.first).max())
     rules, places = (
         (problem.discount, temperature, problem.sees),
         (pattern.first, unsigned(pattern.columns), pattern.slot),
@@ -178,7 +178,7 @@ def _newton(problem: ListedProblem, temperature: float, values: FloatArray, way:
     for steps in range(STEPS):
         backwards = steps % 2 == 1
         _check(problem, _improve(problem.parts, places, rules, backwards, values, widest, out))
-        residual = _missing(pattern.parts, system.scaled, system.pivots, changes, backwards, missing)
+        residual = _missing(pattern.parts, rows, pivots, changes, backwards, missing)
         goal = _goal(problem, temperature, values)
         way.tell(residual, goal)
         since = 0 if residual < 0.5 * best or residual > NEAR * goal else since + 1
@@ -189,7 +189,7 @@ def _newton(problem: ListedProblem, temperature: float, values: FloatArray, way:
                 return solved
         share = min(INEXACT, (residual / last) ** 2 if last > 0 else 1.0)
         last = residual
-        values += system.roughly(missing, max(share * residual, 0.3 * goal))
+        values += ChainSystem(pattern, rows, pivots).roughly(missing, max(share * residual, 0.3 * goal))
     raise SolverError(
         f"the follower's response: residual {residual:.3g} after {STEPS} Newton steps, largest value "
         f"{np.abs(values).max():.3g}: raise the temperature or lower follower_discount"
