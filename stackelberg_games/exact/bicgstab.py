@@ -10,35 +10,31 @@ from stackelberg_games.numerics.randomness import compiled
 
 
 @compiled
-def _upper(parts: Any, x: Any, transposed: bool) -> None:
+def _upper(parts: Any, x: Any, transposed: bool, width: int) -> None:
     """X <- (I + U)^-1 x, where U is the transpose of L in the transposed system."""
     first, columns, values = parts[0] if transposed else parts[1]
-    k = first[x.shape[0]]
-    for s in range(x.shape[0] - 1, -1, -1):
-        value, begin = x[s], first[s]
-        while k > begin:
-            k -= 1
-            if transposed:
-                x[columns[k]] -= values[k] * value
-            else:
-                value -= values[k] * x[columns[k]]
-        x[s] = value
+    for s in range(first.shape[0] - 2, -1, -1):
+        for j in range(width):
+            own = s * width + j
+            for k in range(first[s], first[s + 1]):
+                if transposed:
+                    x[columns[k] * width + j] -= values[k] * x[own]
+                else:
+                    x[own] -= values[k] * x[columns[k] * width + j]
 
 
 @compiled
-def _lower(parts: Any, x: Any, transposed: bool) -> None:
+def _lower(parts: Any, x: Any, transposed: bool, width: int) -> None:
     """X <- (I + L)^-1 x, where L is the transpose of U in the transposed system."""
     first, columns, values = parts[1] if transposed else parts[0]
-    k = first[0]
-    for s in range(x.shape[0]):
-        value, end = x[s], first[s + 1]
-        while k < end:
-            if transposed:
-                x[columns[k]] -= values[k] * value
-            else:
-                value -= values[k] * x[columns[k]]
-            k += 1
-        x[s] = value
+    for s in range(first.shape[0] - 1):
+        for j in range(width):
+            own = s * width + j
+            for k in range(first[s], first[s + 1]):
+                if transposed:
+                    x[columns[k] * width + j] -= values[k] * x[own]
+                else:
+                    x[own] -= values[k] * x[columns[k] * width + j]
 
 
 @compiled
@@ -66,6 +62,39 @@ def _apply(parts: Any, y: Any, work: Any, other: Any, z: Any) -> Any:
         z[s] = value
         product += other[s] * value
         square += value * value
+    return product, square
+
+
+@compiled
+def _apply_both(parts: Any, y: Any, work: Any, other: Any, z: Any) -> Any:
+    """The same for two vectors, whose numbers take turns: while one waits for a value, the other has it."""
+    (begins, before, under), (ends, after, over), excess = parts
+    states = excess.shape[0]
+    k = ends[states]
+    for s in range(states - 1, -1, -1):
+        one, two, end = y[2 * s], y[2 * s + 1], ends[s]
+        while k > end:
+            k -= 1
+            share, place = over[k], 2 * after[k]
+            one -= share * z[place]
+            two -= share * z[place + 1]
+        z[2 * s], z[2 * s + 1] = one, two
+        work[2 * s], work[2 * s + 1] = y[2 * s] + excess[s] * one, y[2 * s + 1] + excess[s] * two
+    product, square = 0.0, 0.0
+    k = begins[0]
+    for s in range(states):
+        one, two, end = work[2 * s], work[2 * s + 1], begins[s + 1]
+        while k < end:
+            share, place = under[k], 2 * before[k]
+            one -= share * work[place]
+            two -= share * work[place + 1]
+            k += 1
+        work[2 * s], work[2 * s + 1] = one, two
+        one += z[2 * s]
+        two += z[2 * s + 1]
+        z[2 * s], z[2 * s + 1] = one, two
+        product += other[2 * s] * one + other[2 * s + 1] * two
+        square += one * one + two * two
     return product, square
 
 
@@ -98,20 +127,27 @@ def _apply_transposed(parts: Any, y: Any, work: Any, other: Any, z: Any) -> Any:
 
 
 @compiled
+def _applied(parts: Any, y: Any, work: Any, other: Any, z: Any, transposed: bool) -> Any:
+    if y.shape[0] > parts[2].shape[0]:
+        return _apply_both(parts, y, work, other, z)
+    return _apply_transposed(parts, y, work, other, z) if transposed else _apply(parts, y, work, other, z)
+
+
+@compiled
 def bicgstab(parts: Any, right: Any, x: Any, goal: float, most: int, transposed: bool) -> int:
     """Solve A x = right from zero until the preconditioned residual is at most ``goal``; returns the iterations.
 
     Args:
         parts: A, see ``Triangles``.
-        right: ``[S]``.
-        x: zeros ``[S]``, where the solution goes.
+        right: ``[S]``; or two of them for which A is the same, not transposed, their numbers taking turns, ``[2 S]``.
+        x: zeros of the same shape, where the solution goes.
         goal: of the residual's largest entry, or, of transposed systems, of their sum.
         most: iterations.
         transposed: whether A^T x = right is meant.
     """
-    states = right.shape[0]
+    states, width = right.shape[0], right.shape[0] // parts[2].shape[0]
     r = right.copy()
-    _lower(parts, r, transposed)
+    _lower(parts, r, transposed, width)
     shadow, p, v = r.copy(), np.zeros_like(r), np.zeros_like(r)
     t, work = np.empty_like(r), np.empty_like(r)
     rho, alpha, omega = 1.0, 1.0, 1.0
@@ -131,13 +167,13 @@ def bicgstab(parts: Any, right: Any, x: Any, goal: float, most: int, transposed:
         rho = again
         for s in range(states):
             p[s] = r[s] + beta * (p[s] - omega * v[s])
-        turn, _ = _apply_transposed(parts, p, work, shadow, v) if transposed else _apply(parts, p, work, shadow, v)
+        turn, _ = _applied(parts, p, work, shadow, v, transposed)
         if turn == 0.0:
             break
         alpha = rho / turn
         for s in range(states):
             r[s] -= alpha * v[s]
-        turned, square = _apply_transposed(parts, r, work, r, t) if transposed else _apply(parts, r, work, r, t)
+        turned, square = _applied(parts, r, work, r, t, transposed)
         omega = turned / square if square > 0.0 else 0.0
         size, again = 0.0, 0.0
         for s in range(states):
@@ -148,5 +184,5 @@ def bicgstab(parts: Any, right: Any, x: Any, goal: float, most: int, transposed:
         done += 1
         if omega == 0.0:
             break
-    _upper(parts, x, transposed)
+    _upper(parts, x, transposed, width)
     return done

@@ -222,7 +222,7 @@ def leader_q(pair: Pair, horizon: int | None) -> FloatArray:
     """QL when both players follow their policies: ``[S, A, B]``, or ``[H, S, A, B]`` (see ``CriticTables``)."""
     arrays, joint = pair.arrays, pair.joint
     if horizon is None:
-        return arrays.leader_q(pair.system(arrays.leader_discount).solve(pair.average(arrays.leader_reward)))
+        return arrays.leader_q(pair.leader_values)
     room, begin, values = min(horizon, BLOCK), 0, np.zeros(len(joint))
     tables = np.empty((room, *joint.shape))
     while True:

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from stackelberg_games.arrays import FloatArray
+from stackelberg_games.exact.chain_system import ChainSystem
 from stackelberg_games.exact.response import Arrays, System
 from stackelberg_games.numerics.averages import joint_averages
 
@@ -37,3 +38,22 @@ class Pair:
         if discount not in self._systems:
             self._systems[discount] = self.arrays.system(self.response, discount)
         return self._systems[discount]
+
+    @cached_property
+    def leader_values(self) -> FloatArray:
+        """The leader's, ``[S]``, where its play does not end."""
+        return self.system(self.arrays.leader_discount).solve(self.average(self.arrays.leader_reward))
+
+    def follower_values(self, reward: FloatArray, *, beside: bool) -> FloatArray:
+        """What the follower gets from every state on, ``[S]``.
+
+        Args:
+            reward: of a stage in each state, ``[S]``.
+            beside: whether ``leader_values`` are needed too, which may be had by the way.
+        """
+        system = self.system(self.arrays.follower_discount)
+        alike = self.arrays.follower_discount == self.arrays.leader_discount
+        if not (beside and alike and isinstance(system, ChainSystem)):
+            return system.solve(reward)
+        found, self.leader_values = system.solve_both(reward, self.average(self.arrays.leader_reward))
+        return found

@@ -189,7 +189,7 @@ class TabularEstimator(Stateful):
         if follower_q is None:
             open_to = averages(policy[None], surprise[None, None])[0, 0] * self.alive
             reward = pair.average(arrays.follower_reward) + open_to
-            follower_q = arrays.follower_q(pair.system(arrays.follower_discount).solve(reward))
+            follower_q = arrays.follower_q(pair.follower_values(reward, beside=self.view.horizon is None))
         action_values = averages(response, follower_q[None])[0] + surprise
         _neutralise(action_values, policy, self.totals)
         values = averages(policy[None], action_values[None, None])[0, 0] * self.alive
