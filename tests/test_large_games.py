@@ -410,16 +410,26 @@ def test_what_single_precision_cannot_solve_is_left_to_double(monkeypatch: pytes
 
 
 @pytest.mark.parametrize("narrow", [True, False])
-def test_the_preconditioner_of_narrow_rows_has_the_diagonal_of_the_system(narrow: bool) -> None:
+@pytest.mark.parametrize("near", [True, False])
+def test_the_preconditioner_of_narrow_rows_has_the_diagonal_of_the_system(
+    narrow: bool, near: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain_system, "NEAR", 81 if near else 80)
     rng, first = np.random.default_rng(1), np.full(81, 1 / 81)
     policy, response = rng.dirichlet(np.ones(4), size=81), rng.dirichlet(np.ones(4), size=(81, 4))
     lists = lists_of(grid(9) if narrow else TabularGame.from_successors(*random_lists(1, (81, 4, 4, 20)), first))
     system = chain_system.ChainSystem.of(lists, policy, response, 0.99, np.ones(81, dtype=np.bool_))
-    places = (system.scaled, system.pattern.columns, system.pattern.first)
+    places = (system.scaled, lists.pattern.columns, lists.pattern.first)
     scaled = scipy.sparse.csr_matrix(places, shape=(81, 81)).toarray()
-    assert system.order is not None
-    truth = (np.eye(81) - 0.99 * lists.chain(policy[:, :, None] * response))[np.ix_(system.order, system.order)]
+    truth = np.eye(81) - 0.99 * lists.chain(policy[:, :, None] * response)
     assert system.pivots[:, None] * scaled == pytest.approx(truth, abs=1e-14)
+    if near:
+        assert system._order is not None
+        scaled = scaled[np.ix_(system._order, system._order)]
+    lower, upper, excess = system._triangles(np.float64)
+    assert (scipy.sparse.csr_matrix(lower[::-1], shape=(81, 81)).toarray() == np.tril(scaled, -1)).all()
+    assert (scipy.sparse.csr_matrix(upper[::-1], shape=(81, 81)).toarray() == np.triu(scaled, 1)).all()
+    assert excess == pytest.approx(np.diag(scaled) - 2, rel=1e-15)
     factors = (np.eye(81) + np.tril(scaled, -1)) @ (np.eye(81) + np.triu(scaled, 1))
     assert np.diag(scaled) == pytest.approx(np.diag(factors) if narrow else np.ones(81), rel=1e-13)
 

@@ -23,7 +23,7 @@ import scipy.sparse.linalg
 from stackelberg_games.arrays import FloatArray, IntArray
 from stackelberg_games.errors import SolverError
 from stackelberg_games.exact.bicgstab import bicgstab
-from stackelberg_games.exact.order import walked
+from stackelberg_games.exact.order import arranged
 from stackelberg_games.exact.triangles import Triangles, triangles
 from stackelberg_games.kinds.successors import Pattern, SuccessorLists
 from stackelberg_games.numerics.randomness import compiled
@@ -67,7 +67,7 @@ class ChainSystem:
         scaled: entries of I - discount * chain divided by the pivot of their row, ``[N]``.
         pivots: what they were divided by, ``[S]``.
         tolerance: see ``TOLERANCE``.
-        order: the state that each row of the system is about, ``[S]``; None where that is its number.
+        arrangement: an order of the states ``[S]`` and the triangles in that order, for the iterations; see ``order``.
 
     Attributes:
         iterations: used so far, for all right-hand sides.
@@ -79,12 +79,12 @@ class ChainSystem:
         scaled: FloatArray,
         pivots: FloatArray,
         tolerance: float = TOLERANCE,
-        order: IntArray | None = None,
+        arrangement: tuple[IntArray, Triangles] | None = None,
     ) -> None:
         self.pattern, self.scaled, self.pivots, self.tolerance = pattern, scaled, pivots, tolerance
-        self.iterations, self.order = 0, order
+        self.iterations = 0
         self._factors: Any = None
-        self._parts: dict[Any, Triangles] = {}
+        self._order, self._parts = (None, {}) if arrangement is None else (arrangement[0], {np.float64: arrangement[1]})
 
     @classmethod
     def of(
@@ -106,12 +106,12 @@ class ChainSystem:
             alive: bool ``[S]``; nothing follows the other states.
             tolerance: see ``TOLERANCE``.
         """
-        pattern, order, pivots = lists.pattern, None, np.empty(len(policy))
+        pattern, pivots = lists.pattern, np.empty(len(policy))
         scaled = weighted_chain(lists, policy, response, -discount, alive)
         if len(policy) <= NEAR:
-            order, pattern, scaled = walked(pattern, scaled)
+            return cls(pattern, scaled, pivots, tolerance, arranged(pattern, scaled, pivots, NARROW))
         _divide_rows(pattern.parts, scaled, pivots)
-        return cls(pattern, scaled, pivots, tolerance, order)
+        return cls(pattern, scaled, pivots, tolerance)
 
     def solve(self, vector: FloatArray) -> FloatArray:
         """(I - discount * chain)^-1 vector, ``[S]``.
@@ -120,7 +120,7 @@ class ChainSystem:
             SolverError: the iterations did not converge.
         """
         unit = _unit(vector)  # residuals are held to it once divided by pivots, which makes them larger
-        return self._of_states(self._solve(self._of_rows(vector) / unit / self.pivots, False, self.tolerance)) * unit
+        return self._solve(vector / unit / self.pivots, False, self.tolerance) * unit
 
     def solve_both(self, one: FloatArray, other: FloatArray) -> tuple[FloatArray, FloatArray]:
         """``solve`` of two vectors, which takes little more than that of one while the system stays in the processor's caches.
@@ -131,13 +131,11 @@ class ChainSystem:
         if len(one) > MANY:
             return self.solve(one), self.solve(other)
         units = _unit(one), _unit(other)
-        rights = [
-            self._of_rows(vector) / unit / self.pivots for vector, unit in zip((one, other), units, strict=True)
-        ]
-        begun = self._iterated(np.stack(rights, axis=1).ravel(), self.tolerance, False).reshape(-1, 2).T
+        rights = [vector / unit / self.pivots for vector, unit in zip((one, other), units, strict=True)]
+        begun = self._iterated(np.stack(rights, axis=1), self.tolerance, False)
         found = [
-            self._of_states(self._solve(right, False, self.tolerance, np.ascontiguousarray(start))) * unit
-            for right, start, unit in zip(rights, begun, units, strict=True)
+            self._solve(right, False, self.tolerance, np.ascontiguousarray(start)) * unit
+            for right, start, unit in zip(rights, begun.T, units, strict=True)
         ]
         return found[0], found[1]
 
@@ -148,8 +146,8 @@ class ChainSystem:
             SolverError: see ``solve``.
         """
         unit = _unit(vector)
-        right = self._of_rows(vector) / unit
-        return self._of_states(self._solve(right, True, self.tolerance * _size(right, True)) / self.pivots) * unit
+        right = vector / unit
+        return self._solve(right, True, self.tolerance * _size(right, True)) / self.pivots * unit
 
     def bound(self, vector: FloatArray) -> FloatArray:
         """No less than ``solve`` of a vector without negative entries, whatever rounding does, ``[S]``.
@@ -160,31 +158,18 @@ class ChainSystem:
             SolverError: see ``solve``.
         """
         unit = _unit(vector)
-        right = self._of_rows(vector)
-        found = self._solve(right / unit / self.pivots, False, BOUNDED) * unit
-        missing = right - self.pivots * self.times(found)
+        found = self._solve(vector / unit / self.pivots, False, BOUNDED) * unit
+        missing = vector - self.pivots * self.times(found)
         kept = float((self.pivots * self.times(np.ones(len(vector)))).min())  # of 1 - discount * sums of rows
         left = max(0.0, float(missing.max())) / kept if kept > 0 else np.inf
-        return self._of_states(INFLATED * (found + left))
+        return np.asarray(INFLATED * (found + left))
 
     def roughly(self, vector: FloatArray, tolerance: float) -> FloatArray:
         """A solution whose residual is at most ``tolerance`` in each state, or what the iterations came to."""
         unit = _unit(vector)
-        right, goal = self._of_rows(vector) / self.pivots / unit, tolerance / unit
+        right, goal = vector / self.pivots / unit, tolerance / unit
         single = len(right) > MANY and goal >= SINGLE
-        return self._of_states((self._single if single else self._iterated)(right, goal, False)) * unit
-
-    def _of_rows(self, vector: FloatArray) -> FloatArray:
-        """Numbers of the states ``[S]`` as the rows of the system have them."""
-        return vector if self.order is None else vector[self.order]
-
-    def _of_states(self, vector: FloatArray) -> FloatArray:
-        """Numbers of the rows ``[S]`` as the states have them."""
-        if self.order is None:
-            return vector
-        out = np.empty_like(vector)
-        out[self.order] = vector
-        return out
+        return (self._single if single else self._iterated)(right, goal, False) * unit
 
     def _solve(self, right: FloatArray, transposed: bool, goal: float, start: FloatArray | None = None) -> FloatArray:
         """From a first guess, or from zero, until the residual is at most the goal, or rounding."""
@@ -218,12 +203,15 @@ class ChainSystem:
         return bool((np.abs(missing) <= np.maximum(goal, ROUNDING * terms)).all())
 
     def _iterated(self, right: FloatArray, goal: float, transposed: bool, spent: int = 0) -> FloatArray:
-        """BiCGSTAB from zero, until the residual is at most half of the goal, or patience ends."""
-        found: FloatArray = np.zeros(len(right))
-        self.iterations += bicgstab(
-            self._triangles(np.float64), right, found, 0.5 * goal, PATIENCE - spent, transposed
-        )
-        return found
+        """BiCGSTAB from zero for a vector ``[S]``, or two ``[S, 2]``, until residuals are at most half of the goal, or patience ends."""
+        rows = right if self._order is None else right[self._order]
+        found, parts, most = np.zeros(rows.size), self._triangles(np.float64), PATIENCE - spent
+        self.iterations += bicgstab(parts, rows.reshape(-1), found, 0.5 * goal, most, transposed)
+        if self._order is None:
+            return found.reshape(right.shape)
+        out = np.empty_like(right)
+        out[self._order] = found.reshape(right.shape)
+        return out
 
     def _single(self, right: FloatArray, goal: float, transposed: bool, spent: int = 0) -> FloatArray:
         """The same in single precision, which is half of what has to come from memory."""

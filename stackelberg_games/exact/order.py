@@ -12,70 +12,86 @@ from typing import Any
 import numpy as np
 
 from stackelberg_games.arrays import FloatArray, IntArray
-from stackelberg_games.kinds.successors import SHORT, Pattern
+from stackelberg_games.exact.triangles import Triangles, empty_triangles
+from stackelberg_games.kinds.successors import Pattern
 from stackelberg_games.numerics.randomness import compiled
 
 
-def walked(pattern: Pattern, entries: FloatArray) -> tuple[IntArray, Pattern, FloatArray]:
-    """States in the order in which such a walk leaves them ``[S]``; the pattern in that order, without slots, and its entries.
+def arranged(pattern: Pattern, entries: FloatArray, pivots: FloatArray, narrow: int) -> tuple[IntArray, Triangles]:
+    """States in the order in which such a walk leaves them ``[S]``, and the triangles of the scaled system in that order.
 
     Args:
         pattern: which states can follow which.
-        entries: probabilities times a number below zero, ``[N]``.
+        entries: probabilities times a number below zero, ``[N]``; they become the entries of the scaled system.
+        pivots: ``[S]``, where those of the states go.
+        narrow: entries of a row up to which its pivot takes in what elimination leaves.
     """
     states = len(pattern.diagonal)
     order, place = np.empty(states, dtype=np.int64), np.full(states, -1, dtype=np.int64)
-    _walk(pattern.parts, entries, place, order)
-    moved = Pattern(*(np.empty_like(part) for part in pattern[:3]), pattern.slot[:0])
-    numbers = np.empty_like(entries)
-    _move(pattern.parts, entries, (order, place), moved[:3], numbers)
-    return order, moved, numbers
+    below = _walk(pattern.parts, entries, place, order)
+    parts = empty_triangles(states, below, len(entries) - states - below)
+    _arrange(pattern.parts, entries, (order, place), pivots, narrow, parts)
+    return order, parts
 
 
 @compiled
-def _walk(parts: Any, entries: Any, place: Any, order: Any) -> None:
+def _walk(parts: Any, entries: Any, place: Any, order: Any) -> int:
+    """Returns how many entries lead to states that come before their own."""
     first, columns, _ = parts
-    path, left = np.empty(place.shape[0], dtype=np.int64), 0
+    path, left, below = np.empty(place.shape[0], dtype=np.int64), 0, 0
     for begin in range(place.shape[0]):
         if place[begin] >= 0:
             continue
-        path[0], depth, place[begin] = begin, 0, 0
+        path[0], depth, place[begin] = begin, 0, place.shape[0]
         while depth >= 0:
-            s, following, likely = path[depth], -1, 0.0
+            s, following, likely, before = path[depth], -1, 0.0, 0
             for k in range(first[s], first[s + 1]):
-                if entries[k] < likely and place[columns[k]] < 0:
+                met = place[columns[k]]
+                before += 0 <= met < left
+                if entries[k] < likely and met < 0:
                     following, likely = columns[k], entries[k]
             if following >= 0:
                 depth += 1
-                path[depth], place[following] = following, 0
+                path[depth], place[following] = following, place.shape[0]
             else:
                 order[left], place[s] = s, left
                 left += 1
                 depth -= 1
+                below += before
+    return below
 
 
 @compiled
-def _move(parts: Any, entries: Any, numbers: Any, moved: Any, out: Any) -> None:
-    """Rows in another order, their columns ascending by the numbers that they have in it."""
-    first, columns, _ = parts
-    (order, place), (begins, after, own) = numbers, moved
-    begins[0], end = 0, 0
+def _arrange(parts: Any, entries: Any, numbers: Any, pivots: Any, narrow: int, out: Any) -> None:
+    first, columns, own = parts
+    order, place = numbers
+    (begins, before, under), (ends, after, over), excess = out
+    a, b = 0, 0
     for i in range(order.shape[0]):
-        s, begin = order[i], end
-        if first[s + 1] - first[s] > SHORT:
-            row = place[columns[first[s] : first[s + 1]]]
-            for k in np.argsort(row):
-                after[end], out[end] = row[k], entries[first[s] + k]
-                end += 1
-        else:
-            for k in range(first[s], first[s + 1]):
-                j, column = end, place[columns[k]]
-                while j > begin and after[j - 1] > column:
-                    after[j], out[j] = after[j - 1], out[j - 1]
-                    j -= 1
-                after[j], out[j] = column, entries[k]
-                end += 1
-        begins[i + 1] = end
-        for k in range(begin, end):
-            if after[k] == i:
-                own[i] = k
+        s, low, high = order[i], a, b
+        whole = 1.0 + entries[own[s]]
+        for k in range(first[s], first[s + 1]):
+            j = place[columns[k]]
+            if j < i:
+                before[a], under[a] = j, entries[k]
+                a += 1
+            elif j > i:
+                after[b], over[b] = j, entries[k]
+                b += 1
+        pivot = whole
+        if first[s + 1] - first[s] <= narrow:
+            for k in range(low, a):
+                for back in range(ends[before[k]], ends[before[k] + 1]):
+                    if after[back] == i:
+                        pivot -= under[k] * over[back]
+            if not pivot > 0.0:  # of rows that sum to more than one
+                pivot = whole
+        inverse = 1.0 / pivot
+        for k in range(low, a):
+            under[k] *= inverse
+        for k in range(high, b):
+            over[k] *= inverse
+        entries[own[s]] = whole
+        for k in range(first[s], first[s + 1]):
+            entries[k] *= inverse
+        begins[i + 1], ends[i + 1], excess[i], pivots[s] = a, b, whole * inverse - 2.0, pivot

@@ -19,7 +19,7 @@ class Triangle(NamedTuple):
 
     Attributes:
         first: where every row begins, and where the last one ends, unsigned ``[S + 1]``.
-        columns: ascending within a row, uint32 ``[N]``.
+        columns: uint32 ``[N]``.
         values: ``[N]``.
     """
 
@@ -45,15 +45,19 @@ class Triangles(NamedTuple):
 def triangles(pattern: Pattern, entries: FloatArray, precision: Any = np.float64) -> Triangles:
     """A matrix of entries ``[N]`` at the places of a pattern, its numbers in a precision."""
     states, below = len(pattern.diagonal), int(_below(pattern.first, pattern.diagonal))
-    places = np.uint32 if len(entries) < FULL else np.uint64
-    counts = (below, len(entries) - states - below)
+    parts = empty_triangles(states, below, len(entries) - states - below, precision)
+    _split(pattern.parts, entries, parts)
+    return parts
+
+
+def empty_triangles(states: int, below: int, above: int, precision: Any = np.float64) -> Triangles:
+    """Room for so many entries below the diagonal and above."""
+    places = np.uint32 if below + above < FULL else np.uint64
     lower, upper = (
         Triangle(np.zeros(states + 1, dtype=places), np.empty(count, dtype=np.uint32), np.empty(count, dtype=precision))
-        for count in counts
+        for count in (below, above)
     )
-    excess = np.empty(states, dtype=precision)
-    _split(pattern.parts, entries, lower, upper, excess)
-    return Triangles(lower, upper, excess)
+    return Triangles(lower, upper, np.empty(states, dtype=precision))
 
 
 @compiled
@@ -65,10 +69,9 @@ def _below(first: Any, diagonal: Any) -> int:
 
 
 @compiled
-def _split(parts: Any, entries: Any, lower: Any, upper: Any, excess: Any) -> None:
+def _split(parts: Any, entries: Any, out: Any) -> None:
     first, columns, own = parts
-    ends, before, under = lower
-    tails, after, over = upper
+    (begins, before, under), (ends, after, over), excess = out
     below, above = 0, 0
     for s in range(excess.shape[0]):
         for place in range(first[s], own[s]):
@@ -78,4 +81,4 @@ def _split(parts: Any, entries: Any, lower: Any, upper: Any, excess: Any) -> Non
         for place in range(own[s] + 1, first[s + 1]):
             after[above], over[above] = columns[place], entries[place]
             above += 1
-        ends[s + 1], tails[s + 1] = below, above
+        begins[s + 1], ends[s + 1] = below, above
