@@ -22,6 +22,7 @@ from stackelberg_games.kinds.conditioning import Condition
 from stackelberg_games.kinds.finite import Model, TabularGame
 from stackelberg_games.kinds.kernel import Kernel, SparseKernel
 from stackelberg_games.kinds.successors import SuccessorLists
+from stackelberg_games.numerics.averages import joined
 
 CELLS = 2**16
 """Of states looked at at once: their tables stay in the processor's cache."""
@@ -194,7 +195,7 @@ class Arrays:
 
     def joint(self, response: FloatArray) -> FloatArray:
         """Probability of both actions, ``[S, A, B]``; zero where terminal."""
-        return np.asarray((self.policy * self.alive[:, None])[:, :, None] * response)
+        return np.asarray(joined(self.policy, self.alive, response))
 
     def average(self, table: FloatArray, response: FloatArray) -> FloatArray:
         """Expectation of a table ``[S, A, B]`` over both policies, ``[S]``; zero where terminal."""

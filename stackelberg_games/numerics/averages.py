@@ -36,6 +36,30 @@ def joint_averages(joint: Any, table: Any) -> Any:
 
 
 @compiled
+def joined(policy: Any, alive: Any, response: Any) -> Any:
+    """A policy ``[X, Y]`` times a response to it ``[X, Y, Z]``, or ``[X, 1, Z]``; zero where not alive."""
+    rows = response.shape[1] - 1
+    out = np.empty((*policy.shape, response.shape[2]))
+    for x in range(policy.shape[0]):
+        for y in range(policy.shape[1]):
+            share = policy[x, y] * alive[x]
+            for z in range(response.shape[2]):
+                out[x, y, z] = share * response[x, min(y, rows), z]
+    return out
+
+
+@compiled
+def means(sums: Any, counts: Any) -> Any:
+    """Sums ``[X, Y, Z]`` over as many observations as were counted; those of none as they are."""
+    out = np.empty(sums.shape)
+    for x in range(sums.shape[0]):
+        for y in range(sums.shape[1]):
+            for z in range(sums.shape[2]):
+                out[x, y, z] = sums[x, y, z] * (1.0 / counts[x, y, z] if counts[x, y, z] > 0 else 1.0)
+    return out
+
+
+@compiled
 def shares(counts: Any, seen: Any) -> Any:
     """Counts ``[X, Y, Z]`` divided by their sums over the last axis; without any, equal shares of what was seen, or of all."""
     out = np.empty(counts.shape)

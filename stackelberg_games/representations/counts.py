@@ -18,7 +18,7 @@ from stackelberg_games.exact.critics import CriticTables, leader_q
 from stackelberg_games.exact.pair import Pair
 from stackelberg_games.exact.response import Arrays
 from stackelberg_games.kinds.kernel import DenseKernel, Kernel
-from stackelberg_games.numerics.averages import averages, entropies, shares
+from stackelberg_games.numerics.averages import averages, entropies, means, shares
 from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.numerics.stateful import Stateful
 from stackelberg_games.representations.visits import ListedVisits, is_large, too_large
@@ -146,12 +146,11 @@ class TabularEstimator(Stateful):
 
     def arrays(self, policy: FloatArray) -> Arrays:
         """The estimated game under the leader's policy ``[S, A]``; unvisited stages lead nowhere and pay nothing."""
-        scale = 1.0 / self.weights
         return Arrays(
             policy,
             self.kernel(),
-            self.leader_rewards * scale,
-            self.follower_rewards * scale,
+            means(self.leader_rewards, self.totals),
+            means(self.follower_rewards, self.totals),
             self.alive,
             self.view.leader_discount,
             self.view.follower_discount,

@@ -37,7 +37,7 @@ class Excerpt(TabularEstimator):
 
     Attributes:
         listed: the transitions seen, in compressed sparse rows: where those of every cell begin, the states that followed,
-            ascending, and how often.
+            in any order, and how often.
     """
 
     listed: tuple[IntArray, IntArray, FloatArray]
@@ -263,31 +263,23 @@ def _gather(near: Any, linked: Any, cells: int, out: Any) -> int:
     """Transitions of some states, with the numbers that these have among themselves; returns how many."""
     keys, times, before, newest, place = linked
     first, successors, counts = out
-    begin, found = np.empty(cells, dtype=np.int64), 0
-    held = np.empty(successors.shape[0], dtype=np.int64)  # places in the list of the transitions of one state
     for i in range(near.shape[0]):
-        begin[:] = 0
-        k, size = newest[near[i]], 0
+        k, own = newest[near[i]], (i - near[i]) * cells
         while k >= 0:
-            held[size] = k
-            size += 1
-            begin[(keys[k] >> SHIFT) - near[i] * cells] += 1
+            first[(keys[k] >> SHIFT) + own + 1] += 1
             k = before[k]
-        for cell in range(cells):
-            found += begin[cell]
-            begin[cell] = found - begin[cell]
-            # Where the next of its transitions goes, which in the end is its end.
-            first[i * cells + cell + 1] = begin[cell]
-        for entry in range(size):
-            k = held[entry]
-            cell = (keys[k] >> SHIFT) - near[i] * cells
-            following = place[keys[k] & ((1 << SHIFT) - 1)]
-            j = first[i * cells + cell + 1]
-            while j > begin[cell] and successors[j - 1] > following:
-                successors[j], counts[j] = successors[j - 1], counts[j - 1]
-                j -= 1
-            successors[j], counts[j] = following, times[k]
-            first[i * cells + cell + 1] += 1
+    found = 0
+    for cell in range(1, first.shape[0]):
+        found += first[cell]
+        first[cell] = found - first[cell]  # where the next of its transitions goes, which in the end is its end
+    for i in range(near.shape[0]):
+        k, own = newest[near[i]], (i - near[i]) * cells
+        while k >= 0:
+            cell = (keys[k] >> SHIFT) + own
+            j = first[cell + 1]
+            first[cell + 1] = j + 1
+            successors[j], counts[j] = place[keys[k] & ((1 << SHIFT) - 1)], times[k]
+            k = before[k]
     return found
 
 
