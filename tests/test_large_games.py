@@ -419,7 +419,7 @@ def test_the_preconditioner_of_narrow_rows_has_the_diagonal_of_the_system(
     policy, response = rng.dirichlet(np.ones(4), size=81), rng.dirichlet(np.ones(4), size=(81, 4))
     lists = lists_of(grid(9) if narrow else TabularGame.from_successors(*random_lists(1, (81, 4, 4, 20)), first))
     system = chain_system.ChainSystem.of(lists, policy, response, 0.99, np.ones(81, dtype=np.bool_))
-    places = (system.scaled, lists.pattern.columns, lists.pattern.first)
+    places = (system.scaled, system.pattern.columns, system.pattern.first)
     scaled = scipy.sparse.csr_matrix(places, shape=(81, 81)).toarray()
     truth = np.eye(81) - 0.99 * lists.chain(policy[:, :, None] * response)
     assert system.pivots[:, None] * scaled == pytest.approx(truth, abs=1e-14)

@@ -41,7 +41,7 @@ class Banded:
         """See ``System.solve``."""
         return np.asarray(lapack.dgbtrs(self._factors, self._reach, self._reach, vector, self._pivots)[0])
 
-    def solve_transposed(self, vector: FloatArray) -> FloatArray:
+    def solve_transposed(self, vector: FloatArray, whole: float = 0.0) -> FloatArray:
         """See ``System.solve_transposed``."""
         return np.asarray(lapack.dgbtrs(self._factors, self._reach, self._reach, vector, self._pivots, trans=1)[0])
 

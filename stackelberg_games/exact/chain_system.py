@@ -106,10 +106,11 @@ class ChainSystem:
             alive: bool ``[S]``; nothing follows the other states.
             tolerance: see ``TOLERANCE``.
         """
-        pattern, pivots = lists.pattern, np.empty(len(policy))
-        scaled = weighted_chain(lists, policy, response, -discount, alive)
+        pivots = np.empty(len(policy))
         if len(policy) <= NEAR:
+            pattern, scaled = chain_rows(lists, policy, response, -discount, alive)
             return cls(pattern, scaled, pivots, tolerance, arranged(pattern, scaled, pivots, NARROW))
+        pattern, scaled = lists.pattern, weighted_chain(lists, policy, response, -discount, alive)
         _divide_rows(pattern.parts, scaled, pivots)
         return cls(pattern, scaled, pivots, tolerance)
 
@@ -139,15 +140,20 @@ class ChainSystem:
         ]
         return found[0], found[1]
 
-    def solve_transposed(self, vector: FloatArray) -> FloatArray:
+    def solve_transposed(self, vector: FloatArray, whole: float = 0.0) -> FloatArray:
         """The same for the transposed matrix: discounted visits from a weight of first states, ``[S]``.
+
+        Args:
+            vector: the weights.
+            whole: what the tolerance is a share of, where that is more than the vector's sum: the weight of which it is the rest.
 
         Raises:
             SolverError: see ``solve``.
         """
         unit = _unit(vector)
         right = vector / unit
-        return self._solve(right, True, self.tolerance * _size(right, True)) / self.pivots * unit
+        goal = self.tolerance * max(_size(right, True), whole / unit)
+        return self._solve(right, True, goal) / self.pivots * unit
 
     def bound(self, vector: FloatArray) -> FloatArray:
         """No less than ``solve`` of a vector without negative entries, whatever rounding does, ``[S]``.
@@ -247,7 +253,7 @@ class ChainSystem:
         """Factors of the transpose, whose columns are the rows that are stored."""
         states = len(self.pivots)
         places = (self.pattern.columns, self.pattern.first.astype(np.int32))
-        matrix = scipy.sparse.csc_matrix((self.scaled, *places), shape=(states, states))
+        matrix = scipy.sparse.csc_matrix((self.scaled, *places), shape=(states, states), copy=True)
         try:
             return scipy.sparse.linalg.spilu(
                 matrix, drop_tol=DROPPED, fill_factor=10, diag_pivot_thresh=0.0, permc_spec="NATURAL"
@@ -301,6 +307,21 @@ def weighted_chain(
     return entries
 
 
+def chain_rows(
+    lists: SuccessorLists, policy: FloatArray, response: FloatArray, weight: float, alive: Any
+) -> tuple[Pattern, FloatArray]:
+    """The same in less time where the pattern is not known; its columns are in any order, and it has no slots."""
+    if "pattern" in lists.found:
+        return lists.pattern, weighted_chain(lists, policy, response, weight, alive)
+    states, room = len(policy), len(lists.successors) + len(policy)
+    first, diagonal = np.zeros(states + 1, dtype=np.int64), np.empty(states, dtype=np.int64)
+    columns, entries = np.empty(room, dtype=np.int32), np.empty(room)
+    listed = (lists.first, lists.successors, lists.probability)
+    policies = (policy, np.ascontiguousarray(response), alive)
+    found = _rows(listed, policies, weight, np.full(states, -1), (first, columns, diagonal, entries))
+    return Pattern(first, columns[:found], diagonal, columns[:0]), entries[:found]
+
+
 def product(pattern: Pattern, entries: FloatArray, vector: FloatArray, transposed: bool = False) -> FloatArray:
     """The matrix of entries ``[N]`` at the places of a pattern, or its transpose, times a vector ``[S]``."""
     out = np.zeros(len(vector))
@@ -335,6 +356,32 @@ def _fill(lists: Any, pattern: Any, policy: Any, response: Any, alive: Any, weig
                     share = weight * policy[s, a] * response[s, min(a, rows - 1), b]
                     for k in range(entries[cell], entries[cell + 1]):
                         out[first[s] + slot[k]] += share * probability[k]
+
+
+@compiled
+def _rows(listed: Any, policies: Any, weight: float, mark: Any, out: Any) -> int:
+    """The pattern and what ``_fill`` fills in; returns how many entries it has."""
+    (firsts, successors, probability), (policy, response, alive) = listed, policies
+    first, columns, diagonal, entries = out
+    actions, rows, replies, end = policy.shape[1], response.shape[1], response.shape[2], 0
+    for s in range(policy.shape[0]):
+        diagonal[s] = mark[s] = begin = end
+        columns[end], entries[end] = s, 0.0
+        end += 1
+        if alive[s]:
+            for a in range(actions):
+                for b in range(replies):
+                    cell = (s * actions + a) * replies + b
+                    share = weight * policy[s, a] * response[s, min(a, rows - 1), b]
+                    for k in range(firsts[cell], firsts[cell + 1]):
+                        n = successors[k]
+                        if mark[n] < begin:
+                            mark[n] = end
+                            columns[end], entries[end] = n, 0.0
+                            end += 1
+                        entries[mark[n]] += share * probability[k]
+        first[s + 1] = end
+    return end
 
 
 @compiled

@@ -226,8 +226,13 @@ class System(Protocol):
     def solve(self, vector: FloatArray) -> FloatArray:
         """(I - discount * chain)^-1 vector: what is accumulated from each state, ``[S]``."""
 
-    def solve_transposed(self, vector: FloatArray) -> FloatArray:
-        """The same for the transposed matrix: discounted visits from a weight of first states, ``[S]``."""
+    def solve_transposed(self, vector: FloatArray, whole: float = 0.0) -> FloatArray:
+        """The same for the transposed matrix: discounted visits from a weight of first states, ``[S]``.
+
+        Args:
+            vector: the weights.
+            whole: the weight of which they are the rest; what is solved by iterations is no more exact than that asks for.
+        """
 
     def bound(self, vector: FloatArray) -> FloatArray:
         """No less than ``solve`` of a vector without negative entries, whatever rounding does."""
@@ -256,7 +261,7 @@ class Factorised:
         """(I - discount * chain)^-1 vector: what is accumulated from each state, ``[S]``."""
         return np.asarray(lapack.dgetrs(self._factors, self._pivots, vector, trans=1)[0])
 
-    def solve_transposed(self, vector: FloatArray) -> FloatArray:
+    def solve_transposed(self, vector: FloatArray, whole: float = 0.0) -> FloatArray:
         """The same for the transposed matrix: discounted visits from a weight of first states, ``[S]``."""
         return np.asarray(lapack.dgetrs(self._factors, self._pivots, vector)[0])
 

@@ -51,10 +51,11 @@ class Beyond:
         if not self.endless or batch.terminated.all():
             return None
         discount = self.pair.arrays.leader_discount
-        return self.pair.system(discount).solve_transposed(self.at_ends(batch, discount**batch.lengths))
+        at_ends = self.at_ends(batch, discount**batch.lengths)
+        return self.pair.system(discount).solve_transposed(at_ends, 1.0)  # an episode begins with a weight of 1
 
     def owed(
-        self, credit: FloatArray, occupied: FloatArray | None, entering: FloatArray
+        self, credit: FloatArray, occupied: FloatArray | None, entering: FloatArray, whole: float = 0.0
     ) -> tuple[FloatArray, FloatArray | None]:
         """What is owed to states by earlier replies, dF ``[S]``, and to stages by their own, W ``[S, A, B]``; None for zeros.
 
@@ -62,12 +63,13 @@ class Beyond:
             credit: c of a stage of weight one, ``[S, A, B]``.
             occupied: see ``occupied``.
             entering: what the traces carried over the end, ``[S]``.
+            whole: what the credits of the stages played add up to; mean over episodes.
         """
         arrays, own = self.pair.arrays, None
         if occupied is not None:
             own = occupied[:, None, None] * self.pair.joint * credit
             entering = entering + arrays.follower_discount * arrays.kernel.inflow(own)
-        return self.pair.system(arrays.follower_discount).solve_transposed(entering), own
+        return self.pair.system(arrays.follower_discount).solve_transposed(entering, whole), own
 
     def at_stages(self, following: FloatArray, own: FloatArray | None) -> FloatArray:
         """All that is owed to stages, ``[S, A, B]``; see ``owed``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -134,7 +135,8 @@ class FiniteValues(Values):
         following, after = None, None
         if credit.table is not None and not batch.terminated.all():
             entering = self._beyond.at_ends(batch, trace.carry)
-            following, own = self._beyond.owed(credit.table, self._occupied, entering)
+            whole = float(np.abs(credit.at).sum()) / batch.episodes
+            following, own = self._beyond.owed(credit.table, self._occupied, entering, whole)
             if self._lever is not None or not self.tables.sees:
                 after = self._beyond.at_stages(following, own)
         total = self._row()
