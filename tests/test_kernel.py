@@ -47,8 +47,10 @@ def test_a_band_is_solved_as_the_whole_matrix_is(reach: int) -> None:
     away = np.abs(np.subtract.outer(np.arange(states), np.arange(states)))
     chances = draws.random((states, 2, 3, states)) * (away <= reach)[:, None, None]
     lists = SparseKernel.of(chances / chances.sum(axis=-1, keepdims=True))
-    nowhere = replace(lists, successors=np.append(lists.successors, 0), probability=np.append(lists.probability, 0.0))
-    nowhere.first[-1] += 1  # the last state could lead to the first, with no chance
+    first = lists.first + (np.arange(len(lists.first)) == len(lists.first) - 1)
+    nowhere = replace(
+        lists, first=first, successors=np.append(lists.successors, 0), probability=np.append(lists.probability, 0.0)
+    )  # the last state could lead to the first, with no chance
     assert nowhere.reach == reach
     joint, vector = draws.random((states, 2, 3)), draws.normal(size=states)
     joint /= joint.sum(axis=(1, 2), keepdims=True)
