@@ -143,11 +143,11 @@ class Arrays:
 
     def leader_q(self, values: FloatArray) -> FloatArray:
         """QL = rL + gL P VL, ``[S, A, B]``."""
-        return _ahead(self.leader_reward, self.leader_discount, self.kernel, values)
+        return self.kernel.ahead(self.leader_reward, self.leader_discount, values)
 
     def follower_q(self, values: FloatArray) -> FloatArray:
         """QF = rF + gF P VF, ``[S, A, B]``."""
-        return _ahead(self.follower_reward, self.follower_discount, self.kernel, values)
+        return self.kernel.ahead(self.follower_reward, self.follower_discount, values)
 
     def chain(self, response: FloatArray) -> FloatArray:
         """State transitions when both players follow their policies, ``[S, S]``."""
@@ -210,14 +210,6 @@ class Arrays:
         leader, follower = self.leader_reward - self.offsets[0], self.follower_reward - self.offsets[1]
         centred = replace(self, leader_reward=leader, follower_reward=follower, offsets=(0.0, 0.0))
         return centred, lift(self.offsets[1], 1 / (1 - self.follower_discount))
-
-
-def _ahead(reward: FloatArray, discount: float, kernel: Kernel, values: FloatArray) -> FloatArray:
-    """Reward + discount * P values, ``[S, A, B]``; large tables are made once."""
-    table = kernel.expected(values)
-    table *= discount
-    table += reward
-    return table
 
 
 class System(Protocol):

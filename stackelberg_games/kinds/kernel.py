@@ -42,6 +42,13 @@ class Kernel(ABC):
     def expected(self, values: FloatArray) -> FloatArray:
         """Expectation over the next state of values ``[S]``, ``[S, A, B]``."""
 
+    def ahead(self, reward: FloatArray, discount: float, values: FloatArray) -> FloatArray:
+        """``reward`` ``[S, A, B]`` and what values ``[S]`` of the next state are expected to be, discounted; made once, ``[S, A, B]``."""
+        table = self.expected(values)
+        table *= discount
+        table += reward
+        return table
+
     @abstractmethod
     def expected_each(self, values: FloatArray) -> FloatArray:
         """The same of values ``[S, S]`` that differ by the state before, ``[S, A, B]``."""
@@ -164,6 +171,12 @@ class SparseKernel(Kernel):
         _expected(self.first, self.successors, self.probability, values, out.reshape(-1))
         return out
 
+    def ahead(self, reward: FloatArray, discount: float, values: FloatArray) -> FloatArray:
+        """See ``Kernel.ahead``."""
+        out = np.empty(self.shape)
+        _ahead((self.first, self.successors, self.probability), reward, discount, values, out)
+        return out
+
     def expected_each(self, values: FloatArray) -> FloatArray:
         """See ``Kernel.expected_each``."""
         out = np.empty(self.shape)
@@ -213,6 +226,21 @@ def _expected(first: Any, successors: Any, probability: Any, values: Any, out: A
         for k in range(first[cell], first[cell + 1]):
             total += probability[k] * values[successors[k]]
         out[cell] = total
+
+
+@compiled
+def _ahead(lists: Any, reward: Any, discount: float, values: Any, out: Any) -> None:
+    first, successors, probability = lists
+    cell, k = 0, first[0]
+    for s in range(out.shape[0]):
+        for a in range(out.shape[1]):
+            for b in range(out.shape[2]):
+                cell += 1
+                end, total = first[cell], 0.0
+                while k < end:
+                    total += probability[k] * values[successors[k]]
+                    k += 1
+                out[s, a, b] = total * discount + reward[s, a, b]
 
 
 @compiled

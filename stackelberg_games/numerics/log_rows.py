@@ -47,8 +47,8 @@ class _LogRows(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, weights: Tensor) -> tuple[Tensor | None, ...]:
         rows, out, shape, sparse = ctx.kept
-        pulls = np.empty_like(out)
-        _pull(out, weights.contiguous().numpy(), pulls)
+        pulls = torch.from_numpy(out).exp().numpy()
+        _pull(weights.contiguous().numpy(), pulls)
         if sparse:
             found = torch.sparse_coo_tensor(rows[None], torch.from_numpy(pulls), shape, check_invariants=False)
             return found, None, None
@@ -71,13 +71,14 @@ def _log_softmax(logits: Any, rows: Any, out: Any) -> None:
 
 
 @compiled
-def _pull(out: Any, weights: Any, pulls: Any) -> None:
-    for i in range(out.shape[0]):
+def _pull(weights: Any, pulls: Any) -> None:
+    """Weights of log-probabilities as those of logits, in the place of the probabilities."""
+    for i in range(pulls.shape[0]):
         total = 0.0
-        for a in range(out.shape[1]):
+        for a in range(pulls.shape[1]):
             total += weights[i, a]
-        for a in range(out.shape[1]):
-            pulls[i, a] = weights[i, a] - np.exp(out[i, a]) * total
+        for a in range(pulls.shape[1]):
+            pulls[i, a] = weights[i, a] - pulls[i, a] * total
 
 
 @compiled
