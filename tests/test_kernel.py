@@ -36,6 +36,8 @@ def test_both_forms_are_the_sums_of_their_definitions(states: int, density: floa
     np.testing.assert_allclose(made.expected(values), np.einsum("sabn,n->sab", weights, values), atol=1e-14)
     np.testing.assert_allclose(made.inflow(joint), np.einsum("sab,sabn->n", joint, weights), atol=1e-13)
     np.testing.assert_allclose(made.chain(joint), np.einsum("sab,sabn->sn", joint, weights), atol=1e-14)
+    expected = joint + 0.9 * np.einsum("sabn,n->sab", weights, values)
+    np.testing.assert_allclose(made.ahead(joint, 0.9, values), expected, atol=1e-14)
     each = draws.normal(size=(states, states))
     np.testing.assert_allclose(made.expected_each(each), np.einsum("sabn,sn->sab", weights, each), atol=1e-14)
     np.testing.assert_array_equal(made.dense, weights)

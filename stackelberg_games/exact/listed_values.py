@@ -15,7 +15,8 @@ from torch import Tensor
 
 from stackelberg_games import checks
 from stackelberg_games.arrays import FloatArray
-from stackelberg_games.exact.chain_system import ChainSystem, product, weighted_chain
+from stackelberg_games.exact.chain_rows import product, weighted_chain
+from stackelberg_games.exact.chain_system import ChainSystem
 from stackelberg_games.exact.response import Arrays
 from stackelberg_games.exact.soft_response import soft_response
 from stackelberg_games.kinds.finite import Model
