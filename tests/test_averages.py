@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from stackelberg_games.numerics.averages import entropies, joined, means, shares
+from stackelberg_games.numerics.averages import entropies, joined, means, shares, weighed
 
 
 def test_entropies_are_those_of_scipy() -> None:
@@ -27,6 +27,7 @@ def test_a_policy_is_joined_with_a_response_where_play_goes_on() -> None:
     policy, response = rng.random((3, 2)), rng.random((3, 2, 4))
     expected = (policy * alive[:, None])[:, :, None] * response
     assert (joined(policy, alive, response) == expected).all()
+    assert (weighed(policy[:, 0], expected, response) == policy[:, :1, None] * expected * response).all()
     unseen = np.broadcast_to(response[:, :1], response.shape)
     assert (joined(policy, alive, response[:, :1]) == joined(policy, alive, unseen)).all()
 

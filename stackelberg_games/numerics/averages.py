@@ -49,6 +49,17 @@ def joined(policy: Any, alive: Any, response: Any) -> Any:
 
 
 @compiled
+def weighed(weights: Any, joint: Any, table: Any) -> Any:
+    """Weights ``[X]`` times both players' policies ``[X, Y, Z]`` times a table ``[X, Y, Z]``."""
+    out = np.empty(joint.shape)
+    for x in range(joint.shape[0]):
+        for y in range(joint.shape[1]):
+            for z in range(joint.shape[2]):
+                out[x, y, z] = weights[x] * joint[x, y, z] * table[x, y, z]
+    return out
+
+
+@compiled
 def means(sums: Any, counts: Any) -> Any:
     """Sums ``[X, Y, Z]`` over as many observations as were counted; those of none as they are."""
     out = np.empty(sums.shape)

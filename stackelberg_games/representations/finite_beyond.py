@@ -18,6 +18,7 @@ import numpy as np
 
 from stackelberg_games.arrays import FloatArray
 from stackelberg_games.exact.pair import Pair
+from stackelberg_games.numerics.averages import weighed
 from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.rules.trajectories import Trajectories
 
@@ -67,7 +68,7 @@ class Beyond:
         """
         arrays, own = self.pair.arrays, None
         if occupied is not None:
-            own = occupied[:, None, None] * self.pair.joint * credit
+            own = np.asarray(weighed(occupied, self.pair.joint, credit))
             entering = entering + arrays.follower_discount * arrays.kernel.inflow(own)
         return self.pair.system(arrays.follower_discount).solve_transposed(entering, whole), own
 

@@ -37,17 +37,14 @@ class Excerpt(TabularEstimator):
 
     Attributes:
         listed: the transitions seen, in compressed sparse rows: where those of every cell begin, the states that followed,
-            in any order, and how often.
+            in any order, and how often of all times; zero where these are terminal.
     """
 
     listed: tuple[IntArray, IntArray, FloatArray]
 
     def kernel(self) -> Kernel:
         """See ``TabularEstimator.kernel``."""
-        first, successors, times = self.listed
-        probability = np.empty(len(times))
-        _weigh(first, successors, times, self.totals.reshape(-1), self.alive, probability)
-        return SuccessorLists(self.shape, first, successors, probability)
+        return SuccessorLists(self.shape, *self.listed)
 
     def observe(self, batch: Trajectories) -> None:
         """Nothing: the tally has counted the batch before the excerpt was gathered."""
@@ -129,10 +126,11 @@ class Tally(Stateful):
         self._place[near] = np.arange(len(near))
         cells = self.sizes[0] * self.sizes[1]
         first, successors = np.zeros(len(near) * cells + 1, dtype=np.int64), np.empty(self._listed, dtype=np.int32)
-        times: FloatArray = np.empty(self._listed)
+        shares: FloatArray = np.empty(self._listed)
         linked = (self.keys, self.times, self._before, self._newest, self._place)
-        found = _gather(near, linked, cells, (first, successors, times))
-        excerpt.listed = (first, successors[:found], times[:found])
+        seen = (excerpt.totals.reshape(-1), excerpt.alive)
+        found = _gather(near, linked, cells, seen, (first, successors, shares))
+        excerpt.listed = (first, successors[:found], shares[:found])
         numbers = self._place[states]
         self._place[near] = -1
         return np.asarray(numbers)
@@ -259,10 +257,10 @@ def _fade(recent: Any, memory: float, times: Any) -> None:
 
 
 @compiled
-def _gather(near: Any, linked: Any, cells: int, out: Any) -> int:
+def _gather(near: Any, linked: Any, cells: int, seen: Any, out: Any) -> int:
     """Transitions of some states, with the numbers that these have among themselves; returns how many."""
     keys, times, before, newest, place = linked
-    first, successors, counts = out
+    (totals, alive), (first, successors, shares) = seen, out
     for i in range(near.shape[0]):
         k, own = newest[near[i]], (i - near[i]) * cells
         while k >= 0:
@@ -275,18 +273,10 @@ def _gather(near: Any, linked: Any, cells: int, out: Any) -> int:
     for i in range(near.shape[0]):
         k, own = newest[near[i]], (i - near[i]) * cells
         while k >= 0:
-            cell = (keys[k] >> SHIFT) + own
+            cell, following = (keys[k] >> SHIFT) + own, place[keys[k] & ((1 << SHIFT) - 1)]
             j = first[cell + 1]
             first[cell + 1] = j + 1
-            successors[j], counts[j] = place[keys[k] & ((1 << SHIFT) - 1)], times[k]
+            successors[j] = following
+            shares[j] = times[k] * (1.0 / totals[cell]) if alive[following] else 0.0
             k = before[k]
     return found
-
-
-@compiled
-def _weigh(first: Any, successors: Any, times: Any, totals: Any, alive: Any, out: Any) -> None:
-    for cell in range(totals.shape[0]):
-        if totals[cell] > 0.0:
-            share = 1.0 / totals[cell]
-            for k in range(first[cell], first[cell + 1]):
-                out[k] = times[k] * share if alive[successors[k]] else 0.0
