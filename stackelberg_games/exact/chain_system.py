@@ -185,7 +185,7 @@ class ChainSystem:
         missing: FloatArray = right if start is None else right - self.times(found, transposed)
         for attempt in range(ATTEMPTS + 1):
             left = _size(missing, transposed)
-            if left <= goal or self._rounded(right, found, missing, goal, transposed):
+            if left <= goal or (attempt > 0 and self._rounded(right, found, missing, goal, transposed)):
                 return found
             if not np.isfinite(left):
                 if self._factors is not None:
