@@ -108,6 +108,13 @@ def test_hard_responses_begin_where_they_are_told(listed: bool, monkeypatch: pyt
     monkeypatch.setattr(listed_response, "_backup", counted)
     warm = exact.best_response(game, policy, 0.0, start=cold.values)
     assert warm.newton_steps == 1
+    for found in (cold, warm):
+        assert found.error is not None
+        assert found.residual is not None
+        assert 0 <= found.residual <= 1e-12
+        assert found.residual == pytest.approx(
+            np.abs((found.q.max(axis=2) / 2).sum(axis=1) - found.values).max(), abs=1e-15
+        )
     assert len(sweeps) == listed  # the first finds nothing to improve
     np.testing.assert_array_equal(warm.policy, cold.policy)
     for wrong, message in ((cold.values[1:], "start has shape"), (cold.values * np.nan, r"start\[0\] is nan")):

@@ -81,7 +81,9 @@ def hard_response(arrays: Arrays, ties: Ties = "leader", start: FloatArray | Non
         policy = _pure(best.argmax(axis=2), best.shape[2])
     elif _contested(arrays, best).any():
         policy, gap = _chosen(arrays, best, 1.0 if ties == "leader" else -1.0)
-    return Response(policy, found.table, found.values, 0.0, found.steps, error, gap)
+    updated = (arrays.policy * arrays.compared(found.table).max(axis=2)).sum(axis=1)
+    residual = float(np.abs(np.where(arrays.alive, updated - found.values, 0.0)).max())
+    return Response(policy, found.table, found.values, 0.0, found.steps, error, gap, residual)
 
 
 def improve(
