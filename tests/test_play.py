@@ -20,6 +20,7 @@ from stackelberg_games.envs import random_game_v0
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.numerics.randomness import Streams
+from stackelberg_games.play import compiled_rollout
 from stackelberg_games.play import rollout as rolling
 from stackelberg_games.play.rollout import TabularResponse, _rollout_batched, rollout
 from stackelberg_games.rules import trajectories
@@ -258,7 +259,7 @@ def test_room_grows_with_what_is_played_and_changes_nothing(horizon: int, monkey
         ]
 
     whole = both()[0]
-    for module in (rolling, trajectories):
+    for module in (compiled_rollout, rolling, trajectories):
         monkeypatch.setattr(module, "BLOCK", 4)
     for found in both():
         longest = int(whole.lengths.max())
