@@ -172,10 +172,8 @@ class SoftDQN(Follower):
     memory: int = 50_000
 
     def __post_init__(self) -> None:
-        counts = (self.budget, 1 if self.copies is None else self.copies, self.memory)
-        whole = all(isinstance(count, int | np.integer) and not isinstance(count, bool) for count in counts)
-        positive = min(self.temperature, self.updates, self.learning_rate) > 0
-        if not (positive and whole and min(counts) >= 1 and self.memory >= ROWS):
+        least = min(self.budget, self.memory - ROWS + 1, 1 if self.copies is None else self.copies)
+        if min(self.temperature, self.updates, self.learning_rate) <= 0 or least < 1:
             raise InvalidArgumentError(
                 f"{self}: expected temperature, updates, learning_rate > 0, integers budget, copies >= 1 and memory >= {ROWS}"
             )
@@ -188,8 +186,7 @@ class SoftDQN(Follower):
         """Forget everything.
 
         Raises:
-            UnsupportedGameError: replies are not finitely many, copies are asked for of an environment, or there are too many
-                states to tell apart.
+            UnsupportedGameError: replies are not finitely many, there are too many states, or copies of an environment are asked for.
         """
         space, shown = game.follower_action_space, game.shown_space
         if not isinstance(space, gymnasium.spaces.Discrete):
@@ -198,25 +195,21 @@ class SoftDQN(Follower):
                 "maxent_lqr plans in linear-quadratic games"
             )
         if shown is not None and self.copies not in (None, 1):
-            raise UnsupportedGameError(
-                f"copies={self.copies!r}: an environment plays {game.name}, and it is one; leave them out"
-            )
+            raise UnsupportedGameError(f"copies={self.copies!r}: one environment plays {game.name}; leave them out")
         self.leader = Features(game.leader_action_space)
         self.sees = game.follower_sees_action and (game.configuration_space is None or game.idle_action is None)
         if shown is None:
             self.states, element = Features(game.state_space), np.asarray(game.initial(Streams.of(0, 1)))[0]
         else:
-            self.states = Features(
-                gymnasium.spaces.flatten_space(shown) if isinstance(shown, gymnasium.spaces.Box) else shown
-            )
+            flat = gymnasium.spaces.flatten_space(shown) if isinstance(shown, gymnasium.spaces.Box) else shown
+            self.states = Features(flat)
             self.sees, element = False, np.zeros(shown.shape or (), shown.dtype)
         self.replies, self.first = int(space.n), int(space.start)
         inputs = self.states.size + self.leader.size * self.sees
         if self.states.discrete and inputs > ONE_HOT:
             size = 8.0 * self.memory * inputs / 1e9  # what was seen and what came then, in single precision
             raise UnsupportedGameError(
-                f"networks of soft_dqn would read one-hot vectors of {inputs} numbers, {size:,.1f} GB for memory={self.memory} "
-                "of them; soft_q_learning and soft_value_iteration answer in games of so many states"
+                f"soft_dqn would keep {size:,.1f} GB of one-hot vectors of {inputs} numbers; soft_q_learning takes so many states"
             )
         self.seed, self.count, self.seen, self.owed = seed, 0, 0, 0.0
         self.paid_by: FloatArray | None = None
@@ -237,9 +230,8 @@ class SoftDQN(Follower):
     def reads(self, states: Any, leader_actions: Any = None) -> Any:
         """Rows of the networks for states, or for what is shown where an environment plays, float32 ``[N, inputs]``."""
         elements = np.asarray(states)
-        rows = (
-            self.states(elements if self.states.discrete else elements.reshape(len(elements), -1)) / self.states.scale
-        )
+        flat = elements if self.states.discrete else elements.reshape(len(elements), -1)
+        rows = self.states(flat) / self.states.scale
         if self.sees:
             rows = np.concatenate([rows, self.leader(np.asarray(leader_actions)) / self.leader.scale], axis=1)
         return rows.astype(np.float32)
