@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -189,12 +189,17 @@ def array(
     return found
 
 
-def affordable(what: str, entries: int) -> None:
-    """Raise ``InvalidArgumentError`` where so many float64 entries exceed this machine's memory."""
+def affordable(what: str | Callable[[], str], entries: int) -> None:
+    """Raise ``InvalidArgumentError`` where so many float64 entries exceed this machine's memory.
+
+    Args:
+        what: they are, for the message; a function of nothing where its text would cost more than the check.
+        entries: how many.
+    """
     needed = 8 * entries
     if needed > memory():
         raise InvalidArgumentError(
-            f"{what} would take {needed / 2**30:,.1f} GiB, more than the memory of this machine; ask for less"
+            f"{what() if callable(what) else what} would take {needed / 2**30:,.1f} GiB, more than the memory of this machine; ask for less"
         )
 
 

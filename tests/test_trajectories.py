@@ -12,7 +12,7 @@ import stackelberg_games as sg
 from stackelberg_games.errors import InvalidArgumentError
 from stackelberg_games.kinds.finite import TabularGame
 from stackelberg_games.representations.counts import TabularEstimator
-from stackelberg_games.rules.trajectories import Trajectories, concatenate, padded
+from stackelberg_games.rules.trajectories import Trajectories, concatenate, padded, powers
 
 
 def arrays() -> dict[str, Any]:
@@ -149,3 +149,9 @@ def test_estimates_and_critics_refuse_states_and_actions_that_do_not_exist(field
     critics = sg.exact.critics(game, sg.TabularPolicy(game), 0.1)
     with pytest.raises(InvalidArgumentError, match=rf"^{field} from .*{wrong}.*: expected 0 to"):
         critics.benefit_at(harmed)
+
+
+def test_powers_of_a_whole_discount_are_those_of_the_same_number() -> None:
+    powers.cache_clear()
+    assert powers(1, 3).dtype == np.float64
+    assert powers(1.0, 3).dtype == np.float64

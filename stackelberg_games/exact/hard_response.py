@@ -101,7 +101,7 @@ def improve(
     if isinstance(arrays.kernel, SuccessorLists):
         choice, values = _listed(arrays, arrays.kernel, reward, discount, allowed, start)
     else:
-        first = reward if start is None else reward + discount * arrays.kernel.expected(start)
+        first = reward if start is None else arrays.kernel.ahead(reward, discount, start)
         choice = np.argmax(np.where(allowed, arrays.compared(first), -np.inf), axis=2)
     for steps in range(1, MAX_POLICY_ITERATIONS):
         policy = _pure(choice, reward.shape[2])

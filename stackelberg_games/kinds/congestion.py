@@ -172,9 +172,8 @@ class Resources:
 
         if best == b or dearer(0.0) <= 0:
             return
-        finest = (
-            EXACT**2 * share
-        )  # a root of nearly nothing would otherwise be sought down to the smallest number there is
+        # A root of nearly nothing would otherwise be sought down to the smallest number there is.
+        finest = EXACT**2 * share
         moved = share if dearer(share) >= 0 else float(brentq(dearer, 0.0, share, xtol=finest, rtol=1e-15, maxiter=500))
         play[group, b] -= moved
         play[group, best] += moved

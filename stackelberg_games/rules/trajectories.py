@@ -181,7 +181,7 @@ def _check_kind(name: str, values: object) -> None:
 @lru_cache(maxsize=8)
 def powers(discount: float, stages: int) -> FloatArray:
     """1, the discount, its square and so on, ``[T]``, read-only."""
-    found = np.asarray(discount ** np.arange(stages))
+    found = np.asarray(float(discount) ** np.arange(stages))  # 1 and 1.0 have one entry here
     found.setflags(write=False)
     return found
 
@@ -306,8 +306,7 @@ def width(longest: int, horizon: int) -> int:
 
 def check_affordable(episodes: int, stages: int) -> None:
     """Raise ``InvalidArgumentError`` where a batch does not fit this machine's memory."""
-    if 40 * episodes * stages > checks.memory():
-        checks.affordable(f"a batch of {episodes} episodes of {stages} stages", 5 * episodes * stages)
+    checks.affordable(lambda: f"a batch of {episodes} episodes of {stages} stages", 5 * episodes * stages)
 
 
 def concatenate(batches: Sequence[Trajectories]) -> Trajectories:
