@@ -62,12 +62,10 @@ def weighed(weights: Any, joint: Any, table: Any) -> Any:
 @compiled
 def means(sums: Any, counts: Any) -> Any:
     """Sums ``[X, Y, Z]`` over as many observations as were counted; those of none as they are."""
-    out = np.empty(sums.shape)
-    for x in range(sums.shape[0]):
-        for y in range(sums.shape[1]):
-            for z in range(sums.shape[2]):
-                out[x, y, z] = sums[x, y, z] * (1.0 / counts[x, y, z] if counts[x, y, z] > 0 else 1.0)
-    return out
+    out, total, times = np.empty(sums.size), sums.ravel(), counts.ravel()
+    for i in range(sums.size):
+        out[i] = total[i] * (1.0 / (times[i] if times[i] > 0 else 1.0))  # several at once: nothing branches
+    return out.reshape(sums.shape)
 
 
 @compiled
@@ -94,11 +92,15 @@ def shares(counts: Any, seen: Any) -> Any:
 def entropies(policy: Any) -> Any:
     """Entropies of the rows of a policy ``[X, Y, Z]``, ``[X, Y]``."""
     out = np.zeros(policy.shape[:2])
+    last, term = 1.0, 0.0
     for x in range(policy.shape[0]):
         for y in range(policy.shape[1]):
             for z in range(policy.shape[2]):
-                if 0.0 < policy[x, y, z] < 1.0:
-                    out[x, y] -= policy[x, y, z] * np.log(policy[x, y, z])
+                share = policy[x, y, z]
+                if 0.0 < share < 1.0:
+                    if share != last:  # equal shares have one logarithm, which is what takes time here
+                        last, term = share, share * np.log(share)
+                    out[x, y] -= term
     return out
 
 

@@ -213,12 +213,13 @@ def _neutralise(action_values: Any, policy: Any, totals: Any) -> None:
     for s in range(states):
         weight, mean = 0.0, 0.0
         for a in range(actions):
-            tried[a] = False
+            most = 0.0
             for b in range(replies):
-                tried[a] |= totals[s, a, b] != 0.0
-            if tried[a]:
-                weight += policy[s, a]
-                mean += policy[s, a] * action_values[s, a]
+                most = max(most, totals[s, a, b])
+            tried[a] = most > 0.0
+            share = policy[s, a] if tried[a] else 0.0
+            weight += share
+            mean += share * action_values[s, a]
+        mean /= weight if weight > 0.0 else 1.0
         for a in range(actions):
-            if not tried[a]:
-                action_values[s, a] = mean / weight if weight > 0.0 else mean
+            action_values[s, a] = action_values[s, a] if tried[a] else mean
