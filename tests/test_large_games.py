@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -12,6 +13,7 @@ import torch
 
 import stackelberg_games as sg
 from stackelberg_games import checks, exact
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import InvalidArgumentError, InvalidGameError, PrecisionError, SolverError
 from stackelberg_games.exact import chain_system, listed_response, objective, response
 from stackelberg_games.exact.response import Arrays
@@ -403,35 +405,45 @@ def test_what_single_precision_cannot_solve_is_left_to_double(monkeypatch: pytes
     game = grid(12)
     policy, response = np.full((144, 4), 0.25), np.full((144, 4, 4), 0.25)
     system = chain_system.ChainSystem.of(lists_of(game), policy, response, 0.99, np.ones(144, dtype=np.bool_))
-    monkeypatch.setattr(system, "_single", lambda right, *_: 0.0 * right)
+    solved = system._iterated
+
+    def failing(right: FloatArray, *rest: Any) -> FloatArray:
+        return 0.0 * right if rest[-1] is np.float32 else solved(right, *rest)
+
+    monkeypatch.setattr(system, "_iterated", failing)
     reward = np.random.default_rng(0).normal(size=144)
     chain = lists_of(game).chain(policy[:, :, None] * response)
     assert system.solve(reward) == pytest.approx(np.linalg.solve(np.eye(144) - 0.99 * chain, reward), rel=1e-9)
 
 
 @pytest.mark.parametrize("narrow", [True, False])
-@pytest.mark.parametrize("near", [True, False])
-def test_the_preconditioner_of_narrow_rows_has_the_diagonal_of_the_system(
-    narrow: bool, near: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(chain_system, "NEAR", 81 if near else 80)
+@pytest.mark.parametrize("brief", [True, False])
+def test_the_preconditioner_of_narrow_rows_has_the_diagonal_of_the_system(narrow: bool, brief: bool) -> None:
     rng, first = np.random.default_rng(1), np.full(81, 1 / 81)
     policy, response = rng.dirichlet(np.ones(4), size=81), rng.dirichlet(np.ones(4), size=(81, 4))
     lists = lists_of(grid(9) if narrow else TabularGame.from_successors(*random_lists(1, (81, 4, 4, 20)), first))
+    lists = replace(lists, brief=brief)
     system = chain_system.ChainSystem.of(lists, policy, response, 0.99, np.ones(81, dtype=np.bool_))
     places = (system.scaled, system.pattern.columns, system.pattern.first)
     scaled = scipy.sparse.csr_matrix(places, shape=(81, 81)).toarray()
     truth = np.eye(81) - 0.99 * lists.chain(policy[:, :, None] * response)
     assert system.pivots[:, None] * scaled == pytest.approx(truth, abs=1e-14)
-    if near:
-        assert system._order is not None
-        scaled = scaled[np.ix_(system._order, system._order)]
+    order = system._order.states
+    assert (np.sort(order) == np.arange(81)).all()
+    assert (system._order.place[order] == np.arange(81)).all()
+    scaled = scaled[np.ix_(order, order)]
     lower, upper, excess = system._triangles(np.float64)
     assert (scipy.sparse.csr_matrix(lower[::-1], shape=(81, 81)).toarray() == np.tril(scaled, -1)).all()
     assert (scipy.sparse.csr_matrix(upper[::-1], shape=(81, 81)).toarray() == np.triu(scaled, 1)).all()
     assert excess == pytest.approx(np.diag(scaled) - 2, rel=1e-15)
     factors = (np.eye(81) + np.tril(scaled, -1)) @ (np.eye(81) + np.triu(scaled, 1))
     assert np.diag(scaled) == pytest.approx(np.diag(factors) if narrow else np.ones(81), rel=1e-13)
+    for precision, accuracy in ((np.float32, 1e-6), (np.float64, 1e-15)):  # split again, of what is scaled by now
+        system._parts.clear()
+        below, above, left = system._triangles(precision)
+        for again, before in ((below.values, lower.values), (above.values, upper.values), (left, excess)):
+            assert again.dtype == precision
+            assert again == pytest.approx(before, rel=accuracy, abs=accuracy)
 
 
 def test_small_pivots_do_not_let_residuals_grow() -> None:

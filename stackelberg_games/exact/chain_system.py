@@ -7,9 +7,9 @@ preconditioner of BiCGSTAB, applied from both sides: since (I + U) z = y gives A
     (I + L)^-1 A (I + U)^-1 y = z + (I + L)^-1 (y + (E - 2) z)
 
 costs two triangular solves and no product with A (Eisenstat, "Efficient implementation of a class of preconditioned
-conjugate gradient methods", SIAM J. Sci. Stat. Comput. 1981). Systems that stay in the processor's caches are brought into an order of their
-own, see ``order``. Where it takes too many iterations, as for visits at discounts near 1,
-an incomplete LU factorisation with fill is made once and kept for all later right-hand sides.
+conjugate gradient methods", SIAM J. Sci. Stat. Comput. 1981). The rows are swept through in an order of their own, see ``order``.
+Where it takes too many iterations, as for visits at discounts near 1, an incomplete LU factorisation with fill is made once and kept
+for all later right-hand sides.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ import numpy as np
 import scipy.sparse
 import scipy.sparse.linalg
 
-from stackelberg_games.arrays import FloatArray, IntArray
+from stackelberg_games.arrays import FloatArray
 from stackelberg_games.errors import SolverError
 from stackelberg_games.exact.bicgstab import bicgstab
 from stackelberg_games.exact.chain_rows import chain_rows, product, weighted_chain
-from stackelberg_games.exact.order import arranged
-from stackelberg_games.exact.triangles import Triangles, triangles
+from stackelberg_games.exact.order import Order, likeliest_first, side_by_side
+from stackelberg_games.exact.triangles import Triangles, scaled_triangles, triangles
 from stackelberg_games.kinds.successors import Pattern, SuccessorLists
-from stackelberg_games.numerics.randomness import compiled
 
 TOLERANCE = 1e-12
 """Of residuals, relative to the right-hand side: their largest entry, or, of transposed systems, their sum."""
@@ -51,10 +50,7 @@ SINGLE = 1e-4
 """Share of a right-hand side to which single precision solves."""
 
 MANY = 2**16
-"""States beyond which it is used: what is less stays in the processor's caches."""
-
-NEAR = 2**15
-"""States up to which a system is brought into an order of its own; the rows of more come from memory one after the other as they are stored."""
+"""States beyond which it is used: what is less stays in the processor's caches, and what was seen has an order of its own there."""
 
 DROPPED = 1e-4
 ATTEMPTS = 4
@@ -65,28 +61,28 @@ class ChainSystem:
 
     Args:
         pattern: which states can follow which.
-        scaled: entries of I - discount * chain divided by the pivot of their row, ``[N]``.
-        pivots: what they were divided by, ``[S]``.
+        entries: of -discount * chain at its places, ``[N]``; they become those of the scaled system.
         tolerance: see ``TOLERANCE``.
-        arrangement: an order of the states ``[S]`` and the triangles in that order, for the iterations; see ``order``.
+        order: in which its rows are swept through; side by side if not given.
 
     Attributes:
+        scaled: entries of I - discount * chain divided by the pivot of their row, ``[N]``.
+        pivots: what they were divided by, ``[S]``.
         iterations: used so far, for all right-hand sides.
     """
 
     def __init__(
-        self,
-        pattern: Pattern,
-        scaled: FloatArray,
-        pivots: FloatArray,
-        tolerance: float = TOLERANCE,
-        arrangement: tuple[IntArray, Triangles] | None = None,
+        self, pattern: Pattern, entries: FloatArray, tolerance: float = TOLERANCE, order: Order | None = None
     ) -> None:
-        self.pattern, self.scaled, self.pivots, self.tolerance = pattern, scaled, pivots, tolerance
+        states = len(pattern.diagonal)
+        self.pattern, self.scaled, self.tolerance = pattern, entries, tolerance
+        self.pivots: FloatArray = np.empty(states)
         self.iterations = 0
         self._factors: Any = None
-        self._order = None if arrangement is None else arrangement[0]
-        self._parts: dict[Any, Triangles] = {} if arrangement is None else {np.float64: arrangement[1]}
+        self._order = side_by_side(states) if order is None else order
+        precision = np.float32 if states > MANY else np.float64
+        made = scaled_triangles(pattern, entries, self._order, self.pivots, NARROW, precision)
+        self._parts: dict[Any, Triangles] = {precision: made}
 
     @classmethod
     def of(
@@ -108,13 +104,11 @@ class ChainSystem:
             alive: bool ``[S]``; nothing follows the other states.
             tolerance: see ``TOLERANCE``.
         """
-        pivots = np.empty(len(policy))
-        if len(policy) <= NEAR:
-            pattern, scaled = chain_rows(lists, policy, response, -discount, alive)
-            return cls(pattern, scaled, pivots, tolerance, arranged(pattern, scaled, pivots, NARROW))
-        pattern, scaled = lists.pattern, weighted_chain(lists, policy, response, -discount, alive)
-        _divide_rows(pattern.parts, scaled, pivots)
-        return cls(pattern, scaled, pivots, tolerance)
+        chain = (lists, policy, response, -discount, alive)
+        if not lists.brief:
+            return cls(lists.pattern, weighted_chain(*chain), tolerance)
+        pattern, entries = chain_rows(*chain)
+        return cls(pattern, entries, tolerance, likeliest_first(pattern, entries) if len(policy) <= MANY else None)
 
     def solve(self, vector: FloatArray) -> FloatArray:
         """(I - discount * chain)^-1 vector, ``[S]``.
@@ -175,9 +169,7 @@ class ChainSystem:
     def roughly(self, vector: FloatArray, tolerance: float) -> FloatArray:
         """A solution whose residual is at most ``tolerance`` in each state, or what the iterations came to."""
         unit = _unit(vector)
-        right, goal = vector / self.pivots / unit, tolerance / unit
-        single = len(right) > MANY and goal >= SINGLE
-        return (self._single if single else self._iterated)(right, goal, False) * unit
+        return self._refined(vector / self.pivots / unit, tolerance / unit, False) * unit
 
     def _solve(self, right: FloatArray, transposed: bool, goal: float, start: FloatArray | None = None) -> FloatArray:
         """From a first guess, or from zero, until the residual is at most the goal, or rounding."""
@@ -210,35 +202,33 @@ class ChainSystem:
             return _size(missing, True) <= ROUNDING * _size(terms, True)
         return bool((np.abs(missing) <= np.maximum(goal, ROUNDING * terms)).all())
 
-    def _iterated(self, right: FloatArray, goal: float, transposed: bool, spent: int = 0) -> FloatArray:
+    def _iterated(
+        self, right: FloatArray, goal: float, transposed: bool, spent: int = 0, precision: Any = np.float64
+    ) -> FloatArray:
         """BiCGSTAB from zero for a vector ``[S]``, or two ``[S, 2]``, until residuals are at most half of the goal, or patience ends."""
-        rows = right if self._order is None else right[self._order]
-        found, parts, most = np.zeros(rows.size), self._triangles(np.float64), PATIENCE - spent
+        rows = right[self._order.states].astype(precision, copy=False)
+        found, parts, most = np.zeros(rows.size, dtype=precision), self._triangles(precision), PATIENCE - spent
         self.iterations += bicgstab(parts, rows.reshape(-1), found, 0.5 * goal, most, transposed)
-        if self._order is None:
-            return found.reshape(right.shape)
         out = np.empty_like(right)
-        out[self._order] = found.reshape(right.shape)
+        out[self._order.states] = found.reshape(right.shape)
         return out
-
-    def _single(self, right: FloatArray, goal: float, transposed: bool, spent: int = 0) -> FloatArray:
-        """The same in single precision, which is half of what has to come from memory."""
-        found, parts = np.zeros(len(right), dtype=np.float32), self._triangles(np.float32)
-        self.iterations += bicgstab(parts, right.astype(np.float32), found, 0.5 * goal, PATIENCE - spent, transposed)
-        return found.astype(np.float64)
 
     def _triangles(self, precision: Any) -> Triangles:
         """What is swept through, in a precision; made once."""
         if precision not in self._parts:
-            self._parts[precision] = triangles(self.pattern, self.scaled, precision)
+            self._parts[precision] = triangles(self.pattern, self.scaled, self._order, precision)
         return self._parts[precision]
 
     def _refined(self, right: FloatArray, goal: float, transposed: bool) -> FloatArray:
-        """The same to a goal beyond single precision: what single steps have left is solved for again, in double where they fail."""
+        """The same where single precision, half of what has to come from memory, is tried first in large systems.
+
+        What it has left is solved for again; in double precision where it fails.
+        """
         found: FloatArray = np.zeros(len(right))
         missing, size, begun = right, _size(right, transposed), self.iterations
         while len(right) > MANY and size > goal:
-            found = found + self._single(missing, max(goal, SINGLE * size), transposed, self.iterations - begun)
+            spent, share = self.iterations - begun, max(goal, SINGLE * size)
+            found = found + self._iterated(missing, share, transposed, spent, np.float32)
             missing, last = right - self.times(found, transposed), size
             size = _size(missing, transposed)
             if not size < 0.1 * last or self.iterations - begun >= PATIENCE:
@@ -306,31 +296,3 @@ def _unit(vector: FloatArray) -> float:
     """What to divide by so that squares neither vanish nor overflow; 1 where nothing can be said."""
     largest = float(np.abs(vector).max())
     return largest if largest > 0 and np.isfinite(largest) else 1.0
-
-
-@compiled
-def divide(parts: Any, scaled: Any, pivots: Any, s: int) -> None:
-    """Make a row of -discount * chain one of the scaled system; those before it are."""
-    first, columns, own = parts
-    scaled[own[s]] += 1.0
-    pivot = scaled[own[s]]
-    if first[s + 1] - first[s] <= NARROW:
-        for place in range(first[s], own[s]):
-            before = columns[place]
-            for back in range(own[before] + 1, first[before + 1]):
-                if columns[back] >= s:
-                    if columns[back] == s:
-                        pivot -= scaled[place] * scaled[back]
-                    break
-        if not pivot > 0.0:  # of rows that sum to more than one
-            pivot = scaled[own[s]]
-    inverse = 1.0 / pivot
-    for place in range(first[s], first[s + 1]):
-        scaled[place] *= inverse
-    pivots[s] = pivot
-
-
-@compiled
-def _divide_rows(parts: Any, scaled: Any, pivots: Any) -> None:
-    for s in range(pivots.shape[0]):
-        divide(parts, scaled, pivots, s)

@@ -13,7 +13,7 @@ import numpy as np
 
 from stackelberg_games.arrays import BoolArray, FloatArray
 from stackelberg_games.errors import PrecisionError, SolverError
-from stackelberg_games.exact.chain_system import ChainSystem, divide
+from stackelberg_games.exact.chain_system import ChainSystem
 from stackelberg_games.kinds.successors import SuccessorLists, unsigned
 from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.progress import Advance, patiently
@@ -167,7 +167,7 @@ def _newton(problem: ListedProblem, temperature: float, values: FloatArray, way:
     missing at the values swept is what those that came later had not yet seen of each other.
     """
     pattern = problem.lists.pattern
-    rows, pivots = np.empty(len(pattern.columns)), np.empty(len(values))
+    rows = np.empty(len(pattern.columns))
     changes, missing = np.empty(len(values)), np.empty(len(values))
     out, widest = (changes, rows), int(np.diff(pattern.first).max())
     rules, places = (
@@ -178,7 +178,7 @@ def _newton(problem: ListedProblem, temperature: float, values: FloatArray, way:
     for steps in range(STEPS):
         backwards = steps % 2 == 1
         _check(problem, _improve(problem.parts, places, rules, backwards, values, widest, out))
-        residual = _missing(pattern.parts, rows, pivots, changes, backwards, missing)
+        residual = _missing(pattern.parts, rows, changes, backwards, missing)
         goal = _goal(problem, temperature, values)
         way.tell(residual, goal)
         since = 0 if residual < 0.5 * best or residual > NEAR * goal else since + 1
@@ -189,7 +189,7 @@ def _newton(problem: ListedProblem, temperature: float, values: FloatArray, way:
                 return solved
         share = min(INEXACT, (residual / last) ** 2 if last > 0 else 1.0)
         last = residual
-        values += ChainSystem(pattern, rows, pivots).roughly(missing, max(share * residual, 0.3 * goal))
+        values += ChainSystem(pattern, rows).roughly(missing, max(share * residual, 0.3 * goal))
     raise SolverError(
         f"the follower's response: residual {residual:.3g} after {STEPS} Newton steps, largest value "
         f"{np.abs(values).max():.3g}: raise the temperature or lower follower_discount"
@@ -334,11 +334,8 @@ def _improve(parts: Any, pattern: Any, rules: Any, backwards: bool, values: Any,
 
 
 @compiled
-def _missing(parts: Any, rows: Any, pivots: Any, changes: Any, backwards: bool, out: Any) -> float:
-    """T_g V - V after a sweep: what states met later have changed, each in its own row too; returns the largest.
-
-    Makes the rows those of a scaled system.
-    """
+def _missing(parts: Any, rows: Any, changes: Any, backwards: bool, out: Any) -> float:
+    """T_g V - V after a sweep: what states met later have changed, each in its own row too; returns the largest."""
     first, columns, own = parts
     worst = 0.0
     for s in range(out.shape[0]):
@@ -348,5 +345,4 @@ def _missing(parts: Any, rows: Any, pivots: Any, changes: Any, backwards: bool, 
             total -= rows[place] * changes[columns[place]]
         out[s] = total
         worst = max(worst, abs(total))
-        divide(parts, rows, pivots, s)
     return worst

@@ -59,9 +59,11 @@ class SuccessorLists(SparseKernel):
         first: see ``SparseKernel``.
         successors: int32 ``[K]``; a state may be listed twice, its probabilities are added.
         probability: see ``SparseKernel``.
+        brief: whether it is asked so little that its pattern is not worth finding: that of an estimate, which the next batch changes.
         found: what was found out about the successors, whatever their probabilities.
     """
 
+    brief: bool = False
     found: dict[str, Pattern] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -73,7 +75,7 @@ class SuccessorLists(SparseKernel):
 
     def with_probability(self, probability: FloatArray) -> SuccessorLists:
         """The same successors with other probabilities ``[K]``."""
-        return SuccessorLists(self.shape, self.first, self.successors, probability, self.found)
+        return SuccessorLists(self.shape, self.first, self.successors, probability, self.brief, self.found)
 
     def ending_in(self, terminal: BoolArray) -> SuccessorLists:
         """The kernel whose terminal states are worth nothing: no probability leads to them."""

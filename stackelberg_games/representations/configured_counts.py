@@ -175,7 +175,7 @@ class ConfiguredEstimator(TabularEstimator):
         probability = np.divide(weights, totals, out=np.zeros(len(weights)), where=totals > 0)
         probability = probability * self.alive[successors]
         if isinstance(self._seen, ListedVisits):
-            return SuccessorLists(self.shape, self._first, successors.astype(np.int32), probability)
+            return SuccessorLists(self.shape, self._first, successors.astype(np.int32), probability, brief=True)
         return SparseKernel(self.shape, self._first, successors, probability)
 
     def state_dict(self) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Excerpt(TabularEstimator):
 
     def kernel(self) -> Kernel:
         """See ``TabularEstimator.kernel``."""
-        return SuccessorLists(self.shape, *self.listed)
+        return SuccessorLists(self.shape, *self.listed, brief=True)
 
     def observe(self, batch: Trajectories) -> None:
         """Nothing: the tally has counted the batch before the excerpt was gathered."""

@@ -83,7 +83,7 @@ class ListedVisits(Stateful):
     def lists(self, shape: tuple[int, int, int], probability: FloatArray) -> SuccessorLists:
         """A kernel of the transitions seen."""
         cells = shape[0] * shape[1] * shape[2]
-        return SuccessorLists(shape, self.first(cells), self.successors.astype(np.int32), probability)
+        return SuccessorLists(shape, self.first(cells), self.successors.astype(np.int32), probability, brief=True)
 
 
 def is_large(shape: tuple[int, int, int]) -> bool:
