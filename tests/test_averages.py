@@ -12,6 +12,7 @@ from stackelberg_games.numerics.averages import entropies, joined, means, shares
 def test_entropies_are_those_of_scipy() -> None:
     policy = np.random.default_rng(0).dirichlet(np.ones(4), size=(5, 3))
     policy[0, 0], policy[1, 2] = [0.0, 1.0, 0.0, 0.0], [0.25, 0.0, 0.75, 0.0]
+    policy[2], policy[3, :2] = 0.25, [0.5, 0.5, 0.0, 0.0]
     assert entropies(policy) == pytest.approx(scipy.stats.entropy(policy, axis=2), abs=1e-15)
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Discrete
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 import stackelberg_games as sg
 from stackelberg_games import exact
@@ -175,6 +180,55 @@ def test_counts_outgrow_the_room_they_had(monkeypatch: pytest.MonkeyPatch) -> No
     shares = kept_times / np.maximum(kept.totals[order], 1)[..., None] * kept.alive[order]
     assert given[sorting] == pytest.approx(shares[kept_times > 0], rel=1e-15)
     assert excerpt.kernel().dense == pytest.approx(shares, rel=1e-15)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            *(
+                arrays(np.int64, shape, elements=st.integers(0, most - 1))
+                for most, shape in ((12, (2, 4)), (2, (2, 3)), (3, (2, 3)))
+            )
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    st.integers(0, 7),
+)
+@settings(deadline=None)
+def test_counts_are_those_of_a_dictionary_whatever_order_states_come_in(played: list[Any], stored: int) -> None:
+    counted, times = tally.Tally((2, 3), 0.5), Counter[tuple[int, ...]]()
+    numbers, code, rewards = np.zeros(0, dtype=np.int64), np.full(12, -1), np.ones((2, 3))
+    for update, (states, *acted) in enumerate(played):
+        batch = sg.Trajectories(states, *acted, rewards, None, np.full(2, 3), np.zeros(2, dtype=np.bool_))
+        new = np.setdiff1d(states, numbers)
+        with mock.patch.object(tally, "ROOM", 1):
+            numbers = np.concatenate([numbers, new])
+            code[numbers] = np.arange(len(numbers))
+            counted.grow(len(numbers))
+            counted.add(batch, code[states])
+        parts = (states[:, :-1], *acted, states[:, 1:])
+        times.update(zip(*(part.ravel().tolist() for part in parts), strict=True))
+        if update == stored:
+            kept, counted = counted.state_dict(), tally.Tally((2, 3), 0.5)
+            counted.load_state_dict(kept)
+    begun = set(played[-1][0].ravel().tolist())
+    while more := {n for s, _, _, n in times if s in begun} - begun:
+        begun |= more
+    near = np.sort(numbers[counted.following(code[played[-1][0]])])
+    assert near.tolist() == sorted(begun)
+    view = replace(grid(12).view(), leader_action_space=Discrete(2), follower_action_space=Discrete(3))
+    excerpt = tally.Excerpt(replace(view, state_space=Discrete(len(near))), 0.5)
+    assert (near[counted.gather(code[near], excerpt, code[states])] == states).all()
+    first, successors, shares = excerpt.listed
+    cells = np.unravel_index(np.repeat(np.arange(len(first) - 1), np.diff(first)), excerpt.shape)
+    listed = (near[cells[0]], *cells[1:], near[successors])
+    found = dict(
+        zip(zip(*(part.tolist() for part in listed), strict=True), shares * excerpt.totals[cells], strict=True)
+    )
+    assert found == pytest.approx({key: count for key, count in times.items() if key[0] in begun})
+    assert len(successors) == len(found)
+    assert (excerpt.leader_rewards == excerpt.totals).all()
 
 
 def test_a_policy_in_some_states_is_the_policy_as_it_stands() -> None:
