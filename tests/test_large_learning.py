@@ -199,15 +199,15 @@ def test_counts_outgrow_the_room_they_had(monkeypatch: pytest.MonkeyPatch) -> No
 def test_counts_are_those_of_a_dictionary_whatever_order_states_come_in(played: list[Any], stored: int) -> None:
     counted, times = tally.Tally((2, 3), 0.5), Counter[tuple[int, ...]]()
     numbers, code, rewards = np.zeros(0, dtype=np.int64), np.full(12, -1), np.ones((2, 3))
-    for update, (states, *acted) in enumerate(played):
-        batch = sg.Trajectories(states, *acted, rewards, None, np.full(2, 3), np.zeros(2, dtype=np.bool_))
+    for update, (states, leader, follower) in enumerate(played):
+        batch = sg.Trajectories(states, leader, follower, rewards, None, np.full(2, 3), np.zeros(2, dtype=np.bool_))
         new = np.setdiff1d(states, numbers)
         with mock.patch.object(tally, "ROOM", 1):
             numbers = np.concatenate([numbers, new])
             code[numbers] = np.arange(len(numbers))
             counted.grow(len(numbers))
             counted.add(batch, code[states])
-        parts = (states[:, :-1], *acted, states[:, 1:])
+        parts = (states[:, :-1], leader, follower, states[:, 1:])
         times.update(zip(*(part.ravel().tolist() for part in parts), strict=True))
         if update == stored:
             kept, counted = counted.state_dict(), tally.Tally((2, 3), 0.5)
