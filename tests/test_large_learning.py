@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -229,6 +230,22 @@ def test_counts_are_those_of_a_dictionary_whatever_order_states_come_in(played: 
     assert found == pytest.approx({key: count for key, count in times.items() if key[0] in begun})
     assert len(successors) == len(found)
     assert (excerpt.leader_rewards == excerpt.totals).all()
+
+
+@pytest.mark.parametrize("name", ["bchg", "hpgd", "policy_gradient"])
+def test_a_training_in_a_large_game_goes_on_to_the_same_numbers(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visits, "DENSE_BYTES", 0)
+    game = grid(12, leader_discount=0.95, follower_discount=0.95)
+
+    def trained(iterations: int, **settings: Any) -> Any:
+        return sg.train(game, name, "soft_value_iteration", iterations=iterations, episodes=6, seed=0, **settings)
+
+    whole = trained(20).commitment.probabilities()
+    for iterations in (3, 8, 20):
+        run = trained(iterations, directory=tmp_path / "run")
+    assert (run.commitment.probabilities() == whole).all()
 
 
 def test_a_policy_in_some_states_is_the_policy_as_it_stands() -> None:

@@ -64,13 +64,14 @@ class Tally(Stateful):
         faded: update up to which ``recent`` has faded in each state.
         keys: of the transitions seen, in any order; see ``ListedVisits``.
         times: how often each was seen.
+        room: transitions that there is room for; when there is none they are sorted, and sums over them are taken in that order.
     """
 
-    keeps: ClassVar[tuple[str, ...]] = (*TABLES, "alive", "faded", "keys", "times", "states", "updates")
+    keeps: ClassVar[tuple[str, ...]] = (*TABLES, "alive", "faded", "keys", "times", "states", "updates", "room")
 
     def __init__(self, sizes: tuple[int, int], memory: float) -> None:
         self.sizes, self.memory = sizes, memory
-        self.states = self.updates = self._listed = 0
+        self.states = self.updates = self.room = self._listed = 0
         self.totals, self.recent, self.leader_rewards, self.follower_rewards = (np.zeros((0, *sizes)) for _ in TABLES)
         self.alive: BoolArray = np.zeros(0, dtype=np.bool_)
         self.faded, self._newest, self._place = (np.zeros(0, dtype=np.int64) for _ in range(3))
@@ -147,22 +148,22 @@ class Tally(Stateful):
         super().load_state_dict(state)
         self._newest, self._place = (np.full(self.states, -1) for _ in range(2))
         self._listed = len(self.keys)
-        self._before = np.zeros(0, dtype=np.int64)
+        self.keys, self.times = (_longer(part, self.room, 0) for part in (self.keys, self.times))
         self._index()
 
     def _make_room(self, more: int) -> None:
         """Make room for so many transitions; those of a state get next to each other."""
         needed = self._listed + more
-        if needed > len(self.keys):
-            room = max(2 * len(self.keys), needed, ROOM)
+        if needed > self.room:
+            self.room = max(2 * self.room, needed, ROOM)
             order = np.argsort(self.keys[: self._listed])
-            self.keys, self.times = (_longer(part[order], room, 0) for part in (self.keys, self.times))
+            self.keys, self.times = (_longer(part[order], self.room, 0) for part in (self.keys, self.times))
             self._index()
 
     def _index(self) -> None:
         """Link the transitions of each state, and find all of them by their keys."""
-        self._before = np.empty(len(self.keys), dtype=np.int64)
-        self._slots = np.full(1 << (2 * max(len(self.keys), 1)).bit_length(), -1)
+        self._before = np.empty(self.room, dtype=np.int64)
+        self._slots = np.full(1 << (2 * max(self.room, 1)).bit_length(), -1)
         cells = self.sizes[0] * self.sizes[1]
         self._newest[:] = -1
         _index(self.keys[: self._listed], cells, self._before, self._newest, self._slots)
