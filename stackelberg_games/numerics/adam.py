@@ -107,7 +107,7 @@ class Adam:
 
     def _of(self, number: int) -> dict[str, Tensor]:
         if number not in self._state:
-            zeros = {name: torch.zeros_like(self.parameters[number], requires_grad=False) for name in _KEPT}
+            zeros = {name: _zeros_like(self.parameters[number]) for name in _KEPT}
             self._state[number] = {"step": torch.tensor(0.0, dtype=torch.float32), **zeros}
         return self._state[number]
 
@@ -128,6 +128,13 @@ class Adam:
             if any(loaded[number][name].shape != shape for name in _KEPT):
                 raise ValueError(f"the optimizer's state number {number} belongs to other parameters")
         self._state, self._flat = loaded, {}
+
+
+def _zeros_like(parameter: Tensor) -> Tensor:
+    """Zeros, whose memory is taken where they are first looked at: of a large table a few rows are."""
+    if parameter.dtype == torch.float64 and parameter.is_cpu:
+        return torch.from_numpy(np.zeros(parameter.shape))
+    return torch.zeros_like(parameter, requires_grad=False)
 
 
 @compiled
