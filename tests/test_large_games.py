@@ -400,7 +400,8 @@ def test_single_precision_is_refined_to_double(settings: dict[str, Any], monkeyp
     assert again.values == pytest.approx(answer.values, abs=1e-11 * np.abs(answer.values).max())
 
 
-def test_what_single_precision_cannot_solve_is_left_to_double(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("answer", [0.0, 2.0, np.nan, np.inf])
+def test_what_single_precision_cannot_solve_is_left_to_double(answer: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chain_system, "MANY", 0)
     game = grid(12)
     policy, response = np.full((144, 4), 0.25), np.full((144, 4, 4), 0.25)
@@ -408,12 +409,15 @@ def test_what_single_precision_cannot_solve_is_left_to_double(monkeypatch: pytes
     solved = system._iterated
 
     def failing(right: FloatArray, *rest: Any) -> FloatArray:
-        return 0.0 * right if rest[-1] is np.float32 else solved(right, *rest)
+        return np.full_like(right, answer) if rest[-1] is np.float32 else solved(right, *rest)
 
     monkeypatch.setattr(system, "_iterated", failing)
     reward = np.random.default_rng(0).normal(size=144)
     chain = lists_of(game).chain(policy[:, :, None] * response)
-    assert system.solve(reward) == pytest.approx(np.linalg.solve(np.eye(144) - 0.99 * chain, reward), rel=1e-9)
+    expected = np.linalg.solve(np.eye(144) - 0.99 * chain, reward)
+    assert system.solve(reward) == pytest.approx(expected, rel=1e-9)
+    assert system.roughly(reward, 1e-9) == pytest.approx(expected, rel=1e-6)
+    assert system._factors is None
 
 
 @pytest.mark.parametrize("narrow", [True, False])

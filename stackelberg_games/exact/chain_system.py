@@ -220,18 +220,20 @@ class ChainSystem:
         return self._parts[precision]
 
     def _refined(self, right: FloatArray, goal: float, transposed: bool) -> FloatArray:
-        """The same where single precision, half of what has to come from memory, is tried first in large systems.
+        """BiCGSTAB from zero; of large systems in single precision first, which is half of what has to come from memory.
 
-        What it has left is solved for again; in double precision where it fails.
+        What that has left is solved for again, in double precision where it fails; what it made worse is forgotten.
         """
         found: FloatArray = np.zeros(len(right))
         missing, size, begun = right, _size(right, transposed), self.iterations
         while len(right) > MANY and size > goal:
-            spent, share = self.iterations - begun, max(goal, SINGLE * size)
-            found = found + self._iterated(missing, share, transposed, spent, np.float32)
-            missing, last = right - self.times(found, transposed), size
-            size = _size(missing, transposed)
-            if not size < 0.1 * last or self.iterations - begun >= PATIENCE:
+            spent, share, last = self.iterations - begun, max(goal, SINGLE * size), size
+            closer = found + self._iterated(missing, share, transposed, spent, np.float32)
+            left = right - self.times(closer, transposed)
+            reached = _size(left, transposed)
+            if reached < size:  # not where it overflows
+                found, missing, size = closer, left, reached
+            if not reached < 0.1 * last or self.iterations - begun >= PATIENCE:
                 break
         return found + self._iterated(missing, goal, transposed, self.iterations - begun) if size > goal else found
 
