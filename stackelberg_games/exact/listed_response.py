@@ -14,6 +14,7 @@ import numpy as np
 from stackelberg_games.arrays import BoolArray, FloatArray
 from stackelberg_games.errors import PrecisionError, SolverError
 from stackelberg_games.exact.chain_system import ChainSystem
+from stackelberg_games.exact.order import side_by_side
 from stackelberg_games.kinds.successors import SuccessorLists, unsigned
 from stackelberg_games.numerics.randomness import compiled
 from stackelberg_games.progress import Advance, patiently
@@ -174,6 +175,7 @@ def _newton(problem: ListedProblem, temperature: float, values: FloatArray, way:
         (problem.discount, temperature, problem.sees),
         (pattern.first, unsigned(pattern.columns), pattern.slot),
     )
+    order = side_by_side(len(values))
     best, since, last = np.inf, 0, 0.0
     for steps in range(STEPS):
         backwards = steps % 2 == 1
@@ -189,7 +191,7 @@ def _newton(problem: ListedProblem, temperature: float, values: FloatArray, way:
                 return solved
         share = min(INEXACT, (residual / last) ** 2 if last > 0 else 1.0)
         last = residual
-        values += ChainSystem(pattern, rows).roughly(missing, max(share * residual, 0.3 * goal))
+        values += ChainSystem(pattern, rows, order=order).roughly(missing, max(share * residual, 0.3 * goal))
     raise SolverError(
         f"the follower's response: residual {residual:.3g} after {STEPS} Newton steps, largest value "
         f"{np.abs(values).max():.3g}: raise the temperature or lower follower_discount"
